@@ -1,0 +1,56 @@
+# Every target does its own set-up; each recipe is a line a newcomer could type.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
+
+.PHONY: help setup run test test-all fmt lint types bench docs lock clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | column -t -s '|'
+
+setup: $(VENV)/.runtime ## make .venv with the command `locum` in it
+
+run: $(VENV)/.runtime ## start the server on 127.0.0.1:8000
+	$(BIN)/locum quickstart
+
+test: $(VENV)/.dev ## the tests, within a minute or so
+	$(BIN)/python -m pytest -m "not slow and not node"
+
+test-all: $(VENV)/.dev ## every suite, the slow ones and Node's too
+	$(BIN)/python -m pytest
+
+fmt: $(VENV)/.dev ## format the code
+	$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+lint: $(VENV)/.dev ## format, style, layers
+	$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/lint-imports
+
+types: $(VENV)/.dev ## mypy --strict
+	$(BIN)/mypy src tests
+
+bench: $(VENV)/.dev ## measure the hot paths; writes benchmarks/RESULTS.md
+	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.dev ## write the generated pages anew
+	$(BIN)/python -m tests.docs.generate
+
+lock: ## pin the newest dependencies, with hashes
+	uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade -q requirements/runtime.in -o requirements/runtime.txt --custom-compile-command "make lock"
+	uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade -q requirements/dev.in -o requirements/dev.txt --custom-compile-command "make lock"
+
+clean: ## remove what the other targets made, but no data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .pytest_cache dist build
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) --only-binary :all: -r requirements/runtime.txt
+	$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
+	$(PIP) -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,3 @@
+"""Locum stands in for the Assistants API: change the base URL, keep the code."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,43 @@
+"""Identity. Ids look like the original's: clients check prefixes, and imported ones must fit."""
+
+import secrets
+from typing import Protocol
+
+_BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_LENGTH = 24
+
+# Prefix of every id that may stand in a path or a body, by the name of its parameter.
+PREFIXES = {
+    "assistant_id": "asst",
+    "thread_id": "thread",
+    "message_id": "msg",
+    "run_id": "run",
+    "step_id": "step",
+    "vector_store_id": "vs",
+    "batch_id": "vsfb",
+    "upload_id": "upload",
+}
+
+
+class Ids(Protocol):
+    def new(self, prefix: str) -> str:
+        """A fresh id such as `run_` and 24 letters or digits, never handed out before."""
+        ...
+
+
+class RandomIds:
+    def new(self, prefix: str) -> str:
+        return f"{prefix}{'-' if prefix == 'file' else '_'}{_token()}"
+
+
+def request_id() -> str:
+    return f"req_{secrets.token_hex(16)}"
+
+
+def _token() -> str:
+    number = secrets.randbits(8 * 20)
+    letters = []
+    for _ in range(_LENGTH):
+        number, digit = divmod(number, 62)
+        letters.append(_BASE62[digit])
+    return "".join(letters)

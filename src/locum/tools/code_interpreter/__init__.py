@@ -1,0 +1,1 @@
+"""Python for runs: sessions, files and outputs, behind walls."""

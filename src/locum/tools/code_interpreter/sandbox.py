@@ -1,0 +1,80 @@
+"""What the code interpreter asks of the walls around it, whichever they are."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from msgspec import Struct
+
+
+class Logs(Struct, frozen=True):
+    """Something printed, the value of the last expression, a traceback, or what stopped the code."""
+
+    text: str
+
+
+class Picture(Struct, frozen=True):
+    """An image the code has shown, as PNG bytes."""
+
+    data: bytes
+
+
+Output = Logs | Picture
+
+
+class Session(Protocol):
+    """One Python process behind walls; its variables live as long as it does."""
+
+    def run(self, code: str) -> AsyncIterator[Output]:
+        """Run `code` and tell its outputs as they come.
+
+        Exceptions of the code, time-outs, kills and dead interpreters are `Logs`, never raised;
+        after a death the next call starts a fresh interpreter over the same files.
+        Closing the iterator, or cancelling its task, stops the code at once, children included.
+        """
+        ...
+
+    async def put(self, name: str, source: Path) -> None:
+        """Make a copy of `source` visible as `/mnt/data/{name}`; `name` is one safe path segment."""
+        ...
+
+    async def files(self) -> dict[str, "Written"]:
+        """Regular files below `/mnt/data`, by relative path; links and devices are not files."""
+        ...
+
+    async def read(self, name: str) -> AsyncIterator[bytes]:
+        """The bytes of one file of `files()`; never follows a link out of `/mnt/data`."""
+        ...
+
+    async def close(self) -> None:
+        """End the process. The files stay."""
+        ...
+
+
+class Written(Struct, frozen=True):
+    size_bytes: int
+    modified_ns: int
+
+
+class Sandbox(Protocol):
+    """Makes sessions, or says why it cannot."""
+
+    tier: ClassVar[str]
+
+    async def session(self, key: str) -> Session:
+        """The live session of `key` (a thread), or a new one over that key's files."""
+        ...
+
+    async def forget(self, key: str) -> None:
+        """End the session and delete its files."""
+        ...
+
+    async def check(self) -> str:
+        """One line for `locum doctor`; raises `SandboxUnavailable` with what to do."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class SandboxUnavailable(Exception):
+    """No walls can be built here. The message says why and what would help."""

@@ -1,0 +1,1 @@
+"""Passages for runs: files become text, text becomes chunks, chunks are found again."""

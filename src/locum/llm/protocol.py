@@ -108,7 +108,7 @@ class RefusalDelta(Struct, frozen=True):
 
 
 class CallBegun(Struct, frozen=True):
-    """The model begins the call number `index` of its turn. Indexes count 0, 1, 2 … without gaps."""
+    """The model begins call number `index` of its turn. Indexes count 0, 1, 2 … without gaps."""
 
     index: int
     id: str

@@ -1,17 +1,17 @@
 """Every error a caller can receive, in the words the original used.
 
-    LocumError
-    ├── InvalidRequest          400  the body, the query or the state of things forbids it
-    │   └── InvalidParameter    400  one parameter is wrong; says which and why
-    ├── Unauthenticated         401  no key, or not one of ours
-    ├── Forbidden               403  a good key that may not do this
-    ├── NotFound                404  no such object in this project
-    ├── MethodNotAllowed        405
-    ├── TooLarge                413  more bytes than we take
-    ├── RateLimited             429  too much at once; says when to come back
-    └── ServerError             5xx  ours to mend
-        ├── StorageFull         507
-        └── Unavailable         503
+LocumError
+├── InvalidRequest          400  the body, the query or the state of things forbids it
+│   └── InvalidParameter    400  one parameter is wrong; says which and why
+├── Unauthenticated         401  no key, or not one of ours
+├── Forbidden               403  a good key that may not do this
+├── NotFound                404  no such object in this project
+├── MethodNotAllowed        405
+├── TooLarge                413  more bytes than we take
+├── RateLimited             429  too much at once; says when to come back
+└── ServerError             5xx  ours to mend
+    ├── StorageFull         507
+    └── Unavailable         503
 """
 
 from typing import ClassVar

@@ -1,1 +1,1 @@
-"""."""
+"""The database: one seam, two databases, one table file per resource. All SQL lives here."""

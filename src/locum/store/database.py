@@ -1,0 +1,51 @@
+"""The seam between the tables and a database.
+
+Statements are written once, with `$1, $2 …` for values, in the SQL that both databases speak.
+"""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Literal, Protocol
+
+Row = tuple[Any, ...]
+
+
+class Reader(Protocol):
+    async def fetch(self, sql: str, *values: object) -> list[Row]:
+        """All rows of a query. Outside a transaction only what is committed is seen."""
+        ...
+
+
+class Transaction(Reader, Protocol):
+    """Work that happens whole or not at all. Await nothing but the database inside one."""
+
+    async def execute(self, sql: str, *values: object) -> int:
+        """Run a statement; how many rows it touched."""
+        ...
+
+    async def execute_many(self, sql: str, rows: list[tuple[object, ...]]) -> None: ...
+
+    async def lock(self, name: str) -> None:
+        """Wait until no other transaction holds `name`; held until this one ends.
+
+        Whoever inserts into a list locks it first: so the numbers of a list are committed in
+        their order, and a reader who pages on never skips a late one.
+        """
+        ...
+
+
+class Database(Reader, Protocol):
+    dialect: Literal["sqlite", "postgres"]
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """Durable when the block has been left without an exception."""
+        ...
+
+    async def script(self, sql: str) -> None:
+        """Run the statements of a migration in one transaction."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class AlreadyExists(Exception):
+    """A unique key is taken."""

@@ -1,0 +1,259 @@
+"""Objects stored as the JSON they are served as, in lists that page by insertion order.
+
+Every table has `seq, project_id, <owner>, id, document` and a few columns to query by. The
+owner is what the list hangs on: a thread for messages, a run for steps, the project itself
+for what hangs on nothing else. All access names the project, so no tenant meets another.
+"""
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from locum.errors import no_such
+from locum.store.database import Reader, Row, Transaction
+from locum.wire.paging import PageQuery
+
+T = TypeVar("T", bound=msgspec.Struct)
+_encode = msgspec.json.encode
+
+
+class Document(Generic[T]):
+    """One stored object: its text goes out as it is, and is read only when it must be."""
+
+    __slots__ = ("_decoder", "id", "text")
+
+    def __init__(self, document_id: str, text: str, decoder: "msgspec.json.Decoder[T]") -> None:
+        self.id = document_id
+        self.text = text
+        self._decoder = decoder
+
+    def read(self) -> T:
+        return self._decoder.decode(self.text)
+
+
+class Page(Generic[T]):
+    """One page of a list."""
+
+    __slots__ = ("documents", "has_more")
+
+    def __init__(self, documents: list[Document[T]], *, has_more: bool) -> None:
+        self.documents = documents
+        self.has_more = has_more
+
+
+class Documents(Generic[T]):
+    """One table. `noun` is what the API calls its objects in errors."""
+
+    def __init__(
+        self, reader: Reader, *, table: str, noun: str, type: type[T], owner: str = "project_id"
+    ) -> None:
+        self._reader = reader
+        self._table = table
+        self._noun = noun
+        self._owner = owner
+        self._decoder = msgspec.json.Decoder(type)
+        self._scope = "project_id = $1"
+        if owner != "project_id":
+            self._scope += f" AND {owner} = $2"
+
+    # ------------------------------------------------------------------ reading
+
+    async def find(
+        self,
+        project_id: str,
+        object_id: str,
+        *,
+        owner_id: str | None = None,
+        reader: Reader | None = None,
+    ) -> Document[T] | None:
+        scope = self._scoped(project_id, owner_id)
+        rows = await (reader or self._reader).fetch(
+            f"SELECT id, document FROM {self._table} WHERE {self._scope} AND id = ${len(scope) + 1}",
+            *scope,
+            object_id,
+        )
+        return self._document(rows[0]) if rows else None
+
+    async def get(
+        self,
+        project_id: str,
+        object_id: str,
+        *,
+        owner_id: str | None = None,
+        reader: Reader | None = None,
+    ) -> Document[T]:
+        """The object, or the API's own error that there is none."""
+        found = await self.find(project_id, object_id, owner_id=owner_id, reader=reader)
+        if found is None:
+            raise no_such(self._noun, object_id)
+        return found
+
+    async def page(
+        self,
+        project_id: str,
+        query: PageQuery,
+        *,
+        owner_id: str | None = None,
+        narrowed: str = "",
+        **where: object,
+    ) -> Page[T]:
+        """One page. `narrowed` is a further condition made of constants and digests of ours."""
+        scope = self._scoped(project_id, owner_id)
+        after = await self._place(scope, query.after)
+        before = await self._place(scope, query.before)
+        # Only `before`: the page that ends there, so it is gathered backwards and turned round.
+        backwards = before is not None and after is None
+        ascending = (query.order == "asc") is not backwards
+        conditions = [self._scope]
+        values: list[object] = list(scope)
+        beyond, short_of = (">", "<") if query.order == "asc" else ("<", ">")
+        for place, sign in ((after, beyond), (before, short_of)):
+            if place is not None:
+                values.append(place)
+                conditions.append(f"seq {sign} ${len(values)}")
+        for column, value in where.items():
+            values.append(value)
+            conditions.append(f"{column} = ${len(values)}")
+        values.append(query.limit + 1)
+        rows = await self._reader.fetch(
+            f"SELECT id, document FROM {self._table} WHERE {' AND '.join(conditions)}{narrowed}"
+            f" ORDER BY seq {'ASC' if ascending else 'DESC'} LIMIT ${len(values)}",
+            *values,
+        )
+        has_more = len(rows) > query.limit
+        documents = [self._document(row) for row in rows[: query.limit]]
+        if backwards:
+            documents.reverse()
+        return Page(documents, has_more=has_more)
+
+    async def all(
+        self,
+        project_id: str,
+        *,
+        owner_id: str | None = None,
+        reader: Reader | None = None,
+        **where: object,
+    ) -> list[T]:
+        """Every object of a list that is known to be short, oldest first."""
+        scope = self._scoped(project_id, owner_id)
+        conditions = [self._scope] + [
+            f"{column} = ${number}" for number, column in enumerate(where, start=len(scope) + 1)
+        ]
+        rows = await (reader or self._reader).fetch(
+            f"SELECT id, document FROM {self._table} WHERE {' AND '.join(conditions)} ORDER BY seq",
+            *scope,
+            *where.values(),
+        )
+        return [self._decoder.decode(row[1]) for row in rows]
+
+    # ------------------------------------------------------------------ writing
+
+    async def insert(
+        self,
+        tx: Transaction,
+        project_id: str,
+        object_id: str,
+        document: T,
+        *,
+        owner_id: str | None = None,
+        **columns: object,
+    ) -> Document[T]:
+        scope = self._scoped(project_id, owner_id)
+        names = [
+            "project_id",
+            *([self._owner] if len(scope) > 1 else []),
+            "id",
+            "document",
+            *columns,
+        ]
+        text = _encode(document).decode()
+        await tx.lock(f"{self._table}/{scope[-1]}")
+        await tx.execute(
+            f"INSERT INTO {self._table} ({', '.join(names)})"
+            f" VALUES ({', '.join(f'${n}' for n in range(1, len(names) + 1))})",
+            *scope,
+            object_id,
+            text,
+            *columns.values(),
+        )
+        return Document(object_id, text, self._decoder)
+
+    async def replace(
+        self,
+        tx: Transaction,
+        project_id: str,
+        object_id: str,
+        document: T,
+        *,
+        owner_id: str | None = None,
+        **columns: object,
+    ) -> Document[T]:
+        scope = self._scoped(project_id, owner_id)
+        text = _encode(document).decode()
+        values: list[object] = [*scope, object_id, text]
+        changes = ["document = $" + str(len(values))]
+        for column, value in columns.items():
+            values.append(value)
+            changes.append(f"{column} = ${len(values)}")
+        touched = await tx.execute(
+            f"UPDATE {self._table} SET {', '.join(changes)}"
+            f" WHERE {self._scope} AND id = ${len(scope) + 1}",
+            *values,
+        )
+        if touched == 0:
+            raise no_such(self._noun, object_id)
+        return Document(object_id, text, self._decoder)
+
+    async def delete(
+        self, tx: Transaction, project_id: str, object_id: str, *, owner_id: str | None = None
+    ) -> None:
+        """Remove an object; its place in the list stays known, so that paging goes on from it."""
+        scope = self._scoped(project_id, owner_id)
+        rows = await tx.fetch(
+            f"DELETE FROM {self._table} WHERE {self._scope} AND id = ${len(scope) + 1}"
+            " RETURNING seq",
+            *scope,
+            object_id,
+        )
+        if not rows:
+            raise no_such(self._noun, object_id)
+        await tx.execute(
+            "INSERT INTO tombstones (project_id, list, id, seq) VALUES ($1, $2, $3, $4)"
+            " ON CONFLICT (project_id, list, id) DO UPDATE SET seq = excluded.seq",
+            project_id,
+            self._list(scope),
+            object_id,
+            rows[0][0],
+        )
+
+    # ------------------------------------------------------------------ private
+
+    def _scoped(self, project_id: str, owner_id: str | None) -> tuple[str, ...]:
+        assert (owner_id is None) == (self._owner == "project_id"), self._table
+        return (project_id,) if owner_id is None else (project_id, owner_id)
+
+    def _list(self, scope: tuple[str, ...]) -> str:
+        return self._table if len(scope) == 1 else f"{self._table}/{scope[1]}"
+
+    def _document(self, row: Row) -> Document[T]:
+        return Document(row[0], row[1], self._decoder)
+
+    async def _place(self, scope: tuple[str, ...], cursor: str | None) -> int | None:
+        if not cursor:
+            return None
+        rows = await self._reader.fetch(
+            f"SELECT seq FROM {self._table} WHERE {self._scope} AND id = ${len(scope) + 1}",
+            *scope,
+            cursor,
+        )
+        if not rows:
+            rows = await self._reader.fetch(
+                "SELECT seq FROM tombstones WHERE project_id = $1 AND list = $2 AND id = $3",
+                scope[0],
+                self._list(scope),
+                cursor,
+            )
+        if not rows:
+            raise no_such(self._noun, cursor)
+        place: int = rows[0][0]
+        return place

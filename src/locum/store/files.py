@@ -1,0 +1,54 @@
+"""The files table: each file with the blob that holds its bytes."""
+
+from locum.store.database import Reader, Transaction
+from locum.store.documents import Documents
+from locum.wire.files import File
+
+
+class FileTable(Documents[File]):
+    def __init__(self, reader: Reader) -> None:
+        super().__init__(reader, table="files", noun="file", type=File)
+
+    async def blob(
+        self, project_id: str, file_id: str, *, reader: Reader | None = None
+    ) -> str | None:
+        rows = await (reader or self._reader).fetch(
+            "SELECT blob FROM files WHERE project_id = $1 AND id = $2", project_id, file_id
+        )
+        return rows[0][0] if rows else None
+
+    async def expired(self, now: int, *, limit: int = 500) -> list[tuple[str, str]]:
+        """Project and id of files whose time has come."""
+        rows = await self._reader.fetch(
+            "SELECT project_id, id FROM files WHERE expires_at <= $1 LIMIT $2", now, limit
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    async def known_blobs(self, blobs: list[str]) -> set[str]:
+        """Those of the given blobs that a file or a part of an upload still holds."""
+        known: set[str] = set()
+        for blob in blobs:
+            rows = await self._reader.fetch(
+                "SELECT 1 FROM files WHERE blob = $1 UNION ALL"
+                " SELECT 1 FROM upload_parts WHERE blob = $1 LIMIT 1",
+                blob,
+            )
+            if rows:
+                known.add(blob)
+        return known
+
+    async def existing(
+        self, project_id: str, file_ids: list[str], *, reader: Reader | None = None
+    ) -> set[str]:
+        found: set[str] = set()
+        for file_id in file_ids:
+            if await self.find(project_id, file_id, reader=reader) is not None:
+                found.add(file_id)
+        return found
+
+    async def release(self, tx: Transaction, project_id: str, file_id: str) -> str:
+        """Remove the row; the blob that nobody holds any more."""
+        blob = await self.blob(project_id, file_id, reader=tx)
+        await self.delete(tx, project_id, file_id)
+        assert blob is not None
+        return blob

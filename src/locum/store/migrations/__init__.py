@@ -1,0 +1,70 @@
+"""Numbered migrations, forward only, each with a checksum; one folder per database."""
+
+import hashlib
+from importlib import resources
+
+from msgspec import Struct
+
+from locum.store.database import Database
+
+
+class Migration(Struct, frozen=True):
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+class MigrationError(Exception):
+    """The database and this version of Locum do not fit; the message says what to do."""
+
+
+def known(dialect: str) -> list[Migration]:
+    folder = resources.files("locum.store.migrations") / dialect
+    found = [
+        Migration(number=int(file.name[:4]), name=file.name[5:-4], sql=file.read_text("utf-8"))
+        for file in folder.iterdir()
+        if file.name.endswith(".sql")
+    ]
+    return sorted(found, key=lambda migration: migration.number)
+
+
+async def pending(database: Database) -> list[Migration]:
+    """What is still to be applied; raises when the database has what we do not know."""
+    await database.script(
+        "CREATE TABLE IF NOT EXISTS migrations"
+        " (number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL);"
+    )
+    applied = {
+        row[0]: row[1] for row in await database.fetch("SELECT number, checksum FROM migrations")
+    }
+    ours = known(database.dialect)
+    unknown = sorted(set(applied) - {migration.number for migration in ours})
+    if unknown:
+        raise MigrationError(
+            f"The database has migration {unknown[-1]}, which this version of Locum does not know."
+            " Run the newer version that wrote it, or restore a backup."
+        )
+    for migration in ours:
+        if migration.number in applied and applied[migration.number] != migration.checksum:
+            raise MigrationError(
+                f"Migration {migration.number} ({migration.name}) was changed after it was applied."
+                " Reinstall Locum; migrations are never edited."
+            )
+    return [migration for migration in ours if migration.number not in applied]
+
+
+async def migrate(database: Database) -> list[Migration]:
+    """Bring the database up to this version; the migrations that were applied."""
+    todo = await pending(database)
+    for migration in todo:
+        # The record is part of the same transaction as the change it records.
+        await database.script(
+            f"{migration.sql}\n"
+            "INSERT INTO migrations (number, name, checksum)"
+            f" VALUES ({migration.number}, '{migration.name}', '{migration.checksum}');"
+        )
+    return todo

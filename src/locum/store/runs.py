@@ -1,0 +1,150 @@
+"""The runs table: the run as it is served, and beside it what the engine must know to drive it."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from locum.store.database import Reader, Row, Transaction
+from locum.store.documents import Document, Documents
+from locum.wire.runs import Run
+
+ACTIVE = ("queued", "in_progress", "requires_action", "cancelling")
+_ALIVE = "status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
+_COLUMNS = "project_id, document, status, fence, attempts, events, plan"
+
+
+class Plan(Struct, frozen=True, omit_defaults=True):
+    """What the request said that the run object does not show."""
+
+    include: bool = False
+
+
+class RunRecord(Struct, frozen=True, kw_only=True):
+    """A run with its private columns."""
+
+    project_id: str
+    run: Run
+    fence: int
+    attempts: int
+    events: int
+    plan: Plan
+
+
+class LostLease(Exception):
+    """Another worker has claimed the run since; nothing this one writes counts any more."""
+
+
+class RunTable(Documents[Run]):
+    def __init__(self, reader: Reader) -> None:
+        super().__init__(reader, table="runs", noun="run", type=Run, owner="thread_id")
+        self._plans = msgspec.json.Decoder(Plan)
+
+    async def active(
+        self, project_id: str, thread_id: str, *, reader: Reader | None = None
+    ) -> str | None:
+        """The id of the run that holds the thread's lock, if any."""
+        rows = await (reader or self._reader).fetch(
+            f"SELECT id FROM runs WHERE project_id = $1 AND thread_id = $2 AND {_ALIVE}",
+            project_id,
+            thread_id,
+        )
+        return rows[0][0] if rows else None
+
+    async def state(self, project_id: str, thread_id: str, run_id: str) -> tuple[str, int] | None:
+        """Status and deadline, read without reading the run."""
+        rows = await self._reader.fetch(
+            "SELECT status, expires_at FROM runs"
+            " WHERE project_id = $1 AND thread_id = $2 AND id = $3",
+            project_id,
+            thread_id,
+            run_id,
+        )
+        return (rows[0][0], rows[0][1]) if rows else None
+
+    async def record(
+        self, project_id: str, thread_id: str, run_id: str, *, reader: Reader | None = None
+    ) -> RunRecord | None:
+        rows = await (reader or self._reader).fetch(
+            f"SELECT {_COLUMNS} FROM runs WHERE project_id = $1 AND thread_id = $2 AND id = $3",
+            project_id,
+            thread_id,
+            run_id,
+        )
+        return self._record(rows[0]) if rows else None
+
+    async def alive(
+        self, *, statuses: tuple[str, ...] = ACTIVE, limit: int = 1000
+    ) -> list[RunRecord]:
+        """Runs that still have to end, oldest first, whoever owns them."""
+        wanted = ", ".join(f"'{status}'" for status in statuses)
+        rows = await self._reader.fetch(
+            f"SELECT {_COLUMNS} FROM runs WHERE status IN ({wanted}) ORDER BY seq LIMIT $1", limit
+        )
+        return [self._record(row) for row in rows]
+
+    async def overdue(self, now: int, *, limit: int = 1000) -> list[RunRecord]:
+        rows = await self._reader.fetch(
+            f"SELECT {_COLUMNS} FROM runs WHERE {_ALIVE} AND expires_at <= $1 LIMIT $2", now, limit
+        )
+        return [self._record(row) for row in rows]
+
+    async def add(self, tx: Transaction, project_id: str, run: Run, *, plan: Plan) -> Document[Run]:
+        assert run.expires_at is not None
+        return await self.insert(
+            tx,
+            project_id,
+            run.id,
+            run,
+            owner_id=run.thread_id,
+            status=run.status,
+            expires_at=run.expires_at,
+            plan=msgspec.json.encode(plan).decode(),
+        )
+
+    async def claim(
+        self, tx: Transaction, record: RunRecord, *, worker: str, until: int
+    ) -> int | None:
+        """Take the run; the new fence, or None when somebody else was quicker."""
+        rows = await tx.fetch(
+            "UPDATE runs SET fence = fence + 1, leased_by = $1, leased_until = $2"
+            " WHERE project_id = $3 AND thread_id = $4 AND id = $5 AND fence = $6 RETURNING fence",
+            worker,
+            until,
+            record.project_id,
+            record.run.thread_id,
+            record.run.id,
+            record.fence,
+        )
+        return rows[0][0] if rows else None
+
+    async def advance(self, tx: Transaction, record: RunRecord, **columns: Any) -> None:
+        """Move the journal's number, and what else is named, if the fence still stands."""
+        values: list[object] = [
+            record.project_id,
+            record.run.thread_id,
+            record.run.id,
+            record.fence,
+        ]
+        changes = []
+        for column, value in columns.items():
+            values.append(value)
+            changes.append(f"{column} = ${len(values)}")
+        touched = await tx.execute(
+            f"UPDATE runs SET {', '.join(changes)}"
+            " WHERE project_id = $1 AND thread_id = $2 AND id = $3 AND fence = $4",
+            *values,
+        )
+        if touched == 0:
+            raise LostLease(record.run.id)
+
+    def _record(self, row: Row) -> RunRecord:
+        project_id, document, _, fence, attempts, events, plan = row
+        return RunRecord(
+            project_id=project_id,
+            run=self._decoder.decode(document),
+            fence=fence,
+            attempts=attempts,
+            events=events,
+            plan=self._plans.decode(plan),
+        )

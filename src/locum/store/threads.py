@@ -1,0 +1,82 @@
+"""The threads table, and the labels by which lists of threads are filtered."""
+
+import hashlib
+
+from locum.store.database import Reader, Transaction
+from locum.store.documents import Document, Documents, Page
+from locum.wire.paging import PageQuery
+from locum.wire.threads import Thread
+
+_CHILDREN = ("messages", "runs", "steps")
+
+
+class ThreadTable(Documents[Thread]):
+    def __init__(self, reader: Reader) -> None:
+        super().__init__(reader, table="threads", noun="thread", type=Thread)
+
+    async def add(self, tx: Transaction, project_id: str, thread: Thread) -> Document[Thread]:
+        added = await self.insert(tx, project_id, thread.id, thread)
+        await _label(tx, project_id, thread)
+        return added
+
+    async def change(self, tx: Transaction, project_id: str, thread: Thread) -> Document[Thread]:
+        changed = await self.replace(tx, project_id, thread.id, thread)
+        await _unlabel(tx, project_id, thread.id)
+        await _label(tx, project_id, thread)
+        return changed
+
+    async def remove(self, tx: Transaction, project_id: str, thread_id: str) -> None:
+        """Remove a thread with all that hangs on it."""
+        await self.delete(tx, project_id, thread_id)
+        await _unlabel(tx, project_id, thread_id)
+        await tx.execute(
+            "DELETE FROM events WHERE project_id = $1 AND run_id IN"
+            " (SELECT id FROM runs WHERE project_id = $1 AND thread_id = $2)",
+            project_id,
+            thread_id,
+        )
+        await tx.execute(
+            "DELETE FROM tombstones WHERE project_id = $1 AND list IN ($2, $3)",
+            project_id,
+            f"messages/{thread_id}",
+            f"runs/{thread_id}",
+        )
+        for table in _CHILDREN:
+            await tx.execute(
+                f"DELETE FROM {table} WHERE project_id = $1 AND thread_id = $2",
+                project_id,
+                thread_id,
+            )
+
+    async def labelled(
+        self, project_id: str, query: PageQuery, metadata: dict[str, str]
+    ) -> Page[Thread]:
+        """The page of those threads whose metadata has all these pairs."""
+        narrowed = "".join(
+            f" AND EXISTS (SELECT 1 FROM thread_labels l WHERE l.project_id = threads.project_id"
+            f" AND l.thread_id = threads.id AND l.label = '{_digest(key, value)}')"
+            for key, value in metadata.items()
+        )
+        return await self.page(project_id, query, narrowed=narrowed)
+
+
+async def _label(tx: Transaction, project_id: str, thread: Thread) -> None:
+    for key, value in thread.metadata.items():
+        await tx.execute(
+            "INSERT INTO thread_labels (project_id, label, thread_id) VALUES ($1, $2, $3)",
+            project_id,
+            _digest(key, value),
+            thread.id,
+        )
+
+
+async def _unlabel(tx: Transaction, project_id: str, thread_id: str) -> None:
+    await tx.execute(
+        "DELETE FROM thread_labels WHERE project_id = $1 AND thread_id = $2",
+        project_id,
+        thread_id,
+    )
+
+
+def _digest(key: str, value: str) -> str:
+    return hashlib.sha256(f"{len(key)}:{key}={value}".encode()).hexdigest()[:32]

@@ -1,0 +1,130 @@
+"""Tools as assistants and runs carry them.
+
+A request and its echo share one type: the defaults here are what the original filled in.
+"""
+
+from typing import Annotated, Any, Final, Literal
+
+from msgspec import UNSET, Meta, UnsetType, field
+from msgspec.structs import force_setattr
+
+from locum import limits
+from locum.wire.fields import Input
+
+RANKER: Final = "default_2024_08_21"
+
+
+class CodeInterpreterTool(Input, frozen=True, tag_field="type", tag="code_interpreter"):
+    pass
+
+
+class RankingOptions(Input, frozen=True, kw_only=True):
+    ranker: Literal["auto", "default_2024_08_21"] = RANKER
+    score_threshold: Annotated[float, Meta(ge=0, le=1)]
+    # Never documented, always echoed, always null.
+    hybrid_search: None = None
+
+    def __post_init__(self) -> None:
+        force_setattr(self, "ranker", RANKER)
+
+
+def _default_ranking() -> RankingOptions:
+    return RankingOptions(score_threshold=0.0)
+
+
+class FileSearchOptions(Input, frozen=True, kw_only=True):
+    max_num_results: Annotated[int, Meta(ge=1, le=limits.SEARCH_RESULTS_MAX)] | UnsetType = UNSET
+    ranking_options: RankingOptions = field(default_factory=_default_ranking)
+
+
+class FileSearchTool(Input, frozen=True, tag_field="type", tag="file_search"):
+    file_search: FileSearchOptions = field(default_factory=FileSearchOptions)
+
+
+def _no_parameters() -> dict[str, Any]:
+    return {"type": "object", "properties": {}}
+
+
+FunctionName = Annotated[
+    str, Meta(pattern=limits.FUNCTION_NAME, max_length=limits.FUNCTION_NAME_CHARS)
+]
+
+
+class FunctionDefinition(Input, frozen=True, kw_only=True):
+    name: FunctionName
+    description: str | None = None
+    parameters: dict[str, Any] | None = field(default_factory=_no_parameters)
+    strict: bool | None = False
+
+    def __post_init__(self) -> None:
+        if self.parameters is None:
+            force_setattr(self, "parameters", _no_parameters())
+        if self.strict is None:
+            force_setattr(self, "strict", False)
+
+
+class FunctionTool(Input, frozen=True, tag_field="type", tag="function"):
+    function: FunctionDefinition
+
+
+class McpTool(Input, frozen=True, kw_only=True, tag_field="type", tag="mcp"):
+    """Ours, beyond the original: the tools of an MCP server, in the shape of the Responses API."""
+
+    server_label: FunctionName
+    server_url: str
+    headers: dict[str, str] | None = None
+    allowed_tools: list[str] | None = None
+    require_approval: Literal["never"] | None = None
+
+
+Tool = CodeInterpreterTool | FunctionTool | FileSearchTool | McpTool
+Tools = Annotated[tuple[Tool, ...], Meta(max_length=limits.TOOLS)]
+
+
+class CodeResources(Input, frozen=True, kw_only=True):
+    file_ids: Annotated[tuple[str, ...], Meta(max_length=limits.CODE_FILES)] = ()
+
+
+class SearchResources(Input, frozen=True, kw_only=True):
+    vector_store_ids: Annotated[tuple[str, ...], Meta(max_length=limits.STORES_PER_OWNER)] = ()
+
+
+class ToolResources(Input, frozen=True, kw_only=True):
+    """A tool without resources of its own is absent, never null."""
+
+    code_interpreter: CodeResources | UnsetType = UNSET
+    file_search: SearchResources | UnsetType = UNSET
+
+
+class ChooseFunction(Input, frozen=True, kw_only=True):
+    name: FunctionName
+
+
+class ToolChoice(Input, frozen=True, kw_only=True):
+    type: Literal["function", "code_interpreter", "file_search", "mcp"]
+    function: ChooseFunction | UnsetType = UNSET
+
+
+Choice = Literal["none", "auto", "required"] | ToolChoice
+
+
+class TextFormat(Input, frozen=True, tag_field="type", tag="text"):
+    pass
+
+
+class JsonObjectFormat(Input, frozen=True, tag_field="type", tag="json_object"):
+    pass
+
+
+class JsonSchema(Input, frozen=True, kw_only=True):
+    name: FunctionName
+    description: str | UnsetType = UNSET
+    schema: dict[str, Any] | UnsetType = UNSET
+    strict: bool | None | UnsetType = UNSET
+
+
+class JsonSchemaFormat(Input, frozen=True, tag_field="type", tag="json_schema"):
+    json_schema: JsonSchema
+
+
+ResponseFormat = Literal["auto"] | TextFormat | JsonObjectFormat | JsonSchemaFormat

@@ -138,6 +138,16 @@ CREATE INDEX files_list ON files (project_id, seq);
 CREATE INDEX files_by_purpose ON files (project_id, purpose, seq);
 CREATE INDEX files_expiring ON files (expires_at) WHERE expires_at IS NOT NULL;
 
+-- Which assistants and threads hold a file for their code interpreter.
+CREATE TABLE file_uses (
+    project_id  TEXT NOT NULL,
+    file_id     TEXT NOT NULL,
+    owner       TEXT NOT NULL,
+    owner_id    TEXT NOT NULL,
+    PRIMARY KEY (project_id, file_id, owner, owner_id)
+);
+CREATE INDEX file_uses_of ON file_uses (project_id, owner, owner_id);
+
 CREATE TABLE uploads (
     seq         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     project_id  TEXT NOT NULL,

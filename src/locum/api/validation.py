@@ -1,0 +1,450 @@
+"""From bytes to typed input, and from a refusal to the platform's own words.
+
+Good input is decoded in one step by msgspec. Only when that refuses is the input walked a
+second time, to say which parameter is wrong, how, and what would be right.
+"""
+
+import re
+import typing
+from functools import cache
+from typing import Any, Literal, TypeVar, cast
+
+import msgspec
+from msgspec import inspect
+
+from locum.errors import InvalidParameter, InvalidRequest
+
+T = TypeVar("T")
+
+# Values of our own that the original did not know: accepted, but its messages stay its own.
+_OURS = {"mcp"}
+
+_NOT_JSON = (
+    "We could not parse the JSON body of your request. (HINT: This likely means you aren't using"
+    " your HTTP library correctly. The OpenAI API expects a JSON payload, but what was sent was"
+    " not valid JSON. If you have trouble figuring out how to fix this, please contact us through"
+    " our help center at help.openai.com.)"
+)
+
+
+def decode_body(kind: type[T], body: bytes, *, lenient: bool = False) -> T:
+    try:
+        return cast(T, _decoder(kind).decode(body or b"{}"))
+    except msgspec.ValidationError as refusal:
+        if not lenient:
+            raise _refused(parse_json(body), kind, refusal) from refusal
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(_NOT_JSON) from error
+    value = _known_only(parse_json(body), _info(kind))
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as refusal:
+        raise _refused(value, kind, refusal) from refusal
+
+
+def _refused(value: Any, kind: type, refusal: msgspec.ValidationError) -> InvalidRequest:
+    return explain(value, kind) or InvalidRequest(f"Invalid request: {refusal}.")
+
+
+def parse_json(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body or b"{}")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(_NOT_JSON) from error
+
+
+def convert_query(kind: type[T], pairs: list[tuple[str, str]]) -> T:
+    """Read query parameters; unknown ones are ignored, empty ones count as absent."""
+    value = _gather(kind, pairs)
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as refusal:
+        raise _refused(_numbers(value, kind), kind, refusal) from refusal
+
+
+def explain(value: Any, kind: type) -> InvalidRequest | None:
+    """What is wrong with `value`, or None when nothing is found."""
+    return _explain(value, _info(kind), "")
+
+
+# ---------------------------------------------------------------------- queries
+
+
+def _gather(kind: type, pairs: list[tuple[str, str]]) -> dict[str, Any]:
+    fields = {field.encode_name: field for field in _fields(kind)}
+    value: dict[str, Any] = {}
+    for name, text in pairs:
+        stem, _, inner = name.partition("[")
+        if name in fields and not name.endswith("]"):
+            if text:
+                value[name] = text
+        elif f"{stem}[]" in fields:
+            # `include[]=`, `include=` and `include[0]=` are three spellings of one list.
+            value.setdefault(f"{stem}[]", []).append(text)
+        elif stem in fields and inner.endswith("]"):
+            value.setdefault(stem, {})[inner[:-1]] = text
+    return value
+
+
+def _numbers(value: dict[str, Any], kind: type) -> dict[str, Any]:
+    """Turn what reads as a number into one, so that bounds are explained as bounds."""
+    numeric = {
+        field.encode_name for field in _fields(kind) if isinstance(field.type, inspect.IntType)
+    }
+    return {
+        name: int(text) if name in numeric and re.fullmatch(r"[+-]?\d{1,18}", text) else text
+        for name, text in value.items()
+    }
+
+
+# --------------------------------------------------------------------- the walk
+
+
+def _explain(value: Any, kind: inspect.Type, path: str) -> InvalidRequest | None:
+    match kind:
+        case inspect.UnionType():
+            return _explain_union(value, kind, path)
+        case inspect.StructType():
+            return _explain_struct(value, kind, path)
+        case inspect.LiteralType():
+            return _explain_literal(value, _declared(frozenset(map(str, kind.values))), path)
+        case inspect.StrType():
+            return _explain_string(value, kind, path)
+        case inspect.IntType() | inspect.FloatType():
+            return _explain_number(value, kind, path)
+        case inspect.BoolType():
+            return None if isinstance(value, bool) else _wrong_type(path, "a boolean", value)
+        case inspect.NoneType():
+            return None if value is None else _wrong_type(path, "null", value)
+        case inspect.DictType():
+            return _explain_map(value, kind, path)
+        case inspect.VarTupleType() | inspect.ListType():
+            return _explain_array(value, kind, path)
+    return None
+
+
+def _explain_struct(value: Any, kind: inspect.StructType, path: str) -> InvalidRequest | None:
+    if not isinstance(value, dict):
+        return _wrong_type(path, "an object", value)
+    fields = {field.encode_name: field for field in kind.fields}
+    for key, inner in value.items():
+        if key == kind.tag_field:
+            if failure := _explain_literal(inner, (kind.tag,), _join(path, key)):
+                return failure
+        elif key in fields:
+            if failure := _explain(inner, fields[key].type, _join(path, key)):
+                return failure
+        elif kind.forbid_unknown_fields:
+            name = _join(path, key)
+            return InvalidParameter(
+                f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter"
+            )
+    missing = [field.encode_name for field in kind.fields if field.required]
+    if kind.tag_field is not None:
+        missing.insert(0, kind.tag_field)
+    for key in missing:
+        if key not in value:
+            return _missing(_join(path, key))
+    return None
+
+
+def _explain_union(value: Any, kind: inspect.UnionType, path: str) -> InvalidRequest | None:
+    choices = [t for t in kind.types if not isinstance(t, inspect.CustomType)]
+    if value is None and any(isinstance(t, inspect.NoneType) for t in choices):
+        return None
+    choices = [t for t in choices if not isinstance(t, inspect.NoneType) and not _is_unset(t)]
+    if len(choices) == 1:
+        return _explain(value, choices[0], path)
+    structs = [t for t in choices if isinstance(t, inspect.StructType)]
+    if isinstance(value, dict) and structs:
+        return _explain_tagged(value, structs, path)
+    fitting = [t for t in choices if _takes(t, value)]
+    if not fitting:
+        return _wrong_type(path, _one_of(choices), value)
+    failures = [_explain(value, t, path) for t in fitting]
+    return None if None in failures else failures[0]
+
+
+def _explain_tagged(
+    value: dict[str, Any], structs: list[inspect.StructType], path: str
+) -> InvalidRequest | None:
+    if len(structs) == 1:
+        return _explain_struct(value, structs[0], path)
+    tag_field = structs[0].tag_field
+    assert tag_field is not None
+    if tag_field not in value:
+        return _missing(_join(path, tag_field))
+    tag = value[tag_field]
+    for struct in structs:
+        if struct.tag == tag:
+            return _explain_struct(value, struct, path)
+    return _explain_literal(tag, tuple(str(s.tag) for s in structs), _join(path, tag_field))
+
+
+def _explain_literal(value: Any, allowed: tuple[Any, ...], path: str) -> InvalidRequest | None:
+    if not isinstance(value, str):
+        return _wrong_type(path, "a string", value)
+    if value in allowed:
+        return None
+    return InvalidParameter(
+        f"Invalid value: '{value}'. Supported values are: {_listed(allowed)}.", param=path
+    )
+
+
+def _explain_string(value: Any, kind: inspect.StrType, path: str) -> InvalidRequest | None:
+    if not isinstance(value, str):
+        return _wrong_type(path, "a string", value)
+    if kind.max_length is not None and len(value) > kind.max_length:
+        return InvalidParameter(
+            f"Invalid '{path}': string too long. Expected a string with maximum length"
+            f" {kind.max_length}, but got a string with length {len(value)} instead.",
+            param=path,
+            code="string_above_max_length",
+        )
+    if kind.min_length is not None and len(value) < kind.min_length:
+        return InvalidParameter(
+            f"Invalid '{path}': empty string. Expected a string with minimum length"
+            f" {kind.min_length}, but got an empty string instead.",
+            param=path,
+            code="empty_string",
+        )
+    if kind.pattern is not None and not re.search(kind.pattern, value):
+        shown = kind.pattern.replace("\\Z", "$")
+        return InvalidParameter(
+            f"Invalid '{path}': string does not match pattern."
+            f" Expected a string that matches the pattern '{shown}'.",
+            param=path,
+        )
+    return None
+
+
+def _explain_number(
+    value: Any, kind: inspect.IntType | inspect.FloatType, path: str
+) -> InvalidRequest | None:
+    whole = isinstance(kind, inspect.IntType)
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        return _wrong_type(path, "an integer" if whole else "a decimal number", value)
+    noun = "integer" if whole else "decimal"
+    if kind.le is not None and value > kind.le:
+        return InvalidParameter(
+            f"Invalid '{path}': {noun} above maximum value."
+            f" Expected a value <= {_number(kind.le)}, but got {_number(value)} instead.",
+            param=path,
+            code=f"{noun}_above_max_value",
+        )
+    if kind.ge is not None and value < kind.ge:
+        return InvalidParameter(
+            f"Invalid '{path}': {noun} below minimum value."
+            f" Expected a value >= {_number(kind.ge)}, but got {_number(value)} instead.",
+            param=path,
+            code=f"{noun}_below_min_value",
+        )
+    return None
+
+
+def _explain_array(
+    value: Any, kind: inspect.VarTupleType | inspect.ListType, path: str
+) -> InvalidRequest | None:
+    path = path.removesuffix("[]")
+    if not isinstance(value, list):
+        return _wrong_type(path, f"an array of {_plural(kind.item_type)}", value)
+    if kind.max_length is not None and len(value) > kind.max_length:
+        return InvalidParameter(
+            f"Invalid '{path}': array too long. Expected an array with maximum length"
+            f" {kind.max_length}, but got an array with length {len(value)} instead.",
+            param=path,
+            code="array_above_max_length",
+        )
+    if kind.min_length is not None and len(value) < kind.min_length:
+        return InvalidParameter(
+            f"Invalid '{path}': empty array. Expected an array with minimum length"
+            f" {kind.min_length}, but got an empty array instead.",
+            param=path,
+            code="empty_array",
+        )
+    for index, item in enumerate(value):
+        if failure := _explain(item, kind.item_type, f"{path}[{index}]"):
+            return failure
+    return None
+
+
+def _explain_map(value: Any, kind: inspect.DictType, path: str) -> InvalidRequest | None:
+    if not isinstance(value, dict):
+        return _wrong_type(path, "an object", value)
+    if kind.max_length is not None and len(value) > kind.max_length:
+        return InvalidParameter(
+            f"Invalid '{path}': too many properties. Expected an object with at most"
+            f" {kind.max_length} properties, but got an object with {len(value)} properties"
+            " instead.",
+            param=path,
+            code="object_above_max_properties",
+        )
+    for key, item in value.items():
+        name = _join(path, key)
+        if failure := _explain(key, kind.key_type, name) or _explain(item, kind.value_type, name):
+            return failure
+    return None
+
+
+# -------------------------------------------------------------------- the words
+
+
+def _missing(path: str) -> InvalidParameter:
+    return InvalidParameter(
+        f"Missing required parameter: '{path}'.", param=path, code="missing_required_parameter"
+    )
+
+
+def _wrong_type(path: str, expected: str, value: Any) -> InvalidRequest:
+    if not path:
+        return InvalidRequest(
+            f"Invalid type for the body: expected {expected}, but got {_named(value)} instead.",
+            code="invalid_type",
+        )
+    return InvalidParameter(
+        f"Invalid type for '{path}': expected {expected}, but got {_named(value)} instead.",
+        param=path,
+        code="invalid_type",
+    )
+
+
+def _named(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int():
+            return "an integer"
+        case float():
+            return "a decimal number"
+        case str():
+            return "a string"
+        case list():
+            return "an array"
+    return "an object"
+
+
+def _one_of(choices: list[inspect.Type]) -> str:
+    names = [_singular(choice) for choice in choices]
+    names = list(dict.fromkeys(names))
+    if len(names) == 1:
+        return f"an {names[0]}" if names[0][0] in "aeio" else f"a {names[0]}"
+    first = f"an {names[0]}" if names[0][0] in "aeio" else f"a {names[0]}"
+    return f"one of {', '.join([first, *names[1:-1]])} or {names[-1]}"
+
+
+def _singular(kind: inspect.Type) -> str:
+    match kind:
+        case inspect.StrType() | inspect.LiteralType():
+            return "string"
+        case inspect.IntType():
+            return "integer"
+        case inspect.FloatType():
+            return "decimal number"
+        case inspect.BoolType():
+            return "boolean"
+        case inspect.VarTupleType() | inspect.ListType():
+            return f"array of {_plural(kind.item_type)}"
+    return "object"
+
+
+def _plural(kind: inspect.Type) -> str:
+    if isinstance(kind, inspect.UnionType):
+        kind = kind.types[0]
+    return f"{_singular(kind)}s"
+
+
+def _listed(values: tuple[Any, ...]) -> str:
+    quoted = [f"'{value}'" for value in values if value not in _OURS]
+    if len(quoted) <= 2:  # noqa: PLR2004  # "a and b", but "a, b, and c"
+        return " and ".join(quoted)
+    return f"{', '.join(quoted[:-1])}, and {quoted[-1]}"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() else str(value)
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+# -------------------------------------------------------------------- the types
+
+
+def _takes(kind: inspect.Type, value: Any) -> bool:
+    """Whether the JSON type of `value` is the one that `kind` is written in."""
+    match kind:
+        case inspect.StrType() | inspect.LiteralType():
+            return isinstance(value, str)
+        case inspect.BoolType():
+            return isinstance(value, bool)
+        case inspect.IntType() | inspect.FloatType():
+            return isinstance(value, int | float) and not isinstance(value, bool)
+        case inspect.VarTupleType() | inspect.ListType():
+            return isinstance(value, list)
+    return isinstance(value, dict)
+
+
+def _is_unset(kind: inspect.Type) -> bool:
+    return isinstance(kind, inspect.CustomType)
+
+
+def _known_only(value: Any, kind: inspect.Type) -> Any:
+    """Drop the keys that no type knows, as the lenient setting wishes."""
+    match kind:
+        case inspect.StructType() if isinstance(value, dict):
+            fields = {field.encode_name: field for field in kind.fields}
+            return {
+                key: _known_only(inner, fields[key].type) if key in fields else inner
+                for key, inner in value.items()
+                if key in fields or key == kind.tag_field
+            }
+        case inspect.UnionType() if isinstance(value, dict):
+            structs = [t for t in kind.types if isinstance(t, inspect.StructType)]
+            for struct in structs:
+                if len(structs) == 1 or value.get(struct.tag_field or "") == struct.tag:
+                    return _known_only(value, struct)
+        case inspect.UnionType() if isinstance(value, list):
+            for choice in kind.types:
+                if isinstance(choice, inspect.VarTupleType | inspect.ListType):
+                    return _known_only(value, choice)
+        case inspect.VarTupleType() | inspect.ListType() if isinstance(value, list):
+            return [_known_only(item, kind.item_type) for item in value]
+    return value
+
+
+@cache
+def _decoder(kind: Any) -> "msgspec.json.Decoder[Any]":
+    return msgspec.json.Decoder(kind)
+
+
+@cache
+def _declared(values: frozenset[str]) -> tuple[str, ...]:
+    """The values of a Literal as they were written; inspection hands them out sorted."""
+    structs: list[type] = [msgspec.Struct]
+    for struct in structs:
+        structs.extend(struct.__subclasses__())
+        for hint in typing.get_type_hints(struct).values():
+            for literal in _literals(hint):
+                if frozenset(literal) == values:
+                    return literal
+    return tuple(sorted(values))
+
+
+def _literals(hint: Any) -> list[tuple[str, ...]]:
+    if typing.get_origin(hint) is Literal:
+        return [typing.get_args(hint)]
+    return [found for inner in typing.get_args(hint) for found in _literals(inner)]
+
+
+@cache
+def _info(kind: Any) -> inspect.Type:
+    return inspect.type_info(kind)
+
+
+def _fields(kind: type) -> tuple[inspect.Field, ...]:
+    info = _info(kind)
+    assert isinstance(info, inspect.StructType)
+    return info.fields

@@ -1,0 +1,149 @@
+"""One frozen `Settings`. The environment and the settings file are read here and nowhere else."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+_PREFIX = "LOCUM_"
+
+
+class SettingsError(Exception):
+    """A setting that cannot be; the message names it."""
+
+
+class BackendSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One server that speaks Chat Completions."""
+
+    url: str
+    key: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything an operator may choose. `LOCUM_` and a name in capitals sets it too."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8000
+    data: Path = Path(".locum")
+    database_url: str | None = None
+    # Where blobs live: a directory below `data`, or an address such as `s3://bucket/prefix`.
+    blobs_url: str | None = None
+    # Off: a commit may be lost when the machine, not the process, dies.
+    durable: bool = True
+
+    organization: str = "locum"
+    project: str = "proj_default"
+    # Refuse a request that lacks the beta header, as the original did.
+    strict_beta: bool = False
+    # Ignore unknown keys in bodies instead of refusing them.
+    lenient: bool = False
+    # Let files of purpose `assistants` be downloaded; the original refused.
+    allow_downloads: bool = False
+    cors_origins: tuple[str, ...] = ()
+    log_format: str = "text"
+
+    max_body_bytes: int = 32 * 1024 * 1024
+    max_file_bytes: int = 512 * 1024 * 1024
+    max_runs: int = 1_000
+    run_life_s: int = 600
+    journal_life_s: int = 86_400
+    keep_alive_s: float = 15.0
+
+    # "auto": the backend that is configured, else the embedded model, else the scripted one.
+    model: str = "auto"
+    backend_url: str | None = None
+    backend_key: str | None = None
+    backends: dict[str, BackendSettings] = field(default_factory=dict)
+    # `gpt-4o = "qwen3@vllm"`; `"*"` is the default.
+    models: dict[str, str] = field(default_factory=dict)
+    model_path: Path | None = None
+    script: Path | None = None
+    connect_timeout_s: float = 10.0
+    first_token_timeout_s: float = 120.0
+    idle_timeout_s: float = 60.0
+    turn_timeout_s: float = 600.0
+
+    embeddings_url: str | None = None
+    embeddings_key: str | None = None
+    embeddings_model: str | None = None
+    embeddings_dimensions: int | None = None
+
+    sandbox: str = "auto"
+    sandbox_packages: tuple[str, ...] = ()
+    sandbox_wall_s: float = 60.0
+    sandbox_memory_bytes: int = 1024 * 1024 * 1024
+    sandbox_disk_bytes: int = 512 * 1024 * 1024
+    sandbox_idle_s: float = 3600.0
+    sandbox_sessions: int = 64
+    sandbox_warm: int = 1
+
+
+def load(
+    *,
+    environment: Mapping[str, str] | None = None,
+    file: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Settings from the file, then the environment, then the command line; the last one wins."""
+    environment = os.environ if environment is None else environment
+    chosen = file or (
+        Path(environment[f"{_PREFIX}SETTINGS"]) if f"{_PREFIX}SETTINGS" in environment else None
+    )
+    values: dict[str, Any] = {}
+    if chosen is not None:
+        values.update(_read_file(chosen))
+    values.update(_read_environment(environment))
+    values.update({name: value for name, value in (overrides or {}).items() if value is not None})
+    try:
+        return msgspec.convert(values, Settings, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"Settings: {error}.") from error
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"The settings file {path} cannot be read: {error.strerror}."
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The settings file {path} is not TOML: {error}.") from error
+
+
+def _read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    known = {f.name: f.type for f in msgspec.structs.fields(Settings)}
+    values: dict[str, Any] = {}
+    for name, text in environment.items():
+        if not name.startswith(_PREFIX) or name == f"{_PREFIX}SETTINGS":
+            continue
+        field_name = name.removeprefix(_PREFIX).lower()
+        if field_name not in known:
+            continue  # Others may keep names of their own beside ours.
+        values[field_name] = _structured(name, text) if _is_structured(known[field_name]) else text
+    return values
+
+
+def _is_structured(kind: Any) -> bool:
+    return getattr(kind, "__origin__", None) in (dict, tuple)
+
+
+def _structured(name: str, text: str) -> Any:
+    """Lists are written with commas, tables as JSON."""
+    if not text.lstrip().startswith(("{", "[")):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise SettingsError(f"{name} is neither a list with commas nor JSON: {error}.") from error
+
+
+def _path(kind: type, value: Any) -> Any:
+    if kind is Path and isinstance(value, str):
+        return Path(value).expanduser()
+    raise NotImplementedError(kind)

@@ -1,0 +1,94 @@
+"""Zip archives of XML, opened as if each were a bomb: Office documents are nothing else."""
+
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from typing import BinaryIO
+from xml.parsers import expat
+
+from locum.tools.file_search.reading import Limits, Unreadable
+
+_BLOCK = 1 << 16
+_OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_LOCAL_HEADER = b"PK\x03\x04"
+_ENCRYPTED = 0x1
+
+# Called with the local name and the attributes by local name; the end with the name alone.
+Start = Callable[[str, Mapping[str, str]], None]
+End = Callable[[str], None]
+Words = Callable[[str], None]
+
+
+class Archive:
+    """Reads members under one budget of unzipped bytes."""
+
+    def __init__(self, file: BinaryIO, limits: Limits) -> None:
+        head = file.read(len(_OLD_OFFICE))
+        if head == _OLD_OFFICE:
+            raise Unreadable("The file is encrypted, or older than its extension says.")
+        if not head.startswith(_LOCAL_HEADER):
+            raise Unreadable("The file could not be parsed as an Office document.")
+        try:
+            self._zip = zipfile.ZipFile(file)
+        except (zipfile.BadZipFile, NotImplementedError, ValueError):
+            raise Unreadable("The file could not be parsed: its zip archive is broken.") from None
+        if len(self._zip.infolist()) > limits.zip_entries:
+            raise Unreadable(f"The file's zip archive has more than {limits.zip_entries} entries.")
+        self._left = limits.unzipped_bytes
+        self._depth = limits.xml_depth
+        self.names = frozenset(self._zip.namelist())
+
+    def parse(self, name: str, *, start: Start, end: End, words: Words) -> None:
+        """Walk the XML of one member. Document types, and so entities, are refused."""
+        parser = _parser(start=start, end=end, words=words, most_deep=self._depth)
+        info = self._zip.getinfo(name)
+        if info.flag_bits & _ENCRYPTED:
+            raise Unreadable("The file is encrypted; a password would be needed.")
+        try:
+            with self._zip.open(info) as data:
+                while block := data.read(_BLOCK):
+                    self._spend(len(block))
+                    parser.Parse(block)
+            parser.Parse(b"", True)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+            raise Unreadable("The file could not be parsed: its zip archive is broken.") from None
+        except expat.ExpatError:
+            raise Unreadable("The file could not be parsed: its XML is broken.") from None
+
+    def _spend(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise Unreadable("The file unpacks to more than can be read; it may be a zip bomb.")
+
+
+def _parser(*, start: Start, end: End, words: Words, most_deep: int) -> expat.XMLParserType:
+    # With a separator, expat resolves namespaces: what a prefix is called stops to matter.
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.buffer_text = True
+    depth = 0
+
+    def opened(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > most_deep:
+            raise Unreadable(f"The file's XML is nested more than {most_deep} deep.")
+        start(local(name), {local(key): value for key, value in attributes.items()})
+
+    def closed(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        end(local(name))
+
+    def refuse(*_: object) -> None:
+        raise Unreadable("The file's XML declares a document type, which Office never does.")
+
+    parser.StartElementHandler = opened
+    parser.EndElementHandler = closed
+    parser.CharacterDataHandler = words
+    parser.StartDoctypeDeclHandler = refuse
+    parser.EntityDeclHandler = refuse
+    return parser
+
+
+def local(name: str) -> str:
+    return name.rpartition(" ")[2]

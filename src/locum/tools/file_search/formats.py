@@ -1,0 +1,33 @@
+"""Which reader reads which extension. The name decides, never the content: what is called a PDF
+is parsed as a PDF or not at all, so a file cannot choose the parser it attacks.
+"""
+
+from collections.abc import Mapping
+
+from locum.tools.file_search import (
+    from_doc,
+    from_html,
+    from_office,
+    from_pdf,
+    from_sheets,
+    from_text,
+)
+from locum.tools.file_search.reading import Reader
+
+# fmt: off
+_TEXT = (
+    "c", "cs", "cpp", "css", "go", "java", "js", "json", "md", "php", "py", "rb", "sh", "tex",
+    "ts", "txt",
+)
+# fmt: on
+# The original's list for file search, and last our extension of it.
+READERS: Mapping[str, Reader] = {
+    **dict.fromkeys(_TEXT, from_text.read),
+    "html": from_html.read,
+    "pdf": from_pdf.read,
+    "docx": from_office.read_docx,
+    "pptx": from_office.read_pptx,
+    "doc": from_doc.read,
+    "csv": from_sheets.read_csv,
+    "xlsx": from_sheets.read_xlsx,
+}

@@ -1,0 +1,97 @@
+"""The process that reads files: `python -m locum.tools.file_search.worker`, started by `extract`.
+
+It reads one request a line and forks for each, so that every file meets a fresh process with
+everything already imported. Only the child touches the file, behind `walls`. Answers are frames:
+one letter, four bytes of length, the payload.
+"""
+
+import codecs
+import json
+import os
+import signal
+import struct
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+from msgspec import convert
+
+from locum.tools.file_search import walls
+from locum.tools.file_search.formats import READERS
+from locum.tools.file_search.reading import INVALID, OURS, UNSUPPORTED, Limits, Unreadable, within
+
+PAGE, DONE, FAILED = b"P", b"D", b"F"
+HEADER = struct.Struct(">cI")
+# How this process ends when a child did not end well; its frames may be cut short, so the pipe
+# cannot be used again.
+EXIT_CRASHED, EXIT_TOO_SLOW = 70, 71
+_LONGEST_REQUEST = 1 << 16
+# Python loads a codec from disk when it is first used, which no child can do any more.
+_CODECS = """
+    cp437 utf-16-le utf-16-be utf-32-le utf-32-be latin-1 cp1252 cp1250 cp1251 cp1253 cp1254 cp1255
+    cp1256 cp1257 cp1258 iso8859-2 iso8859-5 iso8859-7 iso8859-9 iso8859-15 koi8-r koi8-u
+    shift_jis euc-jp iso2022_jp gbk gb2312 gb18030 big5 euc-kr tis-620 macroman
+"""
+
+
+def main() -> None:
+    # Ctrl-C reaches the whole process group; the server decides what that means for us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in _CODECS.split():
+        codecs.lookup(name)
+    while request := sys.stdin.buffer.readline(_LONGEST_REQUEST):
+        child = os.fork()
+        if child == 0:
+            _read_one(request)
+        _, status = os.waitpid(child, 0)
+        if status:
+            slow = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU
+            sys.exit(EXIT_TOO_SLOW if slow else EXIT_CRASHED)
+
+
+def _read_one(request: bytes) -> None:
+    """In the child: answer and end, without the clean-up that belongs to the parent."""
+    try:
+        asked = json.loads(request)
+        limits = convert(asked["limits"], Limits)
+        with _opened(asked["path"]) as file:
+            walls.close_in(limits)
+            _answer(file, asked["extension"], limits)
+    except Unreadable as refusal:
+        _refuse(refusal.code, refusal.message)
+    except MemoryError:
+        _refuse(INVALID, "The file needs too much memory to be read.")
+    except Exception as error:  # noqa: BLE001 - the walls: any fault of a parser is the file's
+        _refuse(INVALID, f"The file could not be parsed ({type(error).__name__}).")
+    os._exit(0)
+
+
+def _opened(path: str) -> BinaryIO:
+    try:
+        return Path(path).open("rb")
+    except OSError:
+        # The server gave the path, so the fault is not the file's.
+        raise Unreadable("The file could not be opened.", code=OURS) from None
+
+
+def _answer(file: BinaryIO, extension: str, limits: Limits) -> None:
+    reader = READERS.get(extension)
+    if reader is None:
+        raise Unreadable("The file type is not supported.", code=UNSUPPORTED)
+    for text in within(reader(file, limits), limits):
+        _send(PAGE, text.encode())
+    _send(DONE, b"")
+
+
+def _refuse(code: str, message: str) -> None:
+    _send(FAILED, json.dumps([code, message]).encode())
+
+
+def _send(kind: bytes, payload: bytes) -> None:
+    frame = memoryview(HEADER.pack(kind, len(payload)) + payload)
+    while frame:
+        frame = frame[os.write(1, frame) :]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""Documents made on the fly: good ones of every format, and the parts of bad ones."""
+
+import io
+import struct
+import zipfile
+from collections.abc import Mapping, Sequence
+
+_WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+_DRAWING = "http://schemas.openxmlformats.org/drawingml/2006/main"
+_SHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_PAGE = (
+    "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] "
+    "/Resources << /Font << /F1 3 0 R >> >> /Contents {contents} 0 R >>"
+)
+_FREE, _END = 0xFFFFFFFF, 0xFFFFFFFE
+
+
+def zipped(members: Mapping[str, str | bytes]) -> bytes:
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return whole.getvalue()
+
+
+def docx(*paragraphs: str, notes: str = "") -> bytes:
+    members = {"word/document.xml": word_xml(*paragraphs)}
+    if notes:
+        members["word/footnotes.xml"] = word_xml(notes)
+    return zipped(members)
+
+
+def word_xml(*paragraphs: str) -> str:
+    body = "".join(f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>" for text in paragraphs)
+    return f'<w:document xmlns:w="{_WORD}"><w:body>{body}</w:body></w:document>'
+
+
+def pptx(*slides: str, notes: Mapping[int, str] | None = None) -> bytes:
+    members = {f"ppt/slides/slide{n}.xml": slide_xml(text) for n, text in enumerate(slides, 1)}
+    for number, text in (notes or {}).items():
+        members[f"ppt/notesSlides/notesSlide{number}.xml"] = slide_xml(text)
+    return zipped(members)
+
+
+def slide_xml(text: str) -> str:
+    return f'<s xmlns:a="{_DRAWING}"><a:p><a:r><a:t>{text}</a:t></a:r></a:p></s>'
+
+
+def xlsx(shared: Sequence[str], rows: str) -> bytes:
+    strings = "".join(f"<si><t>{text}</t></si>" for text in shared)
+    return zipped(
+        {
+            "xl/sharedStrings.xml": f'<sst xmlns="{_SHEET}">{strings}</sst>',
+            "xl/worksheets/sheet1.xml": (
+                f'<worksheet xmlns="{_SHEET}"><sheetData>{rows}</sheetData></worksheet>'
+            ),
+        }
+    )
+
+
+def pdf(*pages: str, trailer: str = "") -> bytes:
+    """One line of Latin text a page; `trailer` is added to the trailer's dictionary."""
+    count = len(pages)
+    kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(count))
+    objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>",
+        f"<< /Type /Pages /Count {count} /Kids [{kids}] >>",
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ]
+    for number, text in enumerate(pages):
+        content = f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET"
+        objects += [
+            _PAGE.format(contents=5 + 2 * number),
+            f"<< /Length {len(content)} >>\nstream\n{content}\nendstream",
+        ]
+    return _pdf(objects, trailer)
+
+
+def _pdf(objects: Sequence[str], trailer: str) -> bytes:
+    whole = io.BytesIO()
+    whole.write(b"%PDF-1.4\n")
+    places = []
+    for number, text in enumerate(objects, start=1):
+        places.append(whole.tell())
+        whole.write(f"{number} 0 obj\n{text}\nendobj\n".encode("latin-1"))
+    start = whole.tell()
+    lines = "".join(f"{place:010} 00000 n \n" for place in places)
+    size = len(objects) + 1
+    whole.write(
+        f"xref\n0 {size}\n0000000000 65535 f \n{lines}"
+        f"trailer\n<< /Size {size} /Root 1 0 R {trailer} >>\n"
+        f"startxref\n{start}\n%%EOF\n".encode()
+    )
+    return whole.getvalue()
+
+
+def encrypted_pdf() -> bytes:
+    secret = "<" + "5a" * 32 + ">"
+    return pdf(
+        "secret",
+        trailer=f"/ID [<00><00>] /Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O {secret} "
+        f"/U {secret} >>",
+    )
+
+
+def doc(text: str, *, flags: int = 0x0200, wide: bool = True) -> bytes:
+    """A Word 97 file of one piece, in sectors of 512 bytes."""
+    letters = text.encode("utf-16-le" if wide else "cp1252")
+    place = 0x800 if wide else (0x800 * 2) | (1 << 30)
+    pieces = struct.pack("<II", 0, len(text)) + struct.pack("<HIH", 0, place, 0)
+    table = b"\x01" + struct.pack("<H", 3) + b"abc" + b"\x02" + struct.pack("<I", len(pieces))
+    table += pieces
+    main = bytearray(0x800) + letters
+    struct.pack_into("<H8xH", main, 0, 0xA5EC, flags)
+    struct.pack_into("<II", main, 0x01A2, 0, len(table))
+    return compound({"WordDocument": bytes(main), "1Table": table})
+
+
+def compound(streams: Mapping[str, bytes]) -> bytes:
+    """An OLE file whose streams all lie in whole sectors: one of FAT, one of directory."""
+    fat, body = [0xFFFFFFFD, _END], b""
+    entries = [_entry("Root Entry", _END, 0)]
+    for name, data in streams.items():
+        # A stream shorter than 4096 bytes would have to go to small sectors.
+        count = max(8, -(-len(data) // 512))
+        first = len(fat)
+        fat += [*range(first + 1, first + count), _END]
+        body += data.ljust(count * 512, b"\0")
+        entries.append(_entry(name, first, count * 512))
+    assert len(fat) <= 128
+    header = bytearray(512)
+    header[:8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+    struct.pack_into("<HHHHH", header, 24, 0x3E, 3, 0xFFFE, 9, 6)
+    struct.pack_into("<II4xIIIIII", header, 44, 1, 1, 4096, _END, 0, _END, 0, 0)
+    header[80:512] = b"\xff" * 432
+    table = struct.pack("<128I", *fat, *[_FREE] * (128 - len(fat)))
+    return bytes(header) + table + b"".join(entries).ljust(512, b"\0") + body
+
+
+def _entry(name: str, start: int, size: int) -> bytes:
+    letters = name.encode("utf-16-le")
+    entry = bytearray(128)
+    entry[: len(letters)] = letters
+    struct.pack_into("<H", entry, 64, len(letters) + 2)
+    struct.pack_into("<II", entry, 116, start, size)
+    return bytes(entry)

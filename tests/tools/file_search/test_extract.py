@@ -1,0 +1,296 @@
+"""Every format gives its text; every hostile file ends as a clear refusal."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+from tests.tools.file_search import documents
+
+from locum.tools.file_search.extract import EXTENSIONS, Extracted, ExtractionFailed, Extractor
+from locum.tools.file_search.formats import READERS
+from locum.tools.file_search.reading import Limits
+
+_LIMITS = Limits(wall_s=20.0, cpu_s=10, memory_bytes=512 << 20, text_chars=200_000, pages=50)
+
+
+def _extract(folder: Path, name: str, data: bytes, *, limits: Limits = _LIMITS) -> Extracted:
+    path = folder / "blob"
+    path.write_bytes(data)
+
+    async def once() -> Extracted:
+        extractor = Extractor(workers=1, limits=limits)
+        try:
+            return await extractor.extract(path, name)
+        finally:
+            await extractor.close()
+
+    return asyncio.run(once())
+
+
+def _refusal(folder: Path, name: str, data: bytes, *, limits: Limits = _LIMITS) -> ExtractionFailed:
+    with pytest.raises(ExtractionFailed) as failed:
+        _extract(folder, name, data, limits=limits)
+    return failed.value
+
+
+def test_the_server_and_the_worker_know_the_same_extensions() -> None:
+    assert frozenset(READERS) == EXTENSIONS
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "Grüße, 你好 🎉\nline".encode(),
+        "\ufeffGrüße, 你好 🎉\r\nline".encode(),
+        "\ufeffGrüße, 你好 🎉\nline".encode("utf-16-le"),
+        "\ufeffGrüße, 你好 🎉\rline".encode("utf-16-be"),
+    ],
+)
+def test_text_is_read_in_the_encodings_the_original_takes(tmp_path: Path, data: bytes) -> None:
+    assert _extract(tmp_path, "a.txt", data).text == "Grüße, 你好 🎉\nline"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_a_mark_is_recognised(tmp_path: Path, encoding: str) -> None:
+    assert _extract(tmp_path, "a.md", "Plain words".encode(encoding)).text == "Plain words"
+
+
+@pytest.mark.parametrize("extension", sorted(EXTENSIONS - {"csv", "html"}))
+def test_source_code_is_taken_as_it_is(tmp_path: Path, extension: str) -> None:
+    if READERS[extension] is not READERS["txt"]:
+        assert _refusal(tmp_path, f"a.{extension}", b"x <= y").code == "invalid_file"
+    else:
+        assert _extract(tmp_path, f"A.{extension.upper()}", b"x <= y\n").text == "x <= y\n"
+
+
+def test_html_gives_the_words_a_reader_sees(tmp_path: Path) -> None:
+    page = b"""<html><head><title>Rates</title><style>p{}</style></head><body><h1>Fees</h1>
+    <script>var hidden = 1;</script><p>A <b>bold</b>
+    offer &amp; more.</p><ul><li>one<li>two</ul><table><tr><td>x<td>y</table>"""
+
+    text = _extract(tmp_path, "a.html", page).text
+
+    assert text.startswith("Rates\n\nFees")
+    assert "A bold offer & more." in text
+    assert "one\ntwo" in text
+    assert "hidden" not in text
+    assert "p{}" not in text
+
+
+def test_html_is_read_in_the_encoding_it_names(tmp_path: Path) -> None:
+    page = '<meta charset="windows-1251"><p>Привет</p>'.encode("cp1251")
+    assert _extract(tmp_path, "a.html", page).text == "Привет"
+
+
+def test_pdf_gives_one_page_for_each_page_with_text(tmp_path: Path) -> None:
+    found = _extract(tmp_path, "a.pdf", documents.pdf("First page", "", "Third page"))
+    assert found.pages == ("First page", "Third page")
+
+
+def test_docx_gives_paragraphs_and_footnotes(tmp_path: Path) -> None:
+    data = documents.docx("Hello &amp; welcome", "to the house", notes="A note")
+    assert _extract(tmp_path, "a.docx", data).pages == ("Hello & welcome\nto the house", "A note")
+
+
+def test_docx_text_said_twice_for_old_readers_is_read_once(tmp_path: Path) -> None:
+    twice = documents.word_xml("Box").replace(
+        "<w:body>", "<w:body><w:Fallback><w:p><w:r><w:t>Box</w:t></w:r></w:p></w:Fallback>"
+    )
+    data = documents.zipped({"word/document.xml": twice})
+    assert _extract(tmp_path, "a.docx", data).text == "Box"
+
+
+def test_pptx_gives_slides_in_their_order_with_their_notes(tmp_path: Path) -> None:
+    slides = [f"Slide {number}" for number in range(1, 12)]
+    found = _extract(tmp_path, "a.pptx", documents.pptx(*slides, notes={2: "Say this"}))
+    assert found.pages[:2] == ("Slide 1", "Slide 2\n\nSay this")
+    assert found.pages[-1] == "Slide 11"
+
+
+def test_xlsx_rows_name_their_columns(tmp_path: Path) -> None:
+    rows = (
+        '<row><c r="A1" t="s"><v>0</v></c><c r="B1" t="s"><v>1</v></c></row>'
+        '<row><c r="A2" t="inlineStr"><is><t>Ann</t></is></c><c r="B2"><v>42</v></c></row>'
+        '<row><c r="B3"><v>7</v></c></row>'
+    )
+    data = documents.xlsx(["Name", "Age"], rows)
+    assert _extract(tmp_path, "a.xlsx", data).text == "Name | Age\nName: Ann | Age: 42\nAge: 7"
+
+
+def test_csv_rows_name_their_columns(tmp_path: Path) -> None:
+    data = b'Name;City\nAnn;"Bern; CH"\n\nBob;Oslo\n'
+    assert _extract(tmp_path, "a.csv", data).text == (
+        "Name | City\nName: Ann | City: Bern; CH\nName: Bob | City: Oslo"
+    )
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_doc_gives_its_text_without_field_codes(tmp_path: Path, wide: bool) -> None:
+    data = documents.doc("Dear é,\rsee \x13PAGEREF x\x14page 3\x15.\r", wide=wide)
+    assert _extract(tmp_path, "a.doc", data).text == "Dear é,\nsee page 3."
+
+
+def test_an_extension_nobody_reads_is_unsupported(tmp_path: Path) -> None:
+    for name in ("a.png", "a", ".txt.exe", "a.h"):
+        assert _refusal(tmp_path, name, b"text").code == "unsupported_file"
+
+
+_DEEP_XML = documents.word_xml("x").replace("<w:body>", "<w:body>" + "<w:q>" * 2000)
+_LAUGHS = '<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]>' + documents.word_xml("&b;")
+_EXTERNAL = '<!DOCTYPE l [<!ENTITY a SYSTEM "file:///etc/passwd">]>' + documents.word_xml("&a;")
+_BOMB = documents.zipped({"word/document.xml": b"<a>" + b" " * (300 << 20)})
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("empty.txt", b"", "contains no text"),
+        ("blank.txt", b" \n\t ", "contains no text"),
+        ("empty.pdf", b"", "not a PDF"),
+        ("empty.docx", b"", "Office document"),
+        ("latin.txt", b"caf\xe9 au lait", "UTF-8, UTF-16 or ASCII"),
+        ("binary.txt", bytes(range(32)) * 50, "UTF-8, UTF-16 or ASCII"),
+        ("picture.txt", b"\x89PNG\r\n\x1a\n", "an image"),
+        ("really-a.txt", documents.pdf("x"), "a PDF document"),
+        ("really-a.md", documents.docx("x"), "an Office document"),
+        ("really-a.pdf", documents.docx("x"), "not a PDF"),
+        ("really-a.docx", documents.pdf("x"), "Office document"),
+        ("sheet.docx", documents.xlsx([], ""), "no Word document"),
+        ("words.xlsx", documents.docx("x"), "no worksheets"),
+        ("words.pptx", documents.docx("x"), "no slides"),
+        ("polyglot.docx", documents.pdf("x") + documents.docx("x"), "Office document"),
+        ("scan.pdf", documents.pdf("", ""), "contains no text"),
+        ("encrypted.pdf", documents.encrypted_pdf(), "encrypted"),
+        ("encrypted.doc", documents.doc("x", flags=0x0300), "encrypted"),
+        ("encrypted.docx", documents.compound({"EncryptedPackage": b"x"}), "encrypted"),
+        ("cut.pdf", documents.pdf("x")[:60], "could not be parsed"),
+        ("cut.docx", documents.docx("hello " * 99)[:90], "broken"),
+        ("cut.doc", documents.doc("hello")[:1400], "could not be parsed"),
+        ("open.docx", documents.zipped({"word/document.xml": "<a><b>"}), "XML is broken"),
+        ("deep.docx", documents.zipped({"word/document.xml": _DEEP_XML}), "nested"),
+        ("laughs.docx", documents.zipped({"word/document.xml": _LAUGHS}), "document type"),
+        ("outside.docx", documents.zipped({"word/document.xml": _EXTERNAL}), "document type"),
+        ("bomb.docx", _BOMB, "zip bomb"),
+        ("deep.html", b"<div>" * 100_000 + b"x", "nested"),
+        ("long.txt", b"word " * 50_000, "more than 200000 characters"),
+        ("long.csv", b"a,b\n" * 60_000, "more than 200000 characters"),
+        ("many.pdf", documents.pdf(*["page"] * 10_000), "has 10000 pages; at most 50"),
+        (
+            "cell.xlsx",
+            documents.xlsx(["a"], '<row><c t="s"><v>9</v></c></row>'),
+            "a cell is broken",
+        ),
+    ],
+)
+def test_a_hostile_file_is_invalid_and_says_why(
+    tmp_path: Path, name: str, data: bytes, says: str
+) -> None:
+    failed = _refusal(tmp_path, name, data)
+    assert (failed.code, says in failed.message) == ("invalid_file", True), failed.message
+
+
+def test_a_column_far_away_costs_no_memory(tmp_path: Path) -> None:
+    rows = "".join(f'<row><c r="ZZZ{n}"><v>1</v></c></row>' for n in range(1, 30_000))
+    assert _refusal(tmp_path, "wide.xlsx", documents.xlsx([], rows)).code == "invalid_file"
+
+
+def test_circles_in_a_compound_file_end(tmp_path: Path) -> None:
+    data = bytearray(documents.doc("hello"))
+    data[512 + 8 : 512 + 12] = (2).to_bytes(4, "little")
+    assert "hello" not in _extract(tmp_path, "circle.doc", bytes(data)).text
+
+
+def test_a_reader_that_needs_too_much_memory_is_ended(tmp_path: Path) -> None:
+    small = Limits(memory_bytes=64 << 20, text_chars=50_000_000, wall_s=20.0)
+    failed = _refusal(tmp_path, "big.txt", b"word " * 8_000_000, limits=small)
+    assert failed.code == "invalid_file"
+
+
+def test_a_reader_over_its_processor_time_is_ended(tmp_path: Path) -> None:
+    # The standard library's CSV sniffer and PDFium are fast; a worker without time shows the rest.
+    brief = Limits(cpu_s=0, wall_s=20.0, text_chars=50_000_000)
+    failed = _refusal(tmp_path, "slow.csv", b"a,b\n" * 4_000_000, limits=brief)
+    assert (failed.code, failed.message) == ("invalid_file", "The file took too long to be read.")
+
+
+def test_a_reader_over_its_wall_time_is_killed(tmp_path: Path) -> None:
+    hang = tmp_path / "pipe"
+    os.mkfifo(hang)
+
+    async def once() -> int:
+        extractor = Extractor(workers=1, limits=Limits(wall_s=0.5))
+        with pytest.raises(ExtractionFailed, match="took too long"):
+            await extractor.extract(hang, "a.txt")
+        left = len(extractor._idle) + len(extractor._busy)
+        await extractor.close()
+        return left
+
+    assert asyncio.run(once()) == 0
+
+
+def test_one_worker_reads_file_after_file_good_and_bad(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    good.write_bytes(documents.docx("fine"))
+    bad.write_bytes(documents.pdf("x")[:60])
+
+    async def many() -> set[int]:
+        extractor = Extractor(workers=1, limits=_LIMITS)
+        seen = set()
+        for _ in range(5):
+            with pytest.raises(ExtractionFailed):
+                await extractor.extract(bad, "bad.pdf")
+            assert (await extractor.extract(good, "good.docx")).text == "fine"
+            seen.add(extractor._idle[0]._process.pid)
+        await extractor.close()
+        return seen
+
+    assert len(asyncio.run(many())) == 1
+
+
+def test_many_files_at_once_share_the_workers(tmp_path: Path) -> None:
+    paths = []
+    for number in range(40):
+        path = tmp_path / f"{number}.txt"
+        path.write_text(f"file {number}")
+        paths.append(path)
+
+    async def all_of_them() -> list[str]:
+        extractor = Extractor(workers=2, limits=_LIMITS)
+        found = await asyncio.gather(*(extractor.extract(path, path.name) for path in paths))
+        assert len(extractor._idle) <= 2
+        await extractor.close()
+        return [one.text for one in found]
+
+    assert asyncio.run(all_of_them()) == [f"file {number}" for number in range(40)]
+
+
+def test_a_cancelled_extraction_leaves_no_process_behind(tmp_path: Path) -> None:
+    hang = tmp_path / "pipe"
+    os.mkfifo(hang)
+
+    async def cancel() -> int:
+        extractor = Extractor(workers=1, limits=_LIMITS)
+        task = asyncio.create_task(extractor.extract(hang, "a.txt"))
+        async with asyncio.timeout(5):
+            while not extractor._busy:  # noqa: ASYNC110 - nothing announces that a worker is busy
+                await asyncio.sleep(0)
+        (worker,) = extractor._busy
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert worker._process.returncode is not None
+        return len(extractor._busy)
+
+    assert asyncio.run(cancel()) == 0
+
+
+def test_a_file_that_is_gone_is_a_fault_of_the_server(tmp_path: Path) -> None:
+    async def once() -> ExtractionFailed:
+        extractor = Extractor(workers=1)
+        with pytest.raises(ExtractionFailed) as failed:
+            await extractor.extract(tmp_path / "none", "a.txt")
+        await extractor.close()
+        return failed.value
+
+    assert asyncio.run(once()).code == "server_error"

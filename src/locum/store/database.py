@@ -3,15 +3,21 @@
 Statements are written once, with `$1, $2 …` for values, in the SQL that both databases speak.
 """
 
+import re
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol
 
 Row = tuple[Any, ...]
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class Reader(Protocol):
     async def fetch(self, sql: str, *values: object) -> list[Row]:
-        """All rows of a query. Outside a transaction only what is committed is seen."""
+        """All rows of a query. Outside a transaction only what is committed is seen.
+
+        Values that no row can hold, see `storable`, find nothing.
+        """
         ...
 
 
@@ -34,14 +40,20 @@ class Transaction(Reader, Protocol):
 
 
 class Database(Reader, Protocol):
-    dialect: Literal["sqlite", "postgres"]
+    @property
+    def dialect(self) -> Literal["sqlite", "postgres"]:
+        """Whose migrations to apply."""
+        ...
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Durable when the block has been left without an exception."""
         ...
 
-    async def script(self, sql: str) -> None:
-        """Run the statements of a migration in one transaction."""
+    async def script(self, sql: str, *, unless: str | None = None) -> bool:
+        """Run the statements of a migration in one transaction, one process at a time.
+
+        Nothing is run, and the answer is False, when the query `unless` finds a row.
+        """
         ...
 
     async def close(self) -> None: ...
@@ -49,3 +61,11 @@ class Database(Reader, Protocol):
 
 class AlreadyExists(Exception):
     """A unique key is taken."""
+
+
+def storable(values: Iterable[object]) -> bool:
+    """Whether a row can hold these values: text with a NUL or half a surrogate pair is in none.
+
+    Ids and cursors come from clients, who may send anything; such a one is simply not there.
+    """
+    return not any(isinstance(value, str) and _UNSTORABLE.search(value) for value in values)

@@ -68,7 +68,8 @@ class Documents(Generic[T]):
     ) -> Document[T] | None:
         scope = self._scoped(project_id, owner_id)
         rows = await (reader or self._reader).fetch(
-            f"SELECT id, document FROM {self._table} WHERE {self._scope} AND id = ${len(scope) + 1}",
+            f"SELECT id, document FROM {self._table}"
+            f" WHERE {self._scope} AND id = ${len(scope) + 1}",
             *scope,
             object_id,
         )

@@ -9,94 +9,152 @@ their own and see only what is committed.
 import asyncio
 import re
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
-from locum.errors import StorageFull
-from locum.store.database import AlreadyExists, Row
+from locum import logs
+from locum.errors import LocumError, StorageFull, Unavailable
+from locum.store.database import AlreadyExists, Row, storable
 
 _BUSY_TIMEOUT_S = 5
 _CHECKPOINT_EVERY_S = 1.0
+# The log is made to begin anew well before this size, and cut back to it.
+_LOG_BYTES = 16 * 1024 * 1024
 _STATEMENTS_KEPT = 512
 
 
 class SqliteDatabase:
-    dialect: ClassVar[Literal["sqlite"]] = "sqlite"
+    dialect: Literal["sqlite"] = "sqlite"
 
     def __init__(self, path: Path, *, durable: bool = True) -> None:
         self._path = path
+        self._log = path.with_name(f"{path.name}-wal")
         self._writer = _connect(path, durable=durable)
         self._reader = _connect(path, durable=durable)
         self._reader.execute("PRAGMA query_only = ON")
         self._writing = asyncio.Lock()
         self._group: asyncio.Future[None] | None = None
+        self._overdue = False
+        self._closing = asyncio.Event()
         self._dirty = asyncio.Event()
         self._checkpoints: asyncio.Task[None] | None = None
 
     async def fetch(self, sql: str, *values: object) -> list[Row]:
-        return self._reader.execute(_numbered(sql), values).fetchall()
+        return _fetch(self._reader, sql, values)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["_SqliteTransaction"]:
-        async with self._writing:
-            committed = self._join_group()
-            self._writer.execute("SAVEPOINT work")
-            try:
-                yield _SqliteTransaction(self._writer)
-            except BaseException:
-                self._writer.execute("ROLLBACK TO work")
-                raise
-            finally:
+        try:
+            async with self._writing:
+                group = self._join_group()
+                self._writer.execute("SAVEPOINT work")
+                try:
+                    yield _SqliteTransaction(self._writer)
+                except BaseException as error:
+                    self._undo(error)
+                    raise
                 self._writer.execute("RELEASE work")
+        finally:
+            self._commit_when_due()
         # Shielded: whoever stops waiting does not undo what others wrote.
-        await asyncio.shield(committed)
+        await asyncio.shield(group)
 
-    async def script(self, sql: str) -> None:
+    async def script(self, sql: str, *, unless: str | None = None) -> bool:
         async with self._writing:
+            self._commit_group()
+            self._begin()
             try:
-                self._writer.executescript(f"BEGIN IMMEDIATE;\n{sql}\nCOMMIT;")
-            except sqlite3.Error:
-                self._writer.rollback()
-                raise
+                if unless is not None and self._writer.execute(unless).fetchone():
+                    return False
+                # Not `executescript`: it would commit before it begins.
+                for statement in _statements(sql):
+                    self._writer.execute(statement)
+                self._writer.execute("COMMIT")
+            finally:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+        return True
 
     async def close(self) -> None:
-        if self._group is not None:
-            await asyncio.wait([self._group])
+        """Let what has begun end well, and take nothing new."""
+        self._closing.set()
+        async with self._writing:
+            group = self._group
+        if group is not None:
+            await asyncio.wait([group])
         if self._checkpoints is not None:
-            self._checkpoints.cancel()
-            await asyncio.gather(self._checkpoints, return_exceptions=True)
+            self._dirty.set()
+            await self._checkpoints
         self._reader.close()
         self._writer.close()
 
+    # ------------------------------------------------------------ the common commit
+
     def _join_group(self) -> asyncio.Future[None]:
         if self._group is None:
-            self._writer.execute("BEGIN IMMEDIATE")
+            self._begin()
             loop = asyncio.get_running_loop()
             self._group = loop.create_future()
             loop.call_soon(self._commit)
         return self._group
 
+    def _begin(self) -> None:
+        if self._closing.is_set():
+            raise Unavailable("The server is shutting down.")
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            raise _translated(error) from error
+
+    def _undo(self, error: BaseException) -> None:
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK TO work")
+            self._writer.execute("RELEASE work")
+        else:
+            # SQLite gave up the whole transaction, as it may when the disk is full.
+            self._end_group(error)
+
     def _commit(self) -> None:
         if self._writing.locked():
             # Somebody is still inside a transaction; his savepoint must close first.
-            asyncio.get_running_loop().call_soon(self._commit)
+            self._overdue = True
+        else:
+            self._commit_group()
+
+    def _commit_group(self) -> None:
+        if self._group is None:
             return
-        group, self._group = self._group, None
-        assert group is not None
         try:
             self._writer.execute("COMMIT")
         except sqlite3.Error as error:
-            self._writer.rollback()
-            if not group.cancelled():
-                group.set_exception(_translated(error))
-                group.exception()  # Every waiter may have gone; the error is theirs alone.
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+            self._end_group(_translated(error))
             return
-        group.set_result(None)
+        self._end_group(None)
         self._start_checkpoints()
         self._dirty.set()
+
+    def _commit_when_due(self) -> None:
+        if self._overdue:
+            self._overdue = False
+            asyncio.get_running_loop().call_soon(self._commit)
+
+    def _end_group(self, error: BaseException | None) -> None:
+        group, self._group = self._group, None
+        assert group is not None
+        if error is None:
+            group.set_result(None)
+            return
+        if not isinstance(error, LocumError):
+            error = Unavailable("What was written together with this could not be kept.")
+        group.set_exception(error)
+        group.exception()  # Every waiter may have gone; the error is theirs alone.
+
+    # ------------------------------------------------------------------ checkpoints
 
     def _start_checkpoints(self) -> None:
         if self._checkpoints is None:
@@ -104,11 +162,21 @@ class SqliteDatabase:
 
     async def _keep_checkpointing(self) -> None:
         """Move the log into the file from a thread, so that no commit ever has to."""
-        while True:
+        while not self._closing.is_set():
             await self._dirty.wait()
             self._dirty.clear()
             await asyncio.to_thread(_checkpoint, self._path)
-            await asyncio.sleep(_CHECKPOINT_EVERY_S)
+            self._rewind_log()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), _CHECKPOINT_EVERY_S)
+
+    def _rewind_log(self) -> None:
+        """Let the log begin anew: under steady writing the thread alone never sees its end."""
+        if self._writing.locked() or not self._log.exists():
+            return
+        if self._log.stat().st_size > _LOG_BYTES // 2:
+            self._commit_group()
+            _move_log(self._writer)
 
 
 class _SqliteTransaction:
@@ -116,7 +184,7 @@ class _SqliteTransaction:
         self._connection = connection
 
     async def fetch(self, sql: str, *values: object) -> list[Row]:
-        return self._connection.execute(_numbered(sql), values).fetchall()
+        return _fetch(self._connection, sql, values)
 
     async def execute(self, sql: str, *values: object) -> int:
         try:
@@ -134,6 +202,26 @@ class _SqliteTransaction:
         """Nothing to do: SQLite has one writer."""
 
 
+def _fetch(connection: sqlite3.Connection, sql: str, values: tuple[object, ...]) -> list[Row]:
+    if not storable(values):
+        return []
+    try:
+        return connection.execute(_numbered(sql), values).fetchall()
+    except sqlite3.Error as error:
+        raise _translated(error) from error
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script in which each ends a line."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    assert not statement.strip(), "the last statement has no end"
+
+
 def _connect(path: Path, *, durable: bool) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, isolation_level=None, timeout=_BUSY_TIMEOUT_S, cached_statements=_STATEMENTS_KEPT
@@ -141,6 +229,7 @@ def _connect(path: Path, *, durable: bool) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA cache_size = -32768")
     connection.execute("PRAGMA temp_store = MEMORY")
@@ -150,16 +239,28 @@ def _connect(path: Path, *, durable: bool) -> sqlite3.Connection:
 def _checkpoint(path: Path) -> None:
     connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
     try:
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        _move_log(connection)
     finally:
         connection.close()
+
+
+def _move_log(connection: sqlite3.Connection) -> None:
+    try:
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    except sqlite3.Error as error:
+        # Nothing is lost, the log only grows; the next one may fare better.
+        logs.warning("store.checkpoint_failed", reason=str(error))
 
 
 def _translated(error: sqlite3.Error) -> Exception:
     if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in str(error):
         return AlreadyExists(str(error))
-    if getattr(error, "sqlite_errorcode", None) in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
+    # Extended codes, as "disk I/O error while writing", carry the plain one in their low byte.
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
         return StorageFull("The server has no space left to store this.")
+    if code == sqlite3.SQLITE_BUSY:
+        return Unavailable("Another process holds the database. Try again.")
     return error
 
 

@@ -79,4 +79,5 @@ async def _unlabel(tx: Transaction, project_id: str, thread_id: str) -> None:
 
 
 def _digest(key: str, value: str) -> str:
-    return hashlib.sha256(f"{len(key)}:{key}={value}".encode()).hexdigest()[:32]
+    text = f"{len(key)}:{key}={value}"
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:32]

@@ -59,12 +59,16 @@ async def pending(database: Database) -> list[Migration]:
 
 async def migrate(database: Database) -> list[Migration]:
     """Bring the database up to this version; the migrations that were applied."""
-    todo = await pending(database)
-    for migration in todo:
-        # The record is part of the same transaction as the change it records.
-        await database.script(
+    applied = []
+    for migration in await pending(database):
+        # The record is part of the same transaction as the change it records. Another process
+        # may have been quicker since we looked.
+        done = await database.script(
             f"{migration.sql}\n"
             "INSERT INTO migrations (number, name, checksum)"
-            f" VALUES ({migration.number}, '{migration.name}', '{migration.checksum}');"
+            f" VALUES ({migration.number}, '{migration.name}', '{migration.checksum}');",
+            unless=f"SELECT 1 FROM migrations WHERE number = {migration.number}",
         )
-    return todo
+        if done:
+            applied.append(migration)
+    return applied

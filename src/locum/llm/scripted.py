@@ -7,7 +7,7 @@ of rules, says what it does (`script.py` reads that); text that asks for nothing
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -55,7 +55,7 @@ class Scripted:
         ]
         self._sleep = sleep
 
-    async def stream(self, request: Request) -> AsyncIterator[Event]:
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         scene = _Scene(request)
         speech = _Speech(scene, budget=request.max_tokens)
         pace = 0.0

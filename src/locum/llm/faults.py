@@ -1,0 +1,96 @@
+"""What goes wrong between us and a model server, and what the reader of a run is told of it."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any, Literal
+
+import msgspec
+
+from locum.llm.protocol import ModelError
+
+_LONGEST_MESSAGE = 1000
+_FILTERED = ("content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation")
+_LIMITED = ("rate_limit", "insufficient_quota", "quota_exceeded", "overloaded_error")
+
+
+class Fault(Exception):
+    """One attempt that failed. It becomes a `ModelError` when no other attempt is worth making."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        code: str | None = None,
+        param: str | None = None,
+        is_transient: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.param = param
+        self.is_transient = is_transient
+        self.retry_after_s = retry_after_s
+
+    def error(self) -> ModelError:
+        return ModelError(self.message, code=self._error_code())
+
+    def _error_code(self) -> Literal["server_error", "rate_limit_exceeded", "invalid_prompt"]:
+        if self.code in _FILTERED:
+            return "invalid_prompt"
+        if self.status == HTTPStatus.TOO_MANY_REQUESTS or (self.code or "").startswith(_LIMITED):
+            return "rate_limit_exceeded"
+        if self.status in (400, 413, 422) or (
+            self.status is None and self.code in ("invalid_request_error", "invalid_prompt")
+        ):
+            return "invalid_prompt"
+        return "server_error"
+
+
+def read_fault(
+    document: Any, *, status: int | None, otherwise: str, secrets: Iterable[str] = ()
+) -> Fault:
+    """Find the server's own words in whatever it sent in place of an answer."""
+    if isinstance(document, list) and document:
+        document = document[0]
+    if isinstance(document, dict):
+        # One dialect wraps its error, another is the error, a third says `detail`.
+        document = document.get("error") or document
+    found = document if isinstance(document, dict) else {"message": document}
+    message = next((found[key] for key in ("message", "detail", "error") if found.get(key)), None)
+    if message is not None and not isinstance(message, str):
+        message = msgspec.json.encode(message).decode()
+    code = next((found[key] for key in ("code", "type") if isinstance(found.get(key), str)), None)
+    if status is None and isinstance(found.get("code"), int):
+        status = found["code"]
+    param = found.get("param")
+    return Fault(
+        _told(message or otherwise, secrets),
+        status=status,
+        code=_inner_code(found) or code,
+        param=param if isinstance(param, str) else None,
+        is_transient=code != "insufficient_quota" and is_transient(status),
+    )
+
+
+def is_transient(status: int | None) -> bool:
+    return status in (408, 409, 425, 429, 500, 502, 503, 504, 529)
+
+
+def _inner_code(found: dict[str, Any]) -> str | None:
+    """Azure says why a filter stopped a prompt one level further down."""
+    inner = found.get("innererror")
+    code = inner.get("code") if isinstance(inner, dict) else None
+    return code if isinstance(code, str) else None
+
+
+def _told(message: str, secrets: Iterable[str]) -> str:
+    # Some servers quote the key they refuse; the reader of a run must not learn it.
+    for secret in secrets:
+        message = message.replace(secret, "***")
+    message = message.strip()
+    if len(message) > _LONGEST_MESSAGE:
+        return f"{message[:_LONGEST_MESSAGE]}…"
+    return message

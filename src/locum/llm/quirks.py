@@ -1,0 +1,90 @@
+"""The body of a Chat Completions request, and what a server that refuses part of it gets next."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from locum.llm.faults import Fault
+from locum.llm.protocol import Named, Offer, Request
+
+# What may be left out without changing what is asked, or only how finely. A limit of tokens has
+# two names, so the first refusal of one means the other.
+_DROPPABLE = (
+    "stream_options",
+    "parallel_tool_calls",
+    "max_completion_tokens",
+    "max_tokens",
+    "strict",
+    "reasoning_effort",
+    "temperature",
+    "top_p",
+)
+_REFUSAL = re.compile(
+    r"unsupported|not support|n.t support|unrecognized|unrecognised|unknown|unexpected|"
+    r"not permitted|not allowed|extra (inputs|fields|parameter)|invalid (parameter|argument)|"
+    r"only supported|not available|additional properties",
+    re.IGNORECASE,
+)
+_REFUSING_STATUSES = (400, 404, 422, 501)
+
+
+def body(request: Request, *, without: frozenset[str] = frozenset()) -> bytes:
+    """Write the request, leaving out the parameters `without` names."""
+    document: dict[str, Any] = {
+        "model": request.model,
+        "messages": request.messages,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "reasoning_effort": request.reasoning_effort,
+        "response_format": request.response_format,
+        # The older name first: servers that do not know the newer one ignore it in silence.
+        _name_of_limit(without): request.max_tokens,
+    }
+    if request.offers:
+        document["tools"] = [_tool(offer, without) for offer in request.offers]
+        if request.choice != "auto":
+            document["tool_choice"] = _choice(request)
+        if not request.parallel:
+            document["parallel_tool_calls"] = False
+    return msgspec.json.encode(
+        {
+            name: value
+            for name, value in document.items()
+            if value is not None and name not in without
+        }
+    )
+
+
+def refused(fault: Fault, *, without: frozenset[str], sent: bytes) -> str | None:
+    """Name the parameter this fault is about, if it is one we can do without."""
+    if fault.status not in _REFUSING_STATUSES or not _REFUSAL.search(fault.message):
+        return None
+    for name in _DROPPABLE:
+        is_named = fault.param == name or re.search(rf"\b{name}\b", fault.message)
+        if is_named and name not in without and f'"{name}":'.encode() in sent:
+            return name
+    return None
+
+
+def _name_of_limit(without: frozenset[str]) -> str:
+    return "max_completion_tokens" if "max_tokens" in without else "max_tokens"
+
+
+def _tool(offer: Offer, without: frozenset[str]) -> dict[str, Any]:
+    described: dict[str, Any] = {"name": offer.function.name}
+    if offer.function.description:
+        described["description"] = offer.function.description
+    # An empty schema means no parameters to OpenAI, and an error to others.
+    described["parameters"] = offer.function.parameters or {"type": "object", "properties": {}}
+    if offer.function.strict and "strict" not in without:
+        described["strict"] = True
+    return {"type": "function", "function": described}
+
+
+def _choice(request: Request) -> Any:
+    if isinstance(request.choice, Named):
+        return {"type": "function", "function": {"name": request.choice.name}}
+    return request.choice

@@ -1,6 +1,6 @@
 """What the code interpreter asks of the walls around it, whichever they are."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class Logs(Struct, frozen=True):
-    """Something printed, the value of the last expression, a traceback, or what stopped the code."""
+    """Printed text, the value of the last expression, a traceback, or what stopped the code."""
 
     text: str
 
@@ -25,17 +25,18 @@ Output = Logs | Picture
 class Session(Protocol):
     """One Python process behind walls; its variables live as long as it does."""
 
-    def run(self, code: str) -> AsyncIterator[Output]:
+    def run(self, code: str) -> AsyncGenerator[Output, None]:
         """Run `code` and tell its outputs as they come.
 
         Exceptions of the code, time-outs, kills and dead interpreters are `Logs`, never raised;
-        after a death the next call starts a fresh interpreter over the same files.
+        after a death the next call starts a fresh interpreter over the same files, and says so.
+        Only where none can be started, `SandboxUnavailable` is raised.
         Closing the iterator, or cancelling its task, stops the code at once, children included.
         """
         ...
 
     async def put(self, name: str, source: Path) -> None:
-        """Make a copy of `source` visible as `/mnt/data/{name}`; `name` is one safe path segment."""
+        """Show a copy of `source` as `/mnt/data/{name}`; `name` is one safe path segment."""
         ...
 
     async def files(self) -> dict[str, "Written"]:

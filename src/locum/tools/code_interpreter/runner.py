@@ -1,0 +1,330 @@
+"""The interpreter inside the walls: code comes in by one pipe, frames go out by another.
+
+A script of its own, with the standard library only. It sees no part of Locum, and Locum trusts no
+word of it: whoever writes the code may rewrite this too.
+"""
+
+import ast
+import base64
+import builtins
+import ctypes
+import fcntl
+import importlib.abc
+import importlib.machinery
+import io
+import json
+import linecache
+import os
+import resource
+import signal
+import sys
+import threading
+import traceback
+import types
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import spec_from_loader
+from typing import Any
+
+_LONGEST_TRACEBACK = 20_000
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+def main() -> None:
+    settings = json.loads(sys.argv[1])
+    host = Host(settings)
+    if settings["walls"] != "namespaces":
+        _die_with_the_server(settings["server"])
+    _confine(settings)
+    os.chdir(settings["data"])
+    sys.argv = [""]
+    sys.path.pop(0)
+    sys.path.append("")
+    host.send({"kind": "ready"})
+    Interpreter(host).serve()
+
+
+def _confine(settings: Mapping[str, Any]) -> None:
+    """Limits first, then the user: nobody but root could set some of them afterwards."""
+    os.nice(5)
+    # When memory runs out everywhere, the kernel is to take this process, not the server.
+    score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
+    os.write(score, b"1000")
+    os.close(score)
+    for name, value in settings["rlimits"].items():
+        _, most = resource.getrlimit(getattr(resource, name))
+        limit = value if most == resource.RLIM_INFINITY else min(value, most)
+        # At the soft limit of CPU time a signal tells the cause; at the hard one it is a bare kill.
+        later = 1 if name == "RLIMIT_CPU" else 0
+        resource.setrlimit(getattr(resource, name), (max(0, limit - later), limit))
+    if settings["uid"] is not None:
+        os.setgroups([])
+        os.setresgid(*[settings["uid"]] * 3)
+        # From root to a user of no rights: the kernel clears every capability.
+        os.setresuid(*[settings["uid"]] * 3)
+    os.umask(0o022)
+
+
+def _die_with_the_server(server: int) -> None:
+    """Without a process namespace: die with the parent, and stay the ancestor of every orphan."""
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    if os.getppid() != server:
+        os._exit(1)
+
+
+class Host:
+    """The two pipes, out of the way of code that closes, counts or prints to descriptors."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        high = settings["rlimits"]["RLIMIT_NOFILE"] - 8
+        self._requests = os.fdopen(_moved(settings["requests"], high), "rb")
+        self._frames = _moved(settings["frames"], high)
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+        self.call = ""
+        self.data = settings["data"]
+        self.sending = False
+        self.interrupted = False
+
+    def receive(self) -> dict[str, Any] | None:
+        line = self._requests.readline()
+        message: dict[str, Any] | None = json.loads(line) if line else None
+        return message
+
+    def say(self, text: str) -> None:
+        # A lone surrogate is a string in Python and nowhere else.
+        plain = text.encode("utf-8", "backslashreplace").decode()
+        self._send_and_wait({"kind": "said", "call": self.call, "text": plain})
+
+    def show(self, png: bytes) -> None:
+        data = base64.b64encode(png).decode()
+        self._send_and_wait({"kind": "shown", "call": self.call, "data": data})
+
+    def _send_and_wait(self, frame: Mapping[str, str]) -> None:
+        """The host reads what was printed before this frame, then lets the code go on."""
+        if os.getpid() != self._process:
+            return
+        _flush()
+        with self._lock:
+            # An interrupt between a frame and its answer would leave the answer in the pipe.
+            self.sending = True
+            self.send(frame)
+            self.receive()
+            self.sending = False
+        if self.interrupted:
+            self.interrupted = False
+            raise KeyboardInterrupt
+
+    def send(self, frame: Mapping[str, str]) -> None:
+        left = memoryview(json.dumps(frame).encode() + b"\n")
+        while left:
+            left = left[os.write(self._frames, left) :]
+
+
+def _moved(descriptor: int, lowest: int) -> int:
+    high = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, lowest)
+    os.close(descriptor)
+    return high
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            # The code has closed or replaced its own stream.
+            continue
+
+
+class Interpreter:
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._cell = 0
+        self._running = False
+        self._names: dict[str, Any] = self._new_main()
+        _show_pictures_with(host)
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
+
+    @staticmethod
+    def _new_main() -> dict[str, Any]:
+        """What pickles and doctests find as `__main__`: the names of the code, not of this file."""
+        main_module = types.ModuleType("__main__")
+        main_module.__dict__["__builtins__"] = builtins
+        sys.modules["__main__"] = main_module
+        return main_module.__dict__
+
+    def serve(self) -> None:
+        while request := self._host.receive():
+            self._host.call = request["call"]
+            self._cell += 1
+            signal.signal(signal.SIGINT, self._interrupt)
+            process = os.getpid()
+            self._execute(request["code"], f"<cell {self._cell}>")
+            _flush()
+            if os.getpid() != process:
+                # A child of `os.fork()` comes out here as well, and is not the interpreter.
+                os._exit(0)
+            self._host.send({"kind": "done", "call": request["call"]})
+
+    def _interrupt(self, _signal: int, _frame: types.FrameType | None) -> None:
+        if self._running and self._host.sending:
+            self._host.interrupted = True
+        elif self._running:
+            raise KeyboardInterrupt
+
+    def _execute(self, code: str, name: str) -> None:
+        if self._host.data != "/mnt/data":
+            # No mount can put the directory where every model expects it.
+            code = code.replace("/mnt/data", self._host.data)
+        linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
+        try:
+            self._running = True
+            self._evaluate(code, name)
+        except SystemExit as exit_:
+            if exit_.code:
+                self._host.say(f"SystemExit: {exit_.code}\n")
+        except BaseException as error:  # noqa: BLE001 -- the boundary of the sandbox
+            self._running = False
+            self._host.say(_explain(error))
+        finally:
+            self._running = False
+
+    def _evaluate(self, code: str, name: str) -> None:
+        tree = ast.parse(code, name)
+        last = tree.body[-1] if tree.body else None
+        if not isinstance(last, ast.Expr):
+            exec(compile(tree, name, "exec", dont_inherit=True), self._names)  # noqa: S102 -- this is what it is for
+            return
+        tree.body.pop()
+        exec(compile(tree, name, "exec", dont_inherit=True), self._names)  # noqa: S102
+        expression = compile(ast.Expression(last.value), name, "eval", dont_inherit=True)
+        value = eval(expression, self._names)  # noqa: S307
+        if value is not None and not code.rstrip().endswith(";"):
+            self._names["_"] = value
+            self._tell(value)
+
+    def _tell(self, value: object) -> None:
+        png = _png(value)
+        if png is not None:
+            self._host.show(png)
+        else:
+            self._host.say(repr(value))
+
+
+def _png(value: object) -> bytes | None:
+    figures = sys.modules.get("matplotlib.figure")
+    if figures is not None and isinstance(value, figures.Figure):
+        return _drawn(value)
+    if callable(paint := getattr(type(value), "_repr_png_", None)):
+        png = paint(value)
+        return png if isinstance(png, bytes) else None
+    return None
+
+
+def _drawn(figure: Any) -> bytes:
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", bbox_inches="tight")
+    return picture.getvalue()
+
+
+def _explain(error: BaseException) -> str:
+    """The traceback as the writer of the code would see it: without our own frames."""
+    frames = error.__traceback__
+    while frames and not frames.tb_frame.f_code.co_filename.startswith("<cell "):
+        frames = frames.tb_next
+    lines = traceback.format_exception(type(error), error, frames)
+    text = "".join(lines)
+    if len(text) > _LONGEST_TRACEBACK:
+        half = _LONGEST_TRACEBACK // 2
+        text = f"{text[:half]}\n[…]\n{text[-half:]}"
+    return text
+
+
+def _show_pictures_with(host: Host) -> None:
+    """Teach the libraries that draw, when they are imported, where a picture is shown."""
+    os.environ["MPLBACKEND"] = "module://locum_figures"
+
+    def figures(module: types.ModuleType) -> None:
+        from matplotlib._pylab_helpers import Gcf  # type: ignore[import-not-found]  # noqa: PLC0415 -- optional
+        from matplotlib.backends import backend_agg  # type: ignore[import-not-found]  # noqa: PLC0415
+
+        def show(*_: object, **__: object) -> None:
+            for figure_manager in Gcf.get_all_fig_managers():
+                host.show(_drawn(figure_manager.canvas.figure))
+            Gcf.destroy_all()
+
+        module.FigureCanvas = backend_agg.FigureCanvasAgg  # type: ignore[attr-defined]
+        module.show = show  # type: ignore[attr-defined]
+
+    def images(module: types.ModuleType) -> None:
+        class Viewer(module.Viewer):  # type: ignore[name-defined, misc]
+            def show(self, image: Any, **_: object) -> int:
+                png = io.BytesIO()
+                (
+                    image if image.mode in {"1", "L", "P", "RGB", "RGBA"} else image.convert("RGB")
+                ).save(png, "PNG")
+                host.show(png.getvalue())
+                return 1
+
+        module.register(Viewer(), 0)
+
+    def plots(module: types.ModuleType) -> None:
+        number = iter(range(1, 1_000_000))
+
+        def show(figure: Any, *_: object, **__: object) -> None:
+            try:
+                host.show(figure.to_image("png"))
+            except (ImportError, OSError, RuntimeError, ValueError):
+                # A picture takes a browser, which is seldom there; a page does not.
+                page = f"{host.data}/figure-{next(number)}.html"
+                figure.write_html(page)
+                host.say(f"The figure is in {page}\n")
+
+        module.show = show  # type: ignore[attr-defined]
+
+    sys.meta_path.insert(0, AfterImport({"PIL.ImageShow": images, "plotly.io": plots}, figures))
+
+
+Hook = Callable[[types.ModuleType], None]
+
+
+class AfterImport(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds what the others find, and runs a hook once the module is there."""
+
+    def __init__(self, hooks: Mapping[str, Hook], figures: Hook) -> None:
+        self._hooks = dict(hooks)
+        self._figures = figures
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname == "locum_figures":
+            return spec_from_loader(fullname, self)
+        if fullname not in self._hooks:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = AfterLoading(spec.loader, self._hooks[fullname])
+        return spec
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        self._figures(module)
+
+
+class AfterLoading(importlib.abc.Loader):
+    def __init__(self, loader: importlib.abc.Loader, hook: Hook) -> None:
+        self._loader = loader
+        self._hook = hook
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        self._loader.exec_module(module)
+        self._hook(module)
+
+
+if __name__ == "__main__":
+    main()

@@ -13,23 +13,41 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import pytest
 
 from locum.store.database import Database
 from locum.store.migrations import migrate
 from locum.store.postgres import PostgresDatabase
 from locum.store.sqlite import SqliteDatabase
+from locum.store.tables import Store
 
 DIALECTS = ("sqlite", "postgres")
 _START_S = 60
+_TEST_S = 60
 _STOP_S = 10
 _TEMPLATE = "template_locum"
 _numbers = itertools.count(1)
+
+
+def on_every_database(test: Callable[[Store], Awaitable[None]]) -> Callable[[str], None]:
+    """Make a test of `async def test_…(store)`: once for each database, each time a fresh one."""
+
+    async def bounded(dialect: str) -> None:
+        async with asyncio.timeout(_TEST_S), fresh_database(dialect) as database:
+            await test(Store(database))
+
+    @pytest.mark.parametrize("dialect", DIALECTS)
+    def run(dialect: str) -> None:
+        asyncio.run(bounded(dialect))
+
+    run.__name__, run.__doc__ = getattr(test, "__name__", "test"), test.__doc__
+    return run
 
 
 @asynccontextmanager

@@ -72,6 +72,8 @@ class Connections:
 
     async def close(self) -> None:
         """Close once everybody has given back; after a while, without waiting any longer."""
+        if self._closing:
+            return
         self._closing = True
         try:
             async with asyncio.timeout(_CLOSE_S):

@@ -43,10 +43,12 @@ class SqliteDatabase:
         self._checkpoints: asyncio.Task[None] | None = None
 
     async def fetch(self, sql: str, *values: object) -> list[Row]:
+        self._refuse_when_closing()
         return _fetch(self._reader, sql, values)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["_SqliteTransaction"]:
+        self._refuse_when_closing()
         try:
             async with self._writing:
                 group = self._join_group()
@@ -63,6 +65,7 @@ class SqliteDatabase:
         await asyncio.shield(group)
 
     async def script(self, sql: str, *, unless: str | None = None) -> bool:
+        self._refuse_when_closing()
         async with self._writing:
             self._commit_group()
             self._begin()
@@ -101,9 +104,11 @@ class SqliteDatabase:
             loop.call_soon(self._commit)
         return self._group
 
-    def _begin(self) -> None:
+    def _refuse_when_closing(self) -> None:
         if self._closing.is_set():
             raise Unavailable("The server is shutting down.")
+
+    def _begin(self) -> None:
         try:
             self._writer.execute("BEGIN IMMEDIATE")
         except sqlite3.Error as error:

@@ -80,7 +80,11 @@ class Endpoint:
             message = f"The model's server gave no answer within {within_s:.0f} s."
             raise Fault(message) from error
         except aiohttp.ClientError as error:
-            raise self._unreachable(_reason(error)) from error
+            fault = self._unreachable(_reason(error))
+            if not isinstance(error, aiohttp.ClientConnectorError):
+                # Most often a kept connection that the server had just given up; a new one will do.
+                fault.retry_after_s = 0.0
+            raise fault from error
         try:
             yield response
         finally:

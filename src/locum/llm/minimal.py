@@ -12,6 +12,17 @@ def smallest(schema: Mapping[str, Any]) -> Any:
     return _value(schema, root=schema, name="text", depth=0)
 
 
+def smallest_arguments(schema: Mapping[str, Any], *, words: str | None = None) -> dict[str, Any]:
+    """Fill a function's schema with the least it admits, and `words` in its first property."""
+    least = smallest(schema)
+    arguments: dict[str, Any] = least if isinstance(least, dict) else {}
+    if words is not None:
+        properties: Mapping[str, Any] = schema.get("properties") or {"query": {}}
+        first = next(iter(properties))
+        arguments[first] = [words] if properties[first].get("type") == "array" else words
+    return arguments
+
+
 def _value(schema: Any, *, root: Mapping[str, Any], name: str, depth: int) -> Any:
     if not isinstance(schema, Mapping) or depth > _DEEPEST:
         return None

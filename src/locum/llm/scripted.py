@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 from locum.llm import script, tokens
-from locum.llm.minimal import smallest
+from locum.llm.minimal import smallest, smallest_arguments
 from locum.llm.protocol import (
     Assistant,
     CallBegun,
@@ -32,12 +32,10 @@ from locum.llm.protocol import (
     Usage,
     User,
 )
+from locum.llm.quoting import MARKER, quotation, words
 
 _BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-_WORD = re.compile(r"\s*\S+(?:\s+$)?|\s+$")
-_MARKER = re.compile(r"【[^】\n]*】")
 _PLACEHOLDER = re.compile(r"\{(result|marker)(?::([1-9]\d?))?\}|\{(user|instructions|model)\}")
-_QUOTED_CHARACTERS = 300
 
 
 class Scripted:
@@ -112,7 +110,7 @@ class _Scene:
         self.answered = sum(
             len(one.tool_calls or ()) for one in since if isinstance(one, Assistant)
         )
-        self.markers = [mark for result in self.results for mark in _MARKER.findall(result)]
+        self.markers = [mark for result in self.results for mark in MARKER.findall(result)]
 
     def allowed(self, turn: list[script.Action]) -> list[script.Action]:
         """`turn` as the choice of tools has it: no call, one call, or at least one."""
@@ -129,7 +127,7 @@ class _Scene:
 
     def unscripted(self) -> script.Action:
         """Say something when nothing was asked for."""
-        answer = self._quote() if self.results else f"You said: {self.words}"
+        answer = quotation(self.results) if self.results else f"You said: {self.words}"
         wanted = self.request.response_format or {}
         if wanted.get("type") == "json_schema":
             schema = wanted.get("json_schema", {}).get("schema", {})
@@ -150,7 +148,8 @@ class _Scene:
         if not offers:
             word = "code" if use.kind == "code_interpreter" else "query"
             return use.name, _json({word: use.text})
-        return offers[0].function.name, _json(_arguments(offers[0], use.text))
+        function = offers[0].function
+        return function.name, _json(smallest_arguments(function.parameters, words=use.text))
 
     def _forced(self) -> list[script.Action]:
         choice = self.request.choice
@@ -159,21 +158,14 @@ class _Scene:
             offers = tuple(one for one in offers if one.function.name == choice.name)
         if not offers:
             return []
-        arguments = _json(_arguments(offers[0], self._words_for(offers[0])))
-        return [script.Use(kind="function", name=offers[0].function.name, text=arguments)]
+        function = offers[0].function
+        arguments = smallest_arguments(function.parameters, words=self._words_for(offers[0]))
+        return [script.Use(kind="function", name=function.name, text=_json(arguments))]
 
     def _words_for(self, offer: Offer) -> str | None:
         if offer.kind == "file_search":
             return self.words
         return f"print({self.words!r})" if offer.kind == "code_interpreter" else None
-
-    def _quote(self) -> str:
-        for result in self.results:
-            if mark := _MARKER.search(result):
-                passage = _MARKER.split(result[mark.end() :])[0]
-                return f"The files say: “{_shortened(passage)}” {mark[0]}"
-        quotes = "; ".join(f"“{_shortened(result)}”" for result in self.results)
-        return f"The tool answered: {quotes}"
 
     def _placeholder(self, match: re.Match[str]) -> str:
         match match[3]:
@@ -220,7 +212,7 @@ class _Speech:
         if kind in self._kinds:
             text = f"\n{text}"
         self._kinds.add(kind)
-        for word in _WORD.findall(self._afforded(text)):
+        for word in words(self._afforded(text)):
             yield kind(word)
 
     def _call(self, name: str, arguments: str) -> Iterator[Event]:
@@ -228,7 +220,7 @@ class _Speech:
         self._calls += 1
         self._afforded(name)
         yield CallBegun(index=index, id=self._call_id(index), name=name)
-        for word in _WORD.findall(self._afforded(arguments)):
+        for word in words(self._afforded(arguments)):
             yield CallDelta(index=index, arguments=word)
 
     def _afforded(self, text: str) -> str:
@@ -277,27 +269,10 @@ def _with_first_call(turn: list[script.Action]) -> list[script.Action]:
     return kept
 
 
-def _arguments(offer: Offer, words: str | None) -> dict[str, Any]:
-    """Fill the offer's schema with the least it admits, and `words` in its first property."""
-    schema = offer.function.parameters
-    least = smallest(schema)
-    arguments: dict[str, Any] = least if isinstance(least, dict) else {}
-    if words is not None:
-        properties: dict[str, Any] = schema.get("properties") or {"query": {}}
-        first = next(iter(properties))
-        arguments[first] = [words] if properties[first].get("type") == "array" else words
-    return arguments
-
-
 def _text_of(message: Any) -> str:
     if isinstance(message.content, str):
         return message.content
     return "\n".join(part.text for part in message.content if isinstance(part, Text))
-
-
-def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _QUOTED_CHARACTERS else f"{line[:_QUOTED_CHARACTERS]}…"
 
 
 def _json(value: Any) -> str:

@@ -23,7 +23,6 @@ _OBJECT_BYTES = 8 * 1024 * 1024
 _RANGE_BYTES = 1024 * 1024
 _TIMEOUT = "60s"
 _CONNECT_TIMEOUT = "5s"
-_RETRIES = 3
 
 
 class ObjectStoreBlobs:
@@ -33,7 +32,7 @@ class ObjectStoreBlobs:
         self._store = store
 
     @classmethod
-    def at(cls, url: str, *, endpoint: str | None = None) -> "ObjectStoreBlobs":
+    def at(cls, url: str, *, endpoint: str | None = None, retries: int = 3) -> "ObjectStoreBlobs":
         """The store at `s3://bucket/prefix`; its keys are read from the usual AWS_* variables."""
         return cls(
             from_url(
@@ -44,7 +43,7 @@ class ObjectStoreBlobs:
                     "connect_timeout": _CONNECT_TIMEOUT,
                     "allow_http": bool(endpoint and endpoint.startswith("http://")),
                 },
-                retry_config={"max_retries": _RETRIES},
+                retry_config={"max_retries": retries},
             )
         )
 

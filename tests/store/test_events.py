@@ -1,0 +1,68 @@
+"""Events: read on from a place, in either life of a run, and forgotten when it has ended."""
+
+import pytest
+from tests.kit.databases import on_every_database
+from tests.store import objects
+
+from locum.store.database import AlreadyExists
+from locum.store.events import Event
+from locum.store.runs import Plan
+from locum.store.tables import Store
+
+
+def _event(number: int, life: int = 1) -> Event:
+    return Event(number, life, "thread.message.delta", f'{{"n":{number}}}')
+
+
+async def _append(store: Store, *events: Event, run_id: str = "run_1", now: int = 1) -> None:
+    async with store.transaction() as tx:
+        await store.events.append(tx, "p", run_id, list(events), now=now)
+
+
+@on_every_database
+async def test_events_are_read_on_from_a_place(store: Store) -> None:
+    await _append(store)
+    await _append(store, _event(1), _event(2))
+    await _append(store, _event(3))
+    await _append(store, _event(1), run_id="run_2")
+    assert await store.events.after("p", "run_1", number=0, life=1, limit=10) == [
+        _event(1),
+        _event(2),
+        _event(3),
+    ]
+    assert await store.events.after("p", "run_1", number=1, life=1, limit=1) == [_event(2)]
+    assert await store.events.after("p", "run_1", number=3, life=1, limit=10) == []
+    assert await store.events.after("other", "run_1", number=0, life=1, limit=10) == []
+
+
+@on_every_database
+async def test_a_reader_of_an_earlier_life_gets_what_was_written_since(store: Store) -> None:
+    await _append(store, _event(1), _event(2, life=2), _event(3, life=2))
+    # He had seen deltas up to 5 that the first worker never wrote down.
+    assert await store.events.after("p", "run_1", number=5, life=1, limit=10) == [
+        _event(2, life=2),
+        _event(3, life=2),
+    ]
+
+
+@on_every_database
+async def test_a_number_is_given_once(store: Store) -> None:
+    await _append(store, _event(1))
+    with pytest.raises(AlreadyExists):
+        await _append(store, _event(2), _event(1))
+    assert await store.events.after("p", "run_1", number=0, life=1, limit=9) == [_event(1)]
+
+
+@on_every_database
+async def test_only_journals_of_ended_runs_are_pruned_and_only_old_ones(store: Store) -> None:
+    async with store.transaction() as tx:
+        for run_id, status in (("run_1", "completed"), ("run_2", "in_progress")):
+            run = objects.run(run_id, thread_id=f"thread_of_{run_id}", status=status)
+            await store.runs.add(tx, "p", run, plan=Plan())
+    for run_id in ("run_1", "run_2"):
+        await _append(store, _event(1), run_id=run_id, now=10)
+        await _append(store, _event(2), run_id=run_id, now=20)
+    async with store.transaction() as tx:
+        assert await store.events.prune(tx, before=20) == 1
+    assert await store.events.after("p", "run_1", number=0, life=1, limit=9) == [_event(2)]
+    assert len(await store.events.after("p", "run_2", number=0, life=1, limit=9)) == 2

@@ -1,0 +1,109 @@
+"""Migrations: applied once, in order, by one process at a time, never changed afterwards."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from tests.kit.databases import DIALECTS, fresh_database, fresh_url
+
+from locum.store.database import Database
+from locum.store.migrations import MigrationError, known, migrate, pending
+from locum.store.postgres import PostgresDatabase
+from locum.store.sqlite import SqliteDatabase
+
+
+def _on_empty(dialect: str, check: Callable[[Database], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with asyncio.timeout(60), fresh_database(dialect, migrated=False) as database:
+            await check(database)
+
+    asyncio.run(run())
+
+
+def test_an_empty_database_gets_every_migration_once(dialect: str) -> None:
+    async def check(database: Database) -> None:
+        assert await pending(database) == known(dialect)
+        assert await migrate(database) == known(dialect)
+        assert await migrate(database) == []
+        assert await pending(database) == []
+
+    _on_empty(dialect, check)
+
+
+def test_a_database_of_a_newer_version_is_left_alone(dialect: str) -> None:
+    async def check(database: Database) -> None:
+        await migrate(database)
+        await database.script(
+            "INSERT INTO migrations (number, name, checksum) VALUES (9999, 'future', '0');"
+        )
+        with pytest.raises(MigrationError, match="migration 9999, which this version"):
+            await migrate(database)
+
+    _on_empty(dialect, check)
+
+
+def test_a_migration_that_was_changed_afterwards_is_noticed(dialect: str) -> None:
+    async def check(database: Database) -> None:
+        await migrate(database)
+        await database.script("UPDATE migrations SET checksum = 'other' WHERE number = 1;")
+        with pytest.raises(MigrationError, match="was changed after it was applied"):
+            await migrate(database)
+
+    _on_empty(dialect, check)
+
+
+def test_a_script_that_fails_leaves_nothing(dialect: str) -> None:
+    async def check(database: Database) -> None:
+        with pytest.raises(Exception, match="missing"):
+            await database.script("CREATE TABLE half (id TEXT);\nINSERT INTO missing VALUES (1);")
+        assert await database.script("CREATE TABLE half (id TEXT);")
+
+    _on_empty(dialect, check)
+
+
+def test_a_script_is_not_run_when_its_condition_holds(dialect: str) -> None:
+    async def check(database: Database) -> None:
+        await database.script("CREATE TABLE once (id TEXT);\nINSERT INTO once VALUES ('x');")
+        unless = "SELECT 1 FROM once"
+        assert not await database.script("DROP TABLE once;", unless=unless)
+        assert await database.script("DELETE FROM once;", unless="SELECT 1 FROM once WHERE id = ''")
+        assert await database.script("DROP TABLE once;", unless=unless)
+
+    _on_empty(dialect, check)
+
+
+def test_a_script_may_follow_a_transaction_within_one_turn_of_the_loop(dialect: str) -> None:
+    async def check(database: Database) -> None:
+        await database.script("CREATE TABLE t (id TEXT);")
+
+        async def write() -> None:
+            async with database.transaction() as tx:
+                await tx.execute("INSERT INTO t (id) VALUES ($1)", "x")
+
+        await asyncio.gather(write(), database.script("CREATE TABLE u (id TEXT);"), write())
+        assert await database.fetch("SELECT count(*) FROM t") == [(2,)]
+
+    _on_empty(dialect, check)
+
+
+def test_processes_that_migrate_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
+    async def check(databases: list[Database]) -> None:
+        applied = await asyncio.gather(*(migrate(database) for database in databases))
+        dialect = databases[0].dialect
+        numbers = [migration.number for some in applied for migration in some]
+        assert sorted(numbers) == [migration.number for migration in known(dialect)]
+        await asyncio.gather(*(database.close() for database in databases))
+
+    async def run() -> None:
+        async with asyncio.timeout(60), fresh_url(migrated=False) as url:
+            await check([PostgresDatabase(url) for _ in range(5)])
+            await check([SqliteDatabase(tmp_path / "locum.db", durable=False) for _ in range(5)])
+
+    asyncio.run(run())
+
+
+def test_both_databases_have_the_same_migrations() -> None:
+    ours, theirs = ([(m.number, m.name) for m in known(dialect)] for dialect in DIALECTS)
+    assert ours == theirs
+    assert [number for number, _ in ours] == list(range(1, len(ours) + 1))

@@ -1,0 +1,97 @@
+"""Threads: found by their metadata, removed with all that hangs on them."""
+
+import pytest
+from tests.kit.databases import on_every_database
+from tests.store import objects
+
+from locum.errors import NotFound
+from locum.store.events import Event
+from locum.store.runs import Plan
+from locum.store.tables import Store
+from locum.wire.paging import PageQuery
+
+
+async def _add(store: Store, thread_id: str, *, project: str = "p", **metadata: str) -> None:
+    async with store.transaction() as tx:
+        await store.threads.add(tx, project, objects.thread(thread_id, **metadata))
+
+
+async def _found(store: Store, *, project: str = "p", **metadata: str) -> list[str]:
+    page = await store.threads.labelled(project, PageQuery(order="asc"), metadata)
+    return [document.id for document in page.documents]
+
+
+@on_every_database
+async def test_threads_are_found_by_all_the_pairs_asked_for(store: Store) -> None:
+    await _add(store, "thread_1", user="ada", team="x")
+    await _add(store, "thread_2", user="ada", team="y")
+    await _add(store, "thread_3", user="bob", team="x")
+    await _add(store, "thread_4", project="other", user="ada", team="x")
+    assert await _found(store) == ["thread_1", "thread_2", "thread_3"]
+    assert await _found(store, user="ada") == ["thread_1", "thread_2"]
+    assert await _found(store, user="ada", team="x") == ["thread_1"]
+    assert await _found(store, user="x", team="ada") == []
+
+
+@on_every_database
+async def test_a_key_and_a_value_do_not_run_into_each_other(store: Store) -> None:
+    await _add(store, "thread_1", a="b=c")
+    assert await _found(store, **{"a=b": "c"}) == []
+    assert await _found(store, a="b=c") == ["thread_1"]
+
+
+@on_every_database
+async def test_changing_metadata_changes_where_a_thread_is_found(store: Store) -> None:
+    await _add(store, "thread_1", user="ada")
+    async with store.transaction() as tx:
+        await store.threads.change(tx, "p", objects.thread("thread_1", user="bob"))
+    assert await _found(store, user="ada") == []
+    assert await _found(store, user="bob") == ["thread_1"]
+
+
+@on_every_database
+async def test_pages_of_labelled_threads_go_on(store: Store) -> None:
+    for number in range(5):
+        await _add(store, f"thread_{number}", even=str(number % 2 == 0))
+    first = await store.threads.labelled("p", PageQuery(limit=2), {"even": "True"})
+    assert [document.id for document in first.documents] == ["thread_4", "thread_2"]
+    assert first.has_more
+    rest = await store.threads.labelled("p", PageQuery(after="thread_2"), {"even": "True"})
+    assert [document.id for document in rest.documents] == ["thread_0"]
+
+
+@on_every_database
+async def test_removing_a_thread_removes_all_that_hangs_on_it_and_nothing_else(
+    store: Store,
+) -> None:
+    for thread_id in ("thread_1", "thread_2"):
+        await _add(store, thread_id, user="ada")
+        async with store.transaction() as tx:
+            for message_id in ("msg_1", "msg_2"):
+                message = objects.message(message_id, thread_id=thread_id)
+                await store.messages.insert(tx, "p", message_id, message, owner_id=thread_id)
+            run = objects.run(f"run_of_{thread_id}", thread_id=thread_id)
+            await store.runs.add(tx, "p", run, plan=Plan())
+            await store.events.append(tx, "p", run.id, [Event(1, 1, "done", "{}")], now=1)
+            await store.messages.delete(tx, "p", "msg_2", owner_id=thread_id)
+    async with store.transaction() as tx:
+        await store.threads.remove(tx, "p", "thread_1")
+    for table, left in (
+        ("threads", 1),
+        ("thread_labels", 1),
+        ("messages", 1),
+        ("runs", 1),
+        ("events", 1),
+    ):
+        rows = await store.db.fetch(f"SELECT count(*) FROM {table}")
+        assert rows[0][0] == left, table
+    # One for the thread itself, so that lists go on from it; one for thread_2's message.
+    tombstones = await store.db.fetch("SELECT list, id FROM tombstones ORDER BY list")
+    assert [tuple(row) for row in tombstones] == [
+        ("messages/thread_2", "msg_2"),
+        ("threads", "thread_1"),
+    ]
+    assert await _found(store, user="ada") == ["thread_2"]
+    with pytest.raises(NotFound):
+        async with store.transaction() as tx:
+            await store.threads.remove(tx, "p", "thread_1")

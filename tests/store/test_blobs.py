@@ -3,10 +3,10 @@
 import asyncio
 import errno
 import os
+import socket
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
-from unittest import mock
 
 import pytest
 from tests.kit.object_store import CREDENTIALS, bucket
@@ -211,15 +211,16 @@ def test_a_key_from_outside_reaches_no_other_file(tmp_path: Path) -> None:
             asyncio.run(_get(blobs, key))
 
 
-def test_a_store_that_cannot_be_reached_is_unavailable() -> None:
-    async def check() -> None:
-        blobs = ObjectStoreBlobs.at(url, endpoint=endpoint, retries=0)
+def test_a_store_that_cannot_be_reached_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def check(endpoint: str) -> None:
+        blobs = ObjectStoreBlobs.at("s3://bucket", endpoint=endpoint, retries=0)
         with pytest.raises(Unavailable):
             await _put(blobs, b"x")
         with pytest.raises(Unavailable):
             await _keys(blobs)
 
-    with bucket() as (url, endpoint):
-        """The server is gone when the block ends; its port answers no more."""
-    with mock.patch.dict(os.environ, CREDENTIALS):
-        asyncio.run(check())
+    for name, value in CREDENTIALS.items():
+        monkeypatch.setenv(name, value)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    asyncio.run(check(f"http://127.0.0.1:{port}"))

@@ -1,0 +1,111 @@
+"""A passage index in memory, ranked by BM25: what the database's must agree with, and for tests."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from itertools import count
+
+from msgspec import Struct
+
+from locum.tools.file_search.filters import Attributes
+from locum.tools.file_search.index import (
+    FileEntry,
+    Matrix,
+    NewPassage,
+    NewWindow,
+    Passage,
+    matrix_of,
+)
+
+_SATURATION = 1.2
+_LENGTH_WEIGHT = 0.75
+
+
+class MemoryIndex:
+    def __init__(self, *, dimensions: int) -> None:
+        self._dimensions = dimensions
+        self._stores: dict[str, _Store] = defaultdict(_Store)
+        self._ids = count(1)
+
+    def enter(self, store_id: str, file_id: str, filename: str, attributes: Attributes) -> None:
+        """Attach a file to a store, as the vector store's own table does elsewhere."""
+        self._stores[store_id].entries[file_id] = FileEntry(filename, attributes)
+
+    async def add(
+        self,
+        store_id: str,
+        file_id: str,
+        *,
+        passages: Sequence[NewPassage],
+        windows: Sequence[NewWindow],
+    ) -> None:
+        store = self._stores[store_id]
+        store.drop(file_id)
+        ids = [next(self._ids) for _ in passages]
+        for passage_id, passage in zip(ids, passages, strict=True):
+            store.passages[passage_id] = Passage(passage_id, file_id, passage.text, passage.terms)
+            store.counts[passage_id] = Counter(passage.terms.split())
+        store.windows[file_id] = [
+            (one.vector, ids[one.first_passage], ids[one.last_passage]) for one in windows
+        ]
+        store.version += 1
+
+    async def remove(self, store_id: str, file_id: str) -> None:
+        store = self._stores[store_id]
+        store.drop(file_id)
+        store.entries.pop(file_id, None)
+        store.version += 1
+
+    async def files(self, store_id: str) -> Mapping[str, FileEntry]:
+        return self._stores[store_id].entries
+
+    async def version(self, store_id: str) -> int:
+        return self._stores[store_id].version
+
+    async def matrix(self, store_id: str) -> Matrix:
+        store = self._stores[store_id]
+        return matrix_of(
+            version=store.version,
+            dimensions=self._dimensions,
+            passages=[(one.passage_id, one.file_id) for one in store.passages.values()],
+            windows=[window for windows in store.windows.values() for window in windows],
+        )
+
+    async def keyword(
+        self, store_id: str, terms: Sequence[str], *, within: Collection[str] | None, most: int
+    ) -> list[int]:
+        store = self._stores[store_id]
+        scores: dict[int, float] = defaultdict(float)
+        total = max(1, len(store.counts))
+        mean = sum(map(Counter.total, store.counts.values())) / total
+        for term in terms:
+            holders = [one for one, counts in store.counts.items() if term in counts]
+            rarity = math.log(1 + (total - len(holders) + 0.5) / (len(holders) + 0.5))
+            for passage_id in holders:
+                counts = store.counts[passage_id]
+                length = 1 - _LENGTH_WEIGHT + _LENGTH_WEIGHT * counts.total() / mean
+                times = counts[term]
+                gain = times * (_SATURATION + 1) / (times + _SATURATION * length)
+                scores[passage_id] += rarity * gain
+        allowed = [one for one in scores if within is None or store.passages[one].file_id in within]
+        return sorted(allowed, key=lambda one: (-scores[one], one))[:most]
+
+    async def passages(self, store_id: str, passage_ids: Sequence[int]) -> list[Passage]:
+        kept = self._stores[store_id].passages
+        return [kept[one] for one in passage_ids if one in kept]
+
+
+class _Store(Struct):
+    version: int = 0
+    entries: dict[str, FileEntry] = {}
+    passages: dict[int, Passage] = {}
+    counts: dict[int, Counter[str]] = {}
+    windows: dict[str, list[tuple[bytes, int, int]]] = {}
+
+    def drop(self, file_id: str) -> None:
+        for passage_id in [
+            one.passage_id for one in self.passages.values() if one.file_id == file_id
+        ]:
+            del self.passages[passage_id]
+            del self.counts[passage_id]
+        self.windows.pop(file_id, None)

@@ -1,0 +1,170 @@
+"""Finding passages: by meaning and by words, in several stores at once, best first."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
+from typing import Literal, Protocol
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from locum.tools.file_search.filters import Attributes, Filter, allows
+from locum.tools.file_search.fuse import candidates, fuse, word_evidence
+from locum.tools.file_search.index import FileEntry, Matrix, PassageIndex, Vectors
+from locum.tools.file_search.terms import query_terms
+
+# Each opinion nominates so many passages; more change nothing that anyone sees.
+_NOMINATED = 50
+_CACHE_BYTES = 1 << 30
+# A product so small that handing it to a thread would take longer.
+_INLINE_FLOATS = 1 << 20
+
+
+class Found(Struct, frozen=True, kw_only=True):
+    """A passage that answers. Scores are in 0..1, as `fuse` defines them."""
+
+    passage_id: int
+    store_id: str
+    file_id: str
+    filename: str
+    attributes: Attributes
+    text: str
+    score: float
+
+
+class QueryEmbedder(Protocol):
+    @property
+    def dimensions(self) -> int: ...
+
+    async def embed(
+        self, texts: Sequence[str], *, kind: Literal["passage", "query"]
+    ) -> Sequence[object]:
+        """One vector of length one for each text, each a buffer of 32-bit floats."""
+        ...
+
+
+class Searcher:
+    """Searches one index; keeps the matrices of the stores searched last."""
+
+    def __init__(
+        self, index: PassageIndex, embedder: QueryEmbedder, *, cache_bytes: int = _CACHE_BYTES
+    ) -> None:
+        self._index = index
+        self._embedder = embedder
+        self._matrices = _MatrixCache(index, cache_bytes)
+
+    async def search(
+        self,
+        store_ids: Sequence[str],
+        queries: Sequence[str],
+        *,
+        most: int,
+        threshold: float = 0.0,
+        filters: Filter | None = None,
+    ) -> list[Found]:
+        """The best passages for any of the queries, each once for every store it lies in."""
+        asked = [query for query in queries if query.strip()]
+        if not asked:
+            return []
+        vectors = await self._embedder.embed(asked, kind="query")
+        found: dict[tuple[str, int], Found] = {}
+        for store_id in store_ids:
+            files = await self._index.files(store_id)
+            within = {one for one, entry in files.items() if allows(filters, entry.attributes)}
+            if not within:
+                continue
+            for query, vector in zip(asked, vectors, strict=True):
+                floats = np.frombuffer(vector, dtype=np.float32)  # type: ignore[call-overload]  # a buffer by its own word
+                for one in await self._one(store_id, query, floats, files, within):
+                    known = found.get((store_id, one.passage_id))
+                    if one.score >= threshold and (known is None or known.score < one.score):
+                        found[store_id, one.passage_id] = one
+        return sorted(found.values(), key=lambda one: (-one.score, one.passage_id))[:most]
+
+    async def _one(
+        self,
+        store_id: str,
+        query: str,
+        vector: Vectors,
+        files: Mapping[str, FileEntry],
+        within: Collection[str],
+    ) -> list[Found]:
+        matrix = await self._matrices.get(store_id)
+        wanted = query_terms(query)
+        meaning = await _meaning(matrix, vector)
+        allowed = None if len(within) == len(files) else within
+        by_words = await self._index.keyword(store_id, wanted, within=allowed, most=_NOMINATED)
+        nominated = candidates([_best(matrix, meaning, within), by_words], most=2 * _NOMINATED)
+        passages = await self._index.passages(store_id, nominated)
+        words = word_evidence(wanted, {one.passage_id: one.terms for one in passages})
+        return [
+            Found(
+                passage_id=one.passage_id,
+                store_id=store_id,
+                file_id=one.file_id,
+                filename=files[one.file_id].filename,
+                attributes=files[one.file_id].attributes,
+                text=one.text,
+                score=fuse(_of(matrix, meaning, one.passage_id), words[one.passage_id]),
+            )
+            for one in passages
+            if one.file_id in within
+        ]
+
+
+class _MatrixCache:
+    """The matrices used last, within a budget of bytes; one that is old is fetched again."""
+
+    def __init__(self, index: PassageIndex, most_bytes: int) -> None:
+        self._index = index
+        self._most_bytes = most_bytes
+        self._kept: OrderedDict[str, Matrix] = OrderedDict()
+
+    async def get(self, store_id: str) -> Matrix:
+        kept = self._kept.get(store_id)
+        if kept is None or kept.version != await self._index.version(store_id):
+            kept = await self._index.matrix(store_id)
+            self._kept[store_id] = kept
+        if store_id in self._kept:
+            self._kept.move_to_end(store_id)
+        while len(self._kept) > 1 and self._size() > self._most_bytes:
+            self._kept.popitem(last=False)
+        return kept
+
+    def _size(self) -> int:
+        return sum(one.size_bytes for one in self._kept.values())
+
+
+async def _meaning(matrix: Matrix, vector: Vectors) -> Vectors:
+    """For each passage, the cosine of its nearest window."""
+    if matrix.vectors.size > _INLINE_FLOATS:
+        return await asyncio.to_thread(_nearest, matrix, vector)
+    return _nearest(matrix, vector)
+
+
+def _nearest(matrix: Matrix, vector: Vectors) -> Vectors:
+    if not len(matrix.rows):
+        return np.zeros(len(matrix.passage_ids), dtype=np.float32)
+    cosines: NDArray[np.float32] = matrix.vectors @ vector
+    return np.maximum.reduceat(cosines[matrix.rows], matrix.starts[:-1])
+
+
+def _best(matrix: Matrix, meaning: Vectors, within: Collection[str]) -> list[int]:
+    if len(within) < len(matrix.file_ids):
+        allowed = np.array([file_id in within for file_id in matrix.file_ids], dtype=bool)
+        meaning = np.where(allowed[matrix.file_numbers], meaning, np.float32(-1))
+    most = min(_NOMINATED, len(meaning))
+    if most == 0:
+        return []
+    places = np.argpartition(-meaning, most - 1)[:most]
+    ordered = places[np.argsort(-meaning[places], kind="stable")]
+    return [int(matrix.passage_ids[place]) for place in ordered if meaning[place] > 0]
+
+
+def _of(matrix: Matrix, meaning: Vectors, passage_id: int) -> float:
+    place = int(np.searchsorted(matrix.passage_ids, passage_id))
+    if place < len(matrix.passage_ids) and matrix.passage_ids[place] == passage_id:
+        return float(meaning[place])
+    # It was added after the matrix was read; its words alone speak for it.
+    return 0.0

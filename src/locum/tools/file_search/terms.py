@@ -1,0 +1,103 @@
+"""Words as the keyword index knows them: the same for every database, for texts and for queries.
+
+A database's own tokenizer cuts identifiers differently from the next one, and takes a Chinese
+sentence for one word. So we cut, and databases index what we give them.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?|_", re.UNICODE)
+# Letters and digits joined by what joins parts of an identifier: `ERR-2041`, `max_tokens`, `a.b`.
+_COMPOUND = re.compile(r"[^\W_]+(?:[-_./:@#][^\W_]+)+", re.UNICODE)
+_CAMEL = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+# Scripts written without spaces are indexed by pairs of letters.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0e7f\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0002fa1f]+"
+)
+_LONGEST_TERM = 64
+_SHORTEST_STEM = 3
+_SUFFIXES = ("ingly", "edly", "ings", "ing", "ied", "ies", "ed", "es", "ly", "s")
+_VOWELS = frozenset("aeiouy")
+# fmt: off
+STOP_WORDS = frozenset({
+    "a", "an", "and", "are", "as", "at", "be", "been", "but", "by", "can", "could", "did", "do",
+    "does", "for", "from", "had", "has", "have", "how", "i", "if", "in", "into", "is", "it", "its",
+    "may", "me", "my", "of", "on", "or", "our", "shall", "should", "so", "that", "the", "their",
+    "them", "there", "they", "this", "to", "was", "we", "were", "what", "when", "where", "which",
+    "who", "whom", "whose", "why", "will", "with", "would", "you", "your",
+})
+# fmt: on
+
+
+def terms(text: str) -> Iterator[str]:
+    """The terms of a text, in order, with repeats; none holds a space or a quote."""
+    text = unicodedata.normalize("NFKC", text)
+    for compound in _COMPOUND.finditer(text):
+        yield _folded(compound.group())
+    at = 0
+    for run in _UNSPACED.finditer(text):
+        yield from _spaced(text[at : run.start()])
+        yield from _pairs(run.group())
+        at = run.end()
+    yield from _spaced(text[at:])
+
+
+def joined(text: str) -> str:
+    return " ".join(terms(text))
+
+
+def query_terms(query: str) -> list[str]:
+    """Each term of a query once; without stop words, unless nothing else is left."""
+    found = list(dict.fromkeys(terms(query)))
+    return [term for term in found if term not in STOP_WORDS] or found
+
+
+def _spaced(text: str) -> Iterator[str]:
+    for match in _WORD.finditer(text):
+        word = match.group()
+        if word == "_":
+            continue
+        folded = _folded(word)
+        yield stem(folded.split("'")[0])
+        parts = _CAMEL.findall(word) if word.isascii() and word.isalnum() else ()
+        if len(parts) > 1 and not word.isupper():
+            yield from (stem(part.lower()) for part in parts)
+
+
+def _pairs(run: str) -> Iterator[str]:
+    if len(run) == 1:
+        yield run
+    for at in range(len(run) - 1):
+        yield run[at : at + 2]
+
+
+def _folded(word: str) -> str:
+    """Lower case, without accents, as people type when they search."""
+    word = word.replace("’", "'").casefold()
+    if not word.isascii():
+        letters = unicodedata.normalize("NFD", word)
+        word = "".join(letter for letter in letters if unicodedata.category(letter) != "Mn")
+    return word[:_LONGEST_TERM]
+
+
+def stem(word: str) -> str:
+    """An English word without its ending, roughly; other words mostly stay as they are."""
+    if not word.isascii() or not word.isalpha():
+        return word
+    for suffix in _SUFFIXES:
+        rest = word.removesuffix(suffix)
+        if rest == word or len(rest) < _SHORTEST_STEM or not _VOWELS & set(rest):
+            continue
+        if suffix == "s" and rest.endswith(("s", "u", "i")):
+            break
+        if suffix in {"ied", "ies"}:
+            return rest + "y"
+        if suffix == "es" and not rest.endswith(("s", "x", "z", "ch", "sh")):
+            return rest
+        if rest[-1] == rest[-2] and suffix in {"ing", "ed"} and rest[-1] not in "lsz":
+            rest = rest[:-1]
+        return rest.removesuffix("e")
+    return word.removesuffix("e") if len(word) > _SHORTEST_STEM + 1 else word

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 # How far words alone convince. Tuned on one half of benchmarks/retrieval, measured on the other.
 TRUST = 0.6
-# A word said often convinces more, but never twice as much.
+# A word said once is worth 1 / (1 + this), said often nearly 1.
 _SATURATION = 0.4
 _RANK_CONSTANT = 60
 
@@ -40,8 +40,7 @@ def word_evidence(query: Sequence[str], passages: Mapping[int, str]) -> dict[int
     if not whole:
         return dict.fromkeys(passages, 0.0)
     return {
-        one: sum(weights[term] * n / (n + _SATURATION) for term, n in held.items())
-        * (1 + _SATURATION)
+        one: sum(weights[term] * times / (times + _SATURATION) for term, times in held.items())
         / whole
         for one, held in counts.items()
     }

@@ -165,3 +165,10 @@ def test_it_answers_for_its_model() -> None:
     demo = DemoTools(Scripted(), ids=None)
     assert asyncio.run(demo.models()) == ["scripted"]
     assert asyncio.run(demo.check()) == asyncio.run(Scripted().check())
+
+
+def test_a_model_that_refuses_to_write_arguments_has_the_least_written_for_it() -> None:
+    model = Overheard("\n!refuse I will not.")
+    turn = take(DemoTools(model), asking("Go", offers=(WEATHER,), choice="required"))
+    assert turn.refusal == ""
+    assert turn.calls == [CalledFunction("get_weather", '{"city":"city","unit":"C"}')]

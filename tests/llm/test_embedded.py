@@ -7,9 +7,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.kit.fake_model import FakeModel
+from aiohttp import web
+from tests.kit.fake_model import FakeModel, breaks_off, refuses, speaks
+from tests.llm.asking_chat import HALF
 from tests.llm.turns import BOUND_S, PYTHON, SEARCH, WEATHER, after, asking, collect, fold
 
 from locum.llm.demo import LABEL, DemoTools
@@ -140,6 +143,84 @@ def test_a_process_that_ends_too_early_is_told(gguf: Path) -> None:
 def test_a_file_that_is_no_model_is_told(gguf: Path) -> None:
     with pytest.raises(ModelError, match=r"cannot run 'tiny\.gguf': Failed to init"):
         asyncio.run(collect(Embedded(gguf), asking("Hi")))
+
+
+def test_a_turn_that_found_its_process_dead_is_asked_once_more(tmp_path: Path, gguf: Path) -> None:
+    notes = tmp_path / "notes"
+
+    async def kill(request: web.Request, _: dict[str, Any]) -> web.StreamResponse:
+        os.kill(started(notes)[-1], 9)
+        assert request.transport
+        request.transport.close()
+        return web.Response()
+
+    async def scene() -> None:
+        async with FakeModel(kill, breaks_off(), speaks()) as server:
+            embedded = Embedded(gguf, command=stand_in(notes, server.url))
+            assert fold(await collect(embedded, asking("!say Hi"))).text == "Hi"
+        assert len(started(notes)) == 2
+
+    asyncio.run(scene())
+
+
+def test_a_turn_that_fails_beside_a_living_process_is_not_asked_again(
+    tmp_path: Path, gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("locum.llm.embedded._DEATH_S", 0.01)
+    notes = tmp_path / "notes"
+
+    async def scene() -> None:
+        async with FakeModel(refuses(501, {"error": "Out of memory"})) as server:
+            embedded = Embedded(gguf, command=stand_in(notes, server.url))
+            with pytest.raises(ModelError, match="Out of memory"):
+                await collect(embedded, asking("Hi"))
+            assert len(server.received) == 1
+
+    asyncio.run(scene())
+
+
+def test_a_turn_that_lost_its_process_in_mid_answer_fails(tmp_path: Path, gguf: Path) -> None:
+    notes = tmp_path / "notes"
+
+    async def scene() -> None:
+        async with FakeModel(breaks_off(HALF), speaks()) as server:
+            embedded = Embedded(gguf, command=stand_in(notes, server.url))
+            with pytest.raises(ModelError, match="in mid-answer"):
+                await collect(embedded, asking("Hi"))
+
+    asyncio.run(scene())
+
+
+def test_a_process_that_does_not_begin_is_stopped(
+    gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("locum.llm.embedded._START_S", 0.05)
+    monkeypatch.setattr("locum.llm.embedded._STOP_S", 0.05)
+    embedded = Embedded(gguf, command=(sys.executable, "-c", "import time; time.sleep(60)"))
+    with pytest.raises(ModelError, match="it was not loaded within"):
+        asyncio.run(collect(embedded, asking("Hi")))
+    assert not embedded.is_running
+
+
+def test_a_start_that_is_cancelled_leaves_no_process(
+    tmp_path: Path, gguf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("locum.llm.embedded._STOP_S", 0.05)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    code = f"open({str(fifo)!r}, 'w').write(str(__import__('os').getpid())); input(); input()"
+
+    async def scene() -> None:
+        embedded = Embedded(gguf, command=(sys.executable, "-c", code))
+        starting = asyncio.create_task(embedded.start())
+        pid = int(await asyncio.to_thread(fifo.read_text))
+        starting.cancel()
+        await asyncio.wait([starting], timeout=BOUND_S)
+        assert starting.cancelled()
+        assert not is_alive(pid)
+        await embedded.close()
+
+    asyncio.run(scene())
 
 
 def test_the_process_does_not_outlive_one_that_was_killed(tmp_path: Path, gguf: Path) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.kit.fake_model import FakeModel, Reply, refuses
+from tests.kit.fake_model import FakeModel, Hanging, Reply, breaks_off, refuses
 from tests.llm.turns import BOUND_S
 
 from locum.llm.embeddings import OpenAIEmbeddings, Vector
+from locum.llm.endpoint import Timeouts
 from locum.llm.protocol import ModelError
 
 
@@ -104,3 +105,22 @@ def test_what_are_no_embeddings_is_refused(document: Any, words: str) -> None:
 def test_a_vector_of_nothing_stays_nothing() -> None:
     document = {"data": [{"index": 0, "embedding": [0, 0]}]}
     assert embed(refuses(200, document))[0] == [array("f", [0, 0])]
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (Hanging('{"data": '), "stopped in the middle"),
+        (Hanging(sends_headers=False), "gave no answer within"),
+        (breaks_off('{"data": '), "closed the connection"),
+    ],
+)
+def test_an_answer_that_does_not_end_is_told(reply: Reply, words: str) -> None:
+    with pytest.raises(ModelError, match=words):
+        embed(reply, timeouts=Timeouts(first_token_s=0.05))
+
+
+def test_an_answer_larger_than_any_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("locum.llm.endpoint._MOST_DOCUMENT_BYTES", 10)
+    with pytest.raises(ModelError, match="sent more than 10 bytes"):
+        embed(by_length)

@@ -1,11 +1,10 @@
 import asyncio
-from collections.abc import AsyncGenerator
 from typing import ClassVar
 
 import pytest
 from tests.llm.turns import asking, take
 
-from locum.llm.protocol import Event, ModelError, Request
+from locum.llm.protocol import ModelError, Request
 from locum.llm.routing import Route, Router, read_routes
 from locum.llm.scripted import Scripted
 
@@ -30,10 +29,6 @@ class Named(Scripted):
 
     async def close(self) -> None:
         self._closed.append(self._models[0])
-
-    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
-        async for event in super().stream(request):
-            yield event
 
 
 def model_asked(router: Router, model: str) -> str:

@@ -1,10 +1,11 @@
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
 from tests.llm.turns import PYTHON, SEARCH, WEATHER, after, asking, events_of, take
 
-from locum.llm import tokens
+from locum.llm import script, tokens
 from locum.llm.protocol import (
     CallDelta,
     CalledFunction,
@@ -33,8 +34,7 @@ class Naps:
         self.taken: list[float] = []
 
     async def __call__(self, seconds: float) -> None:
-        if seconds:
-            self.taken.append(seconds)
+        self.taken.append(seconds)
 
 
 def test_text_without_directives_is_echoed_word_by_word() -> None:
@@ -167,9 +167,10 @@ def test_a_tool_that_was_not_offered_is_called_all_the_same() -> None:
 
 
 def test_placeholders_say_what_the_model_was_told() -> None:
-    messages = (System("Be kind."), User("!say {model}: {instructions} {other}"))
+    messages = (System("Be kind."), User("!say {model}: {instructions} {other}\n!refuse {user}"))
     turn = take(Scripted(), Request(model="gpt-4o", messages=messages))
     assert turn.text == "gpt-4o: Be kind. {other}"
+    assert turn.refusal == messages[1].content
 
 
 def test_tokens_that_run_out_cut_the_text() -> None:
@@ -228,8 +229,8 @@ def test_usage_can_be_told() -> None:
 
 def test_thinking_and_pace_are_slept() -> None:
     naps = Naps()
-    take(Scripted(sleep=naps), asking("!think 60\n!pace 0.5\n!say one two"))
-    assert naps.taken == [60, 0.5, 0.5]
+    take(Scripted(sleep=naps), asking("!think 60\n!say one\n!pace 0.5\n!say two three"))
+    assert naps.taken == [60, 0, 0.5, 0.5]
 
 
 def test_thinking_ends_when_the_task_is_cancelled() -> None:
@@ -240,11 +241,7 @@ def test_thinking_ends_when_the_task_is_cancelled() -> None:
             asked.set()
             await asyncio.Event().wait()
 
-        async def listen() -> None:
-            async for _ in Scripted(sleep=think).stream(asking("!think 3600")):
-                pytest.fail("it was to think")
-
-        task = asyncio.create_task(listen())
+        task = asyncio.ensure_future(anext(Scripted(sleep=think).stream(asking("!think 3600"))))
         async with asyncio.timeout(5):
             await asked.wait()
             task.cancel()
@@ -287,6 +284,11 @@ def test_named_code_prints_the_words_of_the_user() -> None:
     assert take(Scripted(), request).calls == [
         CalledFunction("python", '{"code":"print(\\"It\'s me\\")"}')
     ]
+
+
+def test_a_named_tool_that_is_not_offered_is_not_called() -> None:
+    turn = take(Scripted(), asking("Hello", offers=(WEATHER,), choice=Named("other")))
+    assert (turn.text, turn.calls) == ("You said: Hello", [])
 
 
 def test_a_forced_call_follows_the_text_of_a_script_without_calls() -> None:
@@ -349,3 +351,30 @@ def test_rules_that_cannot_be_used_are_refused(tmp_path: Path, text: str | None)
 def test_it_says_what_it_is() -> None:
     assert asyncio.run(Scripted().models()) == ["scripted"]
     assert "scripted" in asyncio.run(Scripted().check())
+
+
+# The reference ------------------------------------------------------------------------------
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "scripted-model.md"
+
+
+def test_the_reference_shows_every_directive_and_no_other() -> None:
+    shown = re.findall(r"^\| `!([a-z]+)", REFERENCE.read_text(), re.MULTILINE)
+    assert sorted(shown) == sorted([*script._READERS, "then"])
+
+
+def test_the_example_of_the_reference_does_what_it_says() -> None:
+    example = re.findall(r"```text\n(.*?)```", REFERENCE.read_text(), re.DOTALL)[0]
+    request = asking(example, offers=(WEATHER,))
+    turn = take(Scripted(), request)
+    assert [call.arguments for call in turn.calls] == ['{"city":"Paris"}', '{"city":"Rome"}']
+    answer = take(Scripted(), after(request, turn, ["rain", "sun"]))
+    assert answer.text == "Paris has rain, Rome has sun."
+
+
+def test_the_rules_of_the_reference_can_be_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "rules.toml"
+    path.write_text(re.findall(r"```toml\n(.*?)```", REFERENCE.read_text(), re.DOTALL)[0])
+    model = Scripted(load_rules(path))
+    assert take(model, asking("The weather in Rome?")).calls
+    assert take(model, asking("Hi")).text == "I only know the weather."

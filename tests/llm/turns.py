@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+import pytest
 from msgspec import UNSET, Struct
 
 from locum.llm.protocol import (
@@ -123,6 +124,6 @@ def fold(events: list[Event]) -> Turn:
             case CallDelta(index, arguments):
                 made = turn.calls[index]
                 turn.calls[index] = CalledFunction(made.name, made.arguments + arguments)
-            case Finished():
-                raise AssertionError("nothing follows Finished")
+            case _:
+                pytest.fail("nothing follows Finished")
     return turn

@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 _MOST_EVENT_BYTES = 8 << 20
 _MOST_ANSWER_BYTES = 64 << 20
 _MOST_MODELS_REMEMBERED = 1000
+_LISTED_WITHIN_S = 10.0
 _DONE = b"[DONE]"
 
 _chunks = msgspec.json.Decoder(Chunk)
@@ -86,7 +87,7 @@ class ChatCompletions:
                 return
 
     async def models(self) -> list[str]:
-        listed = await self._endpoint.call("GET", "models", _Models)
+        listed = await self._endpoint.call("GET", "models", _Models, within_s=_LISTED_WITHIN_S)
         return [model.id for model in listed.data]
 
     async def check(self) -> str:

@@ -24,6 +24,7 @@ from locum.llm.protocol import Event, ModelError, Request
 
 _START_S = 180.0
 _STOP_S = 5.0
+_DEATH_S = 0.3
 
 
 class Loading(Struct, frozen=True, kw_only=True):
@@ -62,7 +63,8 @@ class Embedded:
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         request = replace(request, model=self._label)
-        for attempt in (1, 2):
+        was_restarted = False
+        while True:
             chat = await self._running()
             has_begun = False
             try:
@@ -70,10 +72,13 @@ class Embedded:
                     async for event in events:
                         has_begun = True
                         yield event
-            except ModelError:
-                # What killed the process was perhaps another turn; this one is asked once more.
-                if has_begun or self.is_running or attempt == 2:  # noqa: PLR2004
+            except ModelError as error:
+                if has_begun or was_restarted or error.code != "server_error":
                     raise
+                if not await self._process.has_died():
+                    raise
+                # What killed it was perhaps another turn; this one is asked once more.
+                was_restarted = True
             else:
                 return
 
@@ -141,6 +146,17 @@ class _Process:
     @property
     def is_alive(self) -> bool:
         return self._process is not None and self._process.returncode is None
+
+    async def has_died(self) -> bool:
+        """Say whether it is dead, waiting a moment, as a death is heard of after its noise."""
+        if self._process is None:
+            return False  # Stopped, on purpose.
+        try:
+            async with asyncio.timeout(_DEATH_S):
+                await self._process.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def start(self) -> str:
         """Start, wait until the model is loaded, and say where it listens."""

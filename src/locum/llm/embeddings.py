@@ -90,7 +90,11 @@ class OpenAIEmbeddings:
         if self._shorten:
             body["dimensions"] = self._dimensions
         answer = await self._endpoint.call(
-            "POST", "embeddings", _Embeddings, document=msgspec.json.encode(body)
+            "POST",
+            "embeddings",
+            _Embeddings,
+            document=msgspec.json.encode(body),
+            within_s=self._endpoint.timeouts.first_token_s,
         )
         if sorted(one.index for one in answer.data) != list(range(len(texts))):
             message = f"{self._model} gave {len(answer.data)} vectors for {len(texts)} texts."

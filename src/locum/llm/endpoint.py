@@ -92,13 +92,19 @@ class Endpoint:
             response.close()
 
     async def call(
-        self, method: str, path: str, answer: type[_Document], *, document: bytes | None = None
+        self,
+        method: str,
+        path: str,
+        answer: type[_Document],
+        *,
+        within_s: float,
+        document: bytes | None = None,
     ) -> _Document:
         """Ask for one JSON document, as often as it is worth it."""
         attempt = 0
         while True:
             try:
-                return await self._call(method, path, answer, document)
+                return await self._call(method, path, answer, document, within_s)
             except Fault as fault:
                 if not await self.waits_to_retry(fault, attempt=attempt):
                     raise fault.error() from fault
@@ -124,9 +130,13 @@ class Endpoint:
             self._session = None
 
     async def _call(
-        self, method: str, path: str, answer: type[_Document], document: bytes | None
+        self,
+        method: str,
+        path: str,
+        answer: type[_Document],
+        document: bytes | None,
+        within_s: float,
     ) -> _Document:
-        within_s = self.timeouts.total_s
         async with self.opened(method, path, document=document, within_s=within_s) as response:
             try:
                 async with asyncio.timeout(within_s):

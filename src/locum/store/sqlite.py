@@ -20,6 +20,7 @@ from locum.errors import LocumError, StorageFull, Unavailable
 from locum.store.database import AlreadyExists, Row, storable
 
 _BUSY_TIMEOUT_S = 5
+_PASSIVE_CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
 _CHECKPOINT_EVERY_S = 1.0
 # The log is made to begin anew well before this size, and cut back to it.
 _LOG_BYTES = 16 * 1024 * 1024
@@ -251,7 +252,7 @@ def _checkpoint(path: Path) -> None:
 
 def _move_log(connection: sqlite3.Connection) -> None:
     try:
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        connection.execute(_PASSIVE_CHECKPOINT)
     except sqlite3.Error as error:
         # Nothing is lost, the log only grows; the next one may fare better.
         logs.warning("store.checkpoint_failed", reason=str(error))

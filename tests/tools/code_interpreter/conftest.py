@@ -35,7 +35,7 @@ def walled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         yield rig
 
 
-@pytest.fixture(scope="module", params=[WALLED, UNSAFE])
+@pytest.fixture(scope="module", params=[WALLED, pytest.param(UNSAFE, marks=pytest.mark.slow)])
 def any_rig(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Rig]:
@@ -43,7 +43,7 @@ def any_rig(
         yield rig
 
 
-@pytest.fixture(params=[WALLED, UNSAFE])
+@pytest.fixture(params=[WALLED, pytest.param(UNSAFE, marks=pytest.mark.slow)])
 def build_any(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Build]:
     """Makes a sandbox of each tier with the options given."""
     with ExitStack() as stack:

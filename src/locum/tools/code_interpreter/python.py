@@ -23,8 +23,8 @@ def prefixes() -> list[Path]:
 
 
 def command(runner: str) -> list[str]:
-    """Without the user's site, the script's directory on the path, or bytecode."""
-    return [str(executable()), "-s", "-P", "-B", "-X", "utf8", runner]
+    """Without the interpreter's own site, which may hold anything and take 30 ms, and bytecode."""
+    return [str(executable()), "-S", "-s", "-P", "-B", "-X", "utf8", runner]
 
 
 def environment(*, packages: str | None) -> dict[str, str]:

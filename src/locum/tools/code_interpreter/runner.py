@@ -4,6 +4,7 @@ A script of its own, with the standard library only. It sees no part of Locum, a
 word of it: whoever writes the code may rewrite this too.
 """
 
+import _sitebuiltins
 import ast
 import base64
 import builtins
@@ -150,6 +151,9 @@ class Interpreter:
     @staticmethod
     def _new_main() -> dict[str, Any]:
         """What pickles and doctests find as `__main__`: the names of the code, not of this file."""
+        # Without `site` nobody has put these there.
+        builtins.exit = builtins.quit = sys.exit  # type: ignore[assignment]
+        builtins.help = _sitebuiltins._Helper()  # noqa: SLF001
         main_module = types.ModuleType("__main__")
         main_module.__dict__["__builtins__"] = builtins
         sys.modules["__main__"] = main_module

@@ -11,7 +11,7 @@ import platform
 import struct
 
 # Number on x86-64, number on arm64; None where the architecture has no such call.
-_REFUSED: dict[str, tuple[int | None, int | None]] = {
+REFUSED: dict[str, tuple[int | None, int | None]] = {
     "_sysctl": (156, None),
     "acct": (163, 89),
     "add_key": (248, 217),
@@ -110,7 +110,7 @@ def supported(machine: str | None = None) -> bool:
 def program(machine: str | None = None) -> bytes:
     """The filter, ready for `bwrap --seccomp` or `seccomp(2)`."""
     column, architecture, clone, ioctl, socketpair = _MACHINES[machine or platform.machine()]
-    refused = sorted(n for n in (row[column] for row in _REFUSED.values()) if n is not None)
+    refused = sorted(n for n in (row[column] for row in REFUSED.values()) if n is not None)
     return b"".join(
         [
             _instruction(_LOAD, _ARCHITECTURE),

@@ -1,0 +1,311 @@
+"""How sessions begin, make room for each other, and end."""
+
+import asyncio
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+from tests.tools.code_interpreter.conftest import Build
+from tests.tools.code_interpreter.rig import (
+    PATIENCE_S,
+    FrozenClock,
+    Rig,
+    our_processes,
+    sandbox_of,
+)
+
+from locum.tools.code_interpreter.choose import build_sandbox
+from locum.tools.code_interpreter.limits import Limits
+from locum.tools.code_interpreter.sandbox import Logs, SandboxUnavailable
+from locum.tools.code_interpreter.sessions import SandboxSettings
+
+
+def _stored(rig: Rig) -> set[str]:
+    return _names(rig.sandbox.settings.directory / "sessions")
+
+
+def _names(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir()}
+
+
+def test_the_same_key_is_the_same_session(any_rig: Rig) -> None:
+    any_rig.run(any_rig.session("thread_same"), "x = 1")
+
+    assert any_rig.run(any_rig.session("thread_same"), "x") == [Logs("1")]
+
+
+def test_an_idle_session_is_gone_and_its_files_are_kept(build_any: Build) -> None:
+    before = our_processes()
+    clock = FrozenClock()
+    rig = build_any(clock=clock)
+    session = rig.session("thread_idle")
+    rig.run(session, "x = open('kept', 'w').write('here')")
+
+    clock.seconds += 3599
+    rig.wait(rig.sandbox.sweep())
+    assert rig.run(session, "x") == [Logs("4")]
+
+    clock.seconds += 3600
+    rig.wait(rig.sandbox.sweep())
+    assert our_processes() <= before
+    assert rig.run(session, "open('kept').read(), 'x' in dir()") == [Logs("('here', False)")]
+
+
+def test_closing_a_session_ends_its_process_and_keeps_its_files(build_any: Build) -> None:
+    before = our_processes()
+    rig = build_any()
+    session = rig.session("thread_closed")
+    rig.run(session, "_ = open('kept', 'w').write('x')")
+
+    rig.wait(session.close())
+
+    assert our_processes() <= before
+    assert list(rig.wait(session.files())) == ["kept"]
+
+
+def test_forgetting_a_session_deletes_its_files(build_any: Build) -> None:
+    before = our_processes()
+    rig = build_any()
+    session = rig.session("thread_forgotten")
+    rig.run(session, "import os\nos.makedirs('a/b')\n_ = open('a/b/c', 'w').write('x')")
+
+    rig.wait(rig.sandbox.forget("thread_forgotten"))
+    rig.wait(rig.sandbox.forget("thread_never_seen"))
+
+    assert _stored(rig) == set()
+    assert our_processes() <= before
+    assert rig.wait(rig.session("thread_forgotten").files()) == {}
+
+
+@pytest.mark.parametrize("key", ["", "..", "a/b", "a\nb", "a" * 129, "é"])
+def test_keys_that_are_no_names_are_refused(any_rig: Rig, key: str) -> None:
+    with pytest.raises(ValueError, match="not the key of a session"):
+        any_rig.wait(any_rig.sandbox.session(key))
+
+
+def test_the_session_idle_for_longest_makes_room(build_any: Build) -> None:
+    clock = FrozenClock()
+    rig = build_any(live=2, clock=clock)
+    for name in ("a", "b"):
+        clock.seconds += 1
+        rig.run(rig.session(name), f"x = '{name}'")
+
+    clock.seconds += 1
+    rig.run(rig.session("a"), "x")
+    rig.run(rig.session("c"), "x = 'c'")
+
+    assert rig.run(rig.session("a"), "x") == [Logs("'a'")]
+    text = rig.logs(rig.session("b"), "x")
+    assert text.startswith("The interpreter was started again")
+    assert "NameError" in text
+
+
+@pytest.mark.slow
+def test_where_all_sessions_are_busy_one_more_is_refused_in_time(build_any: Build) -> None:
+    rig = build_any(live=1, limits=Limits(wall_s=0.4, grace_s=0.0))
+    busy, next_one = rig.session("a"), rig.session("b")
+
+    async def both() -> None:
+        async with aclosing(busy.run("print('begun')\nwhile True: pass")) as outputs:
+            await anext(outputs)
+            async with aclosing(next_one.run("1")) as others:
+                await anext(others)
+
+    with pytest.raises(SandboxUnavailable, match="All 1 interpreters are busy"):
+        rig.wait(both())
+    assert rig.logs(next_one, "1") == "1"
+
+
+def test_a_new_session_takes_the_warm_interpreter_and_the_pool_is_filled_again(
+    build_walled: Build,
+) -> None:
+    rig = build_walled(pool=1)
+    [warm] = rig.sandbox._pool
+    session = rig.session("thread_warm")
+
+    assert rig.sandbox._seats["thread_warm"] is warm
+    rig.run(session, "_ = open('/mnt/data/out', 'w').write('x')")
+
+    assert _stored(rig) == {"thread_warm"}
+    assert list(rig.wait(session.files())) == ["out"]
+
+    async def filled() -> None:
+        while not rig.sandbox._pool:  # noqa: ASYNC110 -- nothing tells when the pool is full
+            await asyncio.sleep(0.01)
+
+    rig.wait(filled())
+
+
+def test_a_key_that_has_files_gets_them_back_and_leaves_the_pool_alone(
+    build_walled: Build,
+) -> None:
+    rig = build_walled(pool=1)
+    directory = rig.sandbox.settings.directory / "sessions" / "thread_old"
+    directory.mkdir()
+    (directory / "earlier").write_text("x")
+
+    session = rig.session("thread_old")
+
+    assert rig.logs(session, "open('earlier').read()") == "'x'"
+    assert len(rig.sandbox._pool) == 1
+
+
+def test_a_warm_interpreter_that_has_died_is_not_used(build_walled: Build) -> None:
+    rig = build_walled(pool=1)
+    [warm] = rig.sandbox._pool
+    assert warm.interpreter is not None
+    rig.wait(warm.interpreter.kill())
+
+    assert rig.logs(rig.session("thread_new"), "6 * 7") == "42"
+
+
+def test_what_a_crash_left_in_the_pool_is_removed_at_the_next_start(tmp_path: Path) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left = tmp_path / "pool" / f"{gone.pid}-0123"
+    (left / "sub").mkdir(parents=True)
+    alive = tmp_path / "pool" / "1-0123"
+    alive.mkdir()
+
+    async def started() -> None:
+        sandbox = sandbox_of("unsafe-subprocess", tmp_path)
+        await sandbox.prepare()
+        await sandbox.close()
+
+    asyncio.run(started())
+    assert _names(tmp_path / "pool") == {"1-0123"}
+
+
+def test_each_session_has_a_user_of_its_own_when_the_server_is_root(walled: Rig) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root chooses users")
+    ids = {walled.logs(walled.session(), "import os; os.getuid(), os.getgid()") for _ in range(3)}
+
+    assert len(ids) == 3
+
+
+def test_files_of_an_ended_session_are_closed_to_later_users(build_walled: Build) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root chooses users")
+    rig = build_walled()
+    session = rig.session("thread_past")
+    rig.run(session, "_ = open('private', 'w').write('x')")
+    path = rig.sandbox.settings.directory / "sessions" / "thread_past"
+    assert path.stat().st_uid > 0
+
+    rig.wait(session.close())
+
+    assert (path.stat().st_uid, path.stat().st_mode & 0o777) == (0, 0o700)
+    assert rig.logs(session, "open('private').read()") == "'x'"
+
+
+def test_a_closed_sandbox_has_no_process_and_starts_none(build_any: Build) -> None:
+    before = our_processes()
+    rig = build_any(pool=1)
+    session = rig.session()
+    rig.run(session, "1")
+
+    rig.wait(rig.sandbox.close())
+
+    assert our_processes() <= before
+    assert _names(rig.sandbox.settings.directory / "pool") == set()
+    with pytest.raises(SandboxUnavailable):
+        rig.run(session, "1")
+
+
+def test_the_walls_are_chosen_by_trying_them(tmp_path: Path) -> None:
+    async def chosen() -> tuple[str, str]:
+        sandbox = await build_sandbox(
+            SandboxSettings(directory=tmp_path, pool=0), tier="unsafe-subprocess"
+        )
+        words = await sandbox.check()
+        await sandbox.close()
+        return sandbox.tier, words
+
+    tier, words = asyncio.run(chosen())
+    assert tier == "unsafe-subprocess"
+    assert "WITHOUT A SANDBOX" in words
+
+
+def test_where_no_walls_can_be_built_the_error_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def chosen() -> None:
+        await build_sandbox(SandboxSettings(directory=tmp_path / "data", pool=0))
+
+    broken = tmp_path / "bwrap"
+    broken.write_text(
+        "#!/bin/sh\necho 'bwrap: No permissions to create a new namespace' >&2\nexit 1\n"
+    )
+    broken.chmod(0o755)
+    where = "locum.tools.code_interpreter.choose"
+
+    monkeypatch.setattr(f"{where}.candidates", lambda: [broken])
+    with pytest.raises(SandboxUnavailable, match="No permissions to create a new namespace"):
+        asyncio.run(chosen())
+    monkeypatch.setattr(f"{where}.candidates", list)
+    with pytest.raises(
+        SandboxUnavailable, match=r"bubblewrap is not installed: .*unsafe-subprocess"
+    ):
+        asyncio.run(chosen())
+    monkeypatch.setattr(f"{where}.seccomp.supported", lambda: False)
+    with pytest.raises(SandboxUnavailable, match="knows x86-64 and arm64, not"):
+        asyncio.run(chosen())
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(SandboxUnavailable, match="needs Linux"):
+        asyncio.run(chosen())
+
+
+SERVER = """
+import asyncio, json, sys
+from pathlib import Path
+from tests.tools.code_interpreter.rig import our_processes, sandbox_of
+
+DAEMON = '''
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0: time.sleep(1000)
+    os._exit(0)
+os.wait()
+print('begun', flush=True)
+while True: pass
+'''
+
+async def main():
+    sandbox = sandbox_of('bubblewrap', Path(sys.argv[1]), pool=1)
+    await sandbox.prepare()
+    idle, busy = await sandbox.session('idle'), await sandbox.session('busy')
+    async for _ in idle.run('1'): pass
+    async for _ in busy.run(DAEMON):
+        print(json.dumps(sorted(our_processes())), flush=True)
+
+asyncio.run(main())
+"""
+
+
+def test_killing_the_server_leaves_no_sandbox_process_behind(walled: Rig, tmp_path: Path) -> None:
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert server.stdout is not None
+    processes = json.loads(server.stdout.readline())
+    handles = [os.pidfd_open(pid) for pid in processes]
+    assert len(handles) >= 7
+
+    server.send_signal(signal.SIGKILL)
+    server.wait()
+    server.stdout.close()
+
+    for handle in handles:
+        ended, _, _ = select.select([handle], [], [], PATIENCE_S)
+        assert ended, "a process of the sandbox outlived the server"
+        os.close(handle)

@@ -201,10 +201,10 @@ def test_nothing_is_tried_again_once_the_model_has_spoken() -> None:
 @pytest.mark.parametrize(
     ("hanging", "timeouts", "words"),
     [
-        (Hanging(sends_headers=False), Timeouts(first_token_s=0.05), "gave no answer within"),
-        (Hanging(": awake\n\n"), Timeouts(first_token_s=0.05), "said nothing within"),
+        (Hanging(sends_headers=False), Timeouts(first_token_s=0.3), "gave no answer within"),
+        (Hanging(": awake\n\n"), Timeouts(first_token_s=0.3), "said nothing within"),
         (Hanging(HALF), Timeouts(idle_s=0.05), "in mid-answer"),
-        (Hanging(HALF), Timeouts(total_s=0.05), "for one answer"),
+        (Hanging(HALF), Timeouts(total_s=0.3), "for one answer"),
     ],
 )
 def test_each_kind_of_silence_has_its_limit(

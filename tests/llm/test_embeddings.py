@@ -117,7 +117,7 @@ def test_a_vector_of_nothing_stays_nothing() -> None:
 )
 def test_an_answer_that_does_not_end_is_told(reply: Reply, words: str) -> None:
     with pytest.raises(ModelError, match=words):
-        embed(reply, timeouts=Timeouts(first_token_s=0.05))
+        embed(reply, timeouts=Timeouts(first_token_s=0.3))
 
 
 def test_an_answer_larger_than_any_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

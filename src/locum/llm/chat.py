@@ -194,11 +194,11 @@ class _Stream:
                 return await self._content.readany()
         except TimeoutError:
             if left <= patience:
-                message = f"The model took more than {self._timeouts.total_s:.0f} s for one answer."
+                message = f"The model took more than {self._timeouts.total_s:g} s for one answer."
             elif self.has_begun:
-                message = f"The model said nothing for {patience:.0f} s in mid-answer."
+                message = f"The model said nothing for {patience:g} s in mid-answer."
             else:
-                message = f"The model said nothing within {patience:.0f} s."
+                message = f"The model said nothing within {patience:g} s."
             raise Fault(message) from None
         except aiohttp.ClientError:
             message = "The model's server closed the connection in mid-answer."

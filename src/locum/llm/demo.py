@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from locum.ids import Ids, RandomIds
 from locum.llm import tokens
+from locum.llm.around import Around
 from locum.llm.minimal import smallest_arguments
 from locum.llm.protocol import (
     Assistant,
@@ -47,11 +48,11 @@ _MOST_ANSWER_TOKENS = 512
 _MOST_ARGUMENT_TOKENS = 256
 
 
-class DemoTools:
+class DemoTools(Around):
     name: ClassVar[str] = "demo"
 
     def __init__(self, model: Backend, *, ids: Ids | None = None) -> None:
-        self._model = model
+        super().__init__(model)
         self._ids = ids or RandomIds()
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
@@ -68,15 +69,6 @@ class DemoTools:
         async with aclosing(speech) as events:
             async for event in events:
                 yield event
-
-    async def models(self) -> list[str]:
-        return await self._model.models()
-
-    async def check(self) -> str:
-        return await self._model.check()
-
-    async def close(self) -> None:
-        await self._model.close()
 
     async def _answer(
         self, request: Request, results: Sequence[str]

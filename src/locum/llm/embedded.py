@@ -172,7 +172,7 @@ class _Process:
             async with asyncio.timeout(_START_S):
                 ready = await self._introduce(self._process)
         except TimeoutError:
-            ready = Ready(failure=f"it was not loaded within {_START_S:.0f} s")
+            ready = Ready(failure=f"it was not loaded within {_START_S:g} s")
         except BaseException:
             await self.stop()
             raise

@@ -77,7 +77,7 @@ class Endpoint:
         except aiohttp.ConnectionTimeoutError as error:
             raise self._unreachable("it did not accept a connection in time") from error
         except TimeoutError as error:
-            message = f"The model's server gave no answer within {within_s:.0f} s."
+            message = f"The model's server gave no answer within {within_s:g} s."
             raise Fault(message) from error
         except aiohttp.ClientError as error:
             fault = self._unreachable(_reason(error))

@@ -1,0 +1,80 @@
+"""How a backend's models use tools: natively, by schema, or not at all. It can be found out."""
+
+import logging
+import re
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import ClassVar, Literal
+
+from locum.llm.around import Around
+from locum.llm.by_schema import ToolsBySchema, without_tools
+from locum.llm.protocol import Backend, Event, ModelError, Request
+
+_log = logging.getLogger(__name__)
+
+ToolMode = Literal["auto", "native", "schema", "none"]
+
+_MOST_MODELS_REMEMBERED = 1000
+# Ollama, vLLM and llama.cpp, in this order, of a model or a server that has no tools.
+_HAS_NO_TOOLS = re.compile(
+    r"does not support (tools|function)|tool choice requires|--enable-auto-tool-choice|"
+    r"--tool-call-parser|tools? param requires|--jinja|"
+    r"tools?( use| calling|_choice)? (is|are) not supported|unsupported parameter:? .?tools\b",
+    re.IGNORECASE,
+)
+
+
+def with_tool_mode(backend: Backend, mode: ToolMode) -> Backend:
+    match mode:
+        case "native":
+            return backend
+        case "schema":
+            return ToolsBySchema(backend)
+        case "none":
+            return _NoTools(backend)
+        case "auto":
+            return _FoundOut(backend)
+
+
+class _NoTools(Around):
+    name: ClassVar[str] = "no_tools"
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        async with aclosing(self._model.stream(without_tools(request))) as events:
+            async for event in events:
+                yield event
+
+
+class _FoundOut(Around):
+    """Native tools, until a server says of a model that it has none; by schema from then on."""
+
+    name: ClassVar[str] = "tools_found_out"
+
+    def __init__(self, model: Backend) -> None:
+        super().__init__(model)
+        self._by_schema = ToolsBySchema(model)
+        self._toolless: set[str] = set()
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        has_begun = False
+        if request.model not in self._toolless:
+            try:
+                async with aclosing(self._model.stream(request)) as events:
+                    async for event in events:
+                        has_begun = True
+                        yield event
+            except ModelError as error:
+                if has_begun or not request.offers or not _HAS_NO_TOOLS.search(error.message):
+                    raise
+                self._remember(request.model)
+            else:
+                return
+        async with aclosing(self._by_schema.stream(request)) as events:
+            async for event in events:
+                yield event
+
+    def _remember(self, model: str) -> None:
+        if len(self._toolless) >= _MOST_MODELS_REMEMBERED:
+            self._toolless.clear()
+        self._toolless.add(model)
+        _log.warning("model.tools_by_schema model=%s", model)

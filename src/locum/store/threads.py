@@ -7,7 +7,9 @@ from locum.store.documents import Document, Documents, Page
 from locum.wire.paging import PageQuery
 from locum.wire.threads import Thread
 
-_CHILDREN = ("messages", "runs", "steps")
+# Runs first: whoever writes for a run has locked its row before all others, and so must we,
+# or two would wait for each other.
+_CHILDREN = ("runs", "steps", "messages")
 
 
 class ThreadTable(Documents[Thread]):

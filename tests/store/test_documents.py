@@ -16,7 +16,9 @@ async def _add(store: Store, *message_ids: str, thread_id: str = "thread_1") -> 
     async with store.transaction() as tx:
         for message_id in message_ids:
             message = objects.message(message_id, thread_id=thread_id)
-            await store.messages.insert(tx, "p", message_id, message, owner_id=thread_id)
+            await store.messages.insert(
+                tx, "p", message_id, message, owner_id=thread_id, role="user"
+            )
 
 
 async def _delete(store: Store, message_id: str) -> None:
@@ -40,7 +42,9 @@ def _ids(page: Page[Message]) -> list[str]:
 async def test_a_document_comes_back_as_it_was_put_in(store: Store) -> None:
     message = objects.message("msg_1", text='naïve \0 🦊 "quoted"\n')
     async with store.transaction() as tx:
-        put = await store.messages.insert(tx, "p", "msg_1", message, owner_id="thread_1")
+        put = await store.messages.insert(
+            tx, "p", "msg_1", message, owner_id="thread_1", role="user"
+        )
     found = await store.messages.get("p", "msg_1", owner_id="thread_1")
     assert found.read() == put.read() == message
     assert found.text == put.text

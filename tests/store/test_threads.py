@@ -69,7 +69,9 @@ async def test_removing_a_thread_removes_all_that_hangs_on_it_and_nothing_else(
         async with store.transaction() as tx:
             for message_id in ("msg_1", "msg_2"):
                 message = objects.message(message_id, thread_id=thread_id)
-                await store.messages.insert(tx, "p", message_id, message, owner_id=thread_id)
+                await store.messages.insert(
+                    tx, "p", message_id, message, owner_id=thread_id, role="user"
+                )
             run = objects.run(f"run_of_{thread_id}", thread_id=thread_id)
             await store.runs.add(tx, "p", run, plan=Plan())
             await store.events.append(tx, "p", run.id, [Event(1, 1, "done", "{}")], now=1)

@@ -73,9 +73,8 @@ class Embedded:
                         has_begun = True
                         yield event
             except ModelError as error:
-                if has_begun or was_restarted or error.code != "server_error":
-                    raise
-                if not await self._process.has_died():
+                is_final = has_begun or was_restarted or error.code != "server_error"
+                if is_final or not await self._process.has_died():
                     raise
                 # What killed it was perhaps another turn; this one is asked once more.
                 was_restarted = True

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from locum.llm.protocol import ModelError
+from locum.llm.protocol import ErrorCode, ModelError
 
 _LONGEST_MESSAGE = 1000
 _FILTERED = ("content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation")
@@ -37,7 +37,7 @@ class Fault(Exception):
     def error(self) -> ModelError:
         return ModelError(self.message, code=self._error_code())
 
-    def _error_code(self) -> Literal["server_error", "rate_limit_exceeded", "invalid_prompt"]:
+    def _error_code(self) -> ErrorCode:
         if self.code in _FILTERED:
             return "invalid_prompt"
         if self.status == HTTPStatus.TOO_MANY_REQUESTS or (self.code or "").startswith(_LIMITED):
@@ -58,7 +58,7 @@ def read_fault(
     if isinstance(document, dict):
         # One dialect wraps its error, another is the error, a third says `detail`.
         document = document.get("error") or document
-    found = document if isinstance(document, dict) else {"message": document}
+    found: dict[str, Any] = document if isinstance(document, dict) else {"message": document}
     message = next((found[key] for key in ("message", "detail", "error") if found.get(key)), None)
     if message is not None and not isinstance(message, str):
         message = msgspec.json.encode(message).decode()

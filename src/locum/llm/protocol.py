@@ -165,15 +165,13 @@ class Backend(Protocol):
     async def close(self) -> None: ...
 
 
+ErrorCode = Literal["server_error", "rate_limit_exceeded", "invalid_prompt"]
+
+
 class ModelError(Exception):
     """A turn that failed: the run's `last_error`, in the backend's own words."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        code: Literal["server_error", "rate_limit_exceeded", "invalid_prompt"] = "server_error",
-    ) -> None:
+    def __init__(self, message: str, *, code: ErrorCode = "server_error") -> None:
         super().__init__(message)
         self.message = message
-        self.code = code
+        self.code: ErrorCode = code

@@ -13,11 +13,11 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from locum.llm.protocol import ModelError, Usage
+from locum.llm.protocol import ErrorCode, ModelError, Usage
 
 _MOST_WORDS = 100_000
 _DIRECTIVE = re.compile(r"^!([a-z]+)(?:[ \t]+(.*))?$")
-_ERRORS: dict[str, Literal["server_error", "rate_limit_exceeded", "invalid_prompt"]] = {
+_ERRORS: dict[str, ErrorCode] = {
     "rate_limit": "rate_limit_exceeded",
     "rate_limit_exceeded": "rate_limit_exceeded",
     "invalid_prompt": "invalid_prompt",
@@ -42,7 +42,7 @@ class Use(Struct, frozen=True):
 
 
 class Fail(Struct, frozen=True):
-    code: Literal["server_error", "rate_limit_exceeded", "invalid_prompt"]
+    code: ErrorCode
     message: str
 
 

@@ -28,14 +28,15 @@ _NOT_JSON = (
 
 
 def decode_body(kind: type[T], body: bytes, *, lenient: bool = False) -> T:
+    anything: Any = kind
     try:
-        return cast(T, _decoder(kind).decode(body or b"{}"))
+        return cast(T, _decoder(anything).decode(body or b"{}"))
     except msgspec.ValidationError as refusal:
         if not lenient:
             raise _refused(parse_json(body), kind, refusal) from refusal
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(_NOT_JSON) from error
-    value = _known_only(parse_json(body), _info(kind))
+    value = _known_only(parse_json(body), _info(anything))
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as refusal:

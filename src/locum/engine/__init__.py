@@ -1,1 +1,1 @@
-"""."""
+"""A run becomes steps: `loop` decides, `recorder` writes, `journal` tells."""

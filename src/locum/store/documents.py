@@ -5,6 +5,7 @@ owner is what the list hangs on: a thread for messages, a run for steps, the pro
 for what hangs on nothing else. All access names the project, so no tenant meets another.
 """
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 import msgspec
@@ -30,6 +31,12 @@ class Document(Generic[T]):
     def read(self) -> T:
         return self._decoder.decode(self.text)
 
+    def with_value(self, value: T) -> "Document[T]":
+        return self.with_text(_encode(value).decode())
+
+    def with_text(self, text: str) -> "Document[T]":
+        return Document(self.id, text, self._decoder)
+
 
 class Page(Generic[T]):
     """One page of a list."""
@@ -39,6 +46,9 @@ class Page(Generic[T]):
     def __init__(self, documents: list[Document[T]], *, has_more: bool) -> None:
         self.documents = documents
         self.has_more = has_more
+
+    def mapped(self, change: Callable[[Document[T]], Document[T]]) -> "Page[T]":
+        return Page([change(document) for document in self.documents], has_more=self.has_more)
 
 
 class Documents(Generic[T]):

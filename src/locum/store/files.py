@@ -1,5 +1,7 @@
 """The files table: each file with the blob that holds its bytes."""
 
+from collections.abc import Sequence
+
 from locum.store.database import Reader, Transaction
 from locum.store.documents import Documents
 from locum.wire.files import File
@@ -52,3 +54,33 @@ class FileTable(Documents[File]):
         await self.delete(tx, project_id, file_id)
         assert blob is not None
         return blob
+
+    async def set_uses(
+        self,
+        tx: Transaction,
+        project_id: str,
+        *,
+        owner: str,
+        owner_id: str,
+        file_ids: Sequence[str],
+    ) -> None:
+        """Note which files an assistant or a thread holds for its code interpreter."""
+        await tx.execute(
+            "DELETE FROM file_uses WHERE project_id = $1 AND owner = $2 AND owner_id = $3",
+            project_id,
+            owner,
+            owner_id,
+        )
+        await tx.execute_many(
+            "INSERT INTO file_uses (project_id, file_id, owner, owner_id) VALUES ($1, $2, $3, $4)",
+            [(project_id, file_id, owner, owner_id) for file_id in file_ids],
+        )
+
+    async def uses(self, project_id: str, file_id: str, *, reader: Reader) -> list[tuple[str, str]]:
+        """Who holds a file: `assistants` or `threads`, and the id."""
+        rows = await reader.fetch(
+            "SELECT owner, owner_id FROM file_uses WHERE project_id = $1 AND file_id = $2",
+            project_id,
+            file_id,
+        )
+        return [(row[0], row[1]) for row in rows]

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from locum.store.database import Reader, Row, Transaction
 from locum.store.documents import Document, Documents
-from locum.wire.runs import Run
+from locum.wire.runs import Run, Usage
 
 ACTIVE = ("queued", "in_progress", "requires_action", "cancelling")
 _ALIVE = "status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
@@ -18,6 +18,8 @@ class Plan(Struct, frozen=True, omit_defaults=True):
     """What the request said that the run object does not show."""
 
     include: bool = False
+    # What the turn cost whose functions the client is answering.
+    owed: Usage | None = None
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):

@@ -2,7 +2,9 @@
 
 from contextlib import AbstractAsyncContextManager
 
-from locum.store.database import Database, Transaction
+import msgspec
+
+from locum.store.database import Database, Reader, Transaction
 from locum.store.documents import Documents
 from locum.store.events import EventTable
 from locum.store.files import FileTable
@@ -14,6 +16,8 @@ from locum.wire.messages import Message
 from locum.wire.steps import RunStep
 from locum.wire.uploads import Upload, UploadPart
 from locum.wire.vector_stores import FileBatch, VectorStore, VectorStoreFile
+
+_steps = msgspec.json.Decoder(RunStep)
 
 
 class Store:
@@ -55,6 +59,41 @@ class Store:
             type=FileBatch,
             owner="vector_store_id",
         )
+
+    async def thread_steps(self, project_id: str, thread_id: str) -> list[tuple[RunStep, str]]:
+        """All steps of a thread's runs in their order, each with what the model remembers."""
+        rows = await self.db.fetch(
+            "SELECT document, memory FROM steps WHERE project_id = $1 AND thread_id = $2"
+            " ORDER BY seq",
+            project_id,
+            thread_id,
+        )
+        return [(_steps.decode(row[0]), row[1]) for row in rows]
+
+    async def remove_store_contents(
+        self, tx: Transaction, project_id: str, vector_store_id: str
+    ) -> None:
+        """Remove what hangs on a vector store that is being deleted."""
+        for table in ("vector_store_files", "file_batches"):
+            await tx.execute(
+                f"DELETE FROM {table} WHERE project_id = $1 AND vector_store_id = $2",
+                project_id,
+                vector_store_id,
+            )
+            await tx.execute(
+                "DELETE FROM tombstones WHERE project_id = $1 AND list = $2",
+                project_id,
+                f"{table}/{vector_store_id}",
+            )
+
+    async def has_user_message(self, reader: Reader, project_id: str, thread_id: str) -> bool:
+        rows = await reader.fetch(
+            "SELECT 1 FROM messages WHERE project_id = $1 AND thread_id = $2"
+            " AND role = 'user' LIMIT 1",
+            project_id,
+            thread_id,
+        )
+        return bool(rows)
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         return self.db.transaction()

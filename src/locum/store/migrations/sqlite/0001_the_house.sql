@@ -70,6 +70,7 @@ CREATE TABLE messages (
     thread_id   TEXT NOT NULL,
     id          TEXT NOT NULL,
     run_id      TEXT,
+    role        TEXT NOT NULL,
     document    TEXT NOT NULL,
     UNIQUE (project_id, thread_id, id)
 );

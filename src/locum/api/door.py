@@ -1,0 +1,96 @@
+"""The door: every request comes in here, and leaves with an answer or an error in the envelope."""
+
+import re
+from typing import Final
+
+from locum import logs
+from locum.api import operation
+from locum.api.auth import Caller, Doorkeeper
+from locum.api.errors import broken_reply, error_reply
+from locum.api.http import AnyReply, Disconnected, Incoming, Message, Receive, Send
+from locum.api.operation import Route
+from locum.api.routes import ROUTES
+from locum.api.tree import Tree
+from locum.api.versions import Version, read_version
+from locum.errors import LocumError, MethodNotAllowed, NotFound
+from locum.ids import request_id
+from locum.service.scope import House, Scope
+
+# The same API under the paths of the original and of Azure, whose deployments mean nothing here.
+_MOUNTS: Final = re.compile(r"/+(?:openai/+deployments/+[^/]+|openai/+v1|openai|v1)(?=/|$)")
+
+
+class Door:
+    """The API as an ASGI application."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._keeper = Doorkeeper(house.store, house.settings, house.clock)
+        self._tree: Tree[Route] = Tree()
+        for route in ROUTES:
+            self._tree.add(route.method, route.path, route)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        started = self._house.clock.monotonic()
+        request = request_id()
+        incoming = Incoming(scope, receive)
+        caller = None
+        try:
+            caller = await self._keeper.admit(incoming)
+            reply = await self._answer(incoming, caller)
+        except LocumError as error:
+            reply = error_reply(error)
+        except Disconnected:
+            logs.info("request.abandoned", request_id=request, method=incoming.method)
+            return
+        except Exception as failure:  # noqa: BLE001  # the edge: nothing leaves but the envelope
+            logs.error("request.broke", failure=failure, request_id=request)
+            reply = broken_reply(request)
+        elapsed_ms = (self._house.clock.monotonic() - started) * 1000
+        reply.headers |= self._headers(request, caller, elapsed_ms)
+        logs.info(
+            "request",
+            request_id=request,
+            method=incoming.method,
+            path=incoming.raw_path,
+            status=reply.status,
+            ms=round(elapsed_ms, 2),
+        )
+        await reply.send(send, incoming)
+
+    async def _answer(self, incoming: Incoming, caller: Caller) -> AnyReply:
+        mount = _MOUNTS.match(incoming.raw_path)
+        path = incoming.raw_path[mount.end() :] if mount else ""
+        route, raw, exists = self._tree.find(incoming.method, path) if mount else (None, {}, False)
+        if route is None:
+            raise _no_route(incoming, exists=exists)
+        version = read_version(incoming, route, strict=self._house.settings.strict_beta)
+        if route.only_v1 and version is not Version.V1:
+            raise _no_route(incoming, exists=False)
+        scope = Scope(self._house, caller.project_id)
+        parameters = operation.path_parameters(raw)
+        if route.handler is not None:
+            return await route.handler(incoming, scope, parameters)
+        result = await operation.call(route, incoming, scope, parameters)
+        return operation.write(route, result, keep_alive_s=self._house.settings.keep_alive_s)
+
+    def _headers(self, request: str, caller: Caller | None, elapsed_ms: float) -> dict[str, str]:
+        project = self._house.settings.project if caller is None else caller.project_id
+        return {
+            "x-request-id": request,
+            "openai-version": "2020-10-01",
+            "openai-processing-ms": str(int(elapsed_ms)),
+            "openai-organization": self._house.settings.organization,
+            "openai-project": project,
+            "x-content-type-options": "nosniff",
+        }
+
+
+def _no_route(incoming: Incoming, *, exists: bool) -> LocumError:
+    if exists:
+        return MethodNotAllowed(
+            f"Not allowed to {incoming.method} on {incoming.raw_path}."
+            " (HINT: Perhaps you meant to use a different HTTP method?)",
+            code="method_not_supported",
+        )
+    return NotFound(f"Invalid URL ({incoming.method} {incoming.raw_path})")

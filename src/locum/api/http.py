@@ -1,0 +1,150 @@
+"""A request as it arrives, and the kinds of answers that leave: bytes, or pieces as they come."""
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import aclosing
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from locum.errors import InvalidRequest, TooLarge
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+_TOO_LARGE = "The request is too large: the body may have at most {limit} bytes."
+
+
+class Disconnected(Exception):
+    """The client went away before its request was whole."""
+
+
+class Incoming:
+    """One HTTP request."""
+
+    def __init__(self, scope: Message, receive: Receive) -> None:
+        self.method: str = scope["method"]
+        # Split before decoding, so that an encoded slash stays inside its segment.
+        raw: bytes = scope.get("raw_path") or scope["path"].encode()
+        self.raw_path = raw.split(b"?", 1)[0].decode("latin-1")
+        self.headers: dict[str, str] = {
+            name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in scope["headers"]
+        }
+        self.query: list[tuple[str, str]] = (
+            parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+            if scope["query_string"]
+            else []
+        )
+        self._receive = receive
+
+    async def pieces(self, *, limit: int) -> AsyncIterator[bytes]:
+        """The body as it arrives; refused as soon as it is known to exceed the limit."""
+        declared = self.headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > limit:
+            raise TooLarge(_TOO_LARGE.format(limit=limit))
+        taken = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            piece: bytes = message.get("body", b"")
+            taken += len(piece)
+            if taken > limit:
+                raise TooLarge(_TOO_LARGE.format(limit=limit))
+            if piece:
+                yield piece
+            if not message.get("more_body", False):
+                return
+
+    async def body(self, *, limit: int) -> bytes:
+        return b"".join([piece async for piece in self.pieces(limit=limit)])
+
+    def require_json(self) -> None:
+        given = self.headers.get("content-type", "")
+        kind = given.split(";")[0].strip().lower()
+        if kind and kind != "application/json" and not re.fullmatch(r"application/.+\+json", kind):
+            raise InvalidRequest(
+                f"Unsupported content type: '{given}'. This API method only accepts"
+                " 'application/json' requests, but you specified the header"
+                f" 'Content-Type: {given}'. Please try again with a supported content type.",
+                code="unsupported_content_type",
+            )
+
+    async def gone(self) -> None:
+        """Return when the client has hung up."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+class Reply:
+    """An answer whose bytes are known."""
+
+    def __init__(
+        self,
+        body: bytes,
+        *,
+        status: int = 200,
+        media: str = "application/json",
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.headers = {"content-type": media, **(headers or {})}
+
+    async def send(self, send: Send, _: Incoming) -> None:
+        self.headers["content-length"] = str(len(self.body))
+        await send(_start(self.status, self.headers))
+        await send({"type": "http.response.body", "body": self.body})
+
+
+class PiecewiseReply:
+    """An answer that is sent as it comes; whoever hangs up stops it."""
+
+    def __init__(
+        self, pieces: AsyncGenerator[bytes, None], *, media: str, headers: dict[str, str]
+    ) -> None:
+        self.status = 200
+        self.headers = {"content-type": media, **headers}
+        self._pieces = pieces
+
+    async def send(self, send: Send, incoming: Incoming) -> None:
+        await send(_start(self.status, self.headers))
+        sending = asyncio.ensure_future(self._send_pieces(send))
+        leaving = asyncio.ensure_future(incoming.gone())
+        try:
+            await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (sending, leaving):
+                if not task.done():
+                    task.cancel()
+            await asyncio.wait({sending, leaving})
+        if not sending.cancelled():
+            sending.result()
+
+    async def _send_pieces(self, send: Send) -> None:
+        async with aclosing(self._pieces) as pieces:
+            async for piece in pieces:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+AnyReply = Reply | PiecewiseReply
+
+
+def segment(text: str) -> str:
+    """A path parameter as the client meant it."""
+    return unquote(text)
+
+
+def _start(status: int, headers: dict[str, str]) -> Message:
+    return {
+        "type": "http.response.start",
+        "status": status,
+        "headers": [
+            (name.encode("latin-1"), value.encode("latin-1", "replace"))
+            for name, value in headers.items()
+        ],
+    }

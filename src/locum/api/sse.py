@@ -1,0 +1,88 @@
+"""Runs as server-sent events: framing, keep-alives, and the end of a stream."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+import msgspec
+
+from locum.api.errors import error_body
+from locum.engine.journal import RunGone, TooSlow, place_of
+from locum.errors import ServerError
+from locum.service.runs import RunStream
+from locum.service.steps import without_content
+from locum.store.events import Event
+from locum.wire.steps import RunStep
+
+MEDIA = "text/event-stream; charset=utf-8"
+HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+
+_DONE = b"event: done\ndata: [DONE]\n\n"
+# A comment: an event without data breaks both official SDKs (contract, fact 29).
+_ALIVE = b": keep-alive\n\n"
+_steps = msgspec.json.Decoder(RunStep)
+
+Translate = Callable[[str, str], str]
+
+
+async def frames(
+    stream: RunStream, *, keep_alive_s: float, translate: Translate | None = None
+) -> AsyncGenerator[bytes, None]:
+    """The bytes of a stream, from its first event to `done`."""
+    try:
+        async for event in _or_silence(stream.events, keep_alive_s):
+            if event is None:
+                yield _ALIVE
+            else:
+                yield _frame(event, include=stream.include, translate=translate)
+    except TooSlow:
+        yield _error(
+            "This stream fell too far behind its run and was cut off. The run goes on; resume"
+            " with the id of the last event you have seen."
+        )
+    except RunGone:
+        yield _error("The run was deleted.")
+    yield _DONE
+
+
+def _frame(event: Event, *, include: bool, translate: Translate | None) -> bytes:
+    data = event.data
+    if not include and event.name.startswith("thread.run.step.") and '"file_search"' in data:
+        data = _bare(event.name, data)
+    if translate is not None:
+        data = translate(event.name, data)
+    return f"id: {place_of(event)}\nevent: {event.name}\ndata: {data}\n\n".encode()
+
+
+def _bare(name: str, data: str) -> str:
+    """Passages without their text, for those who did not ask for it. Deltas never have any."""
+    if name == "thread.run.step.delta":
+        return data
+    return msgspec.json.encode(without_content(_steps.decode(data))).decode()
+
+
+def _error(message: str) -> bytes:
+    return b"event: error\ndata: " + error_body(ServerError(message)) + b"\n\n"
+
+
+async def _or_silence(
+    events: AsyncIterator[Event], silence_s: float
+) -> AsyncGenerator[Event | None, None]:
+    """Every event, and None whenever nothing happened for so long."""
+    coming: asyncio.Task[Event] | None = None
+    try:
+        while True:
+            coming = coming or asyncio.ensure_future(anext(events))
+            await asyncio.wait({coming}, timeout=silence_s)
+            if not coming.done():
+                yield None
+                continue
+            done, coming = coming, None
+            try:
+                event = done.result()
+            except StopAsyncIteration:
+                return
+            yield event
+    finally:
+        if coming is not None:
+            coming.cancel()
+            await asyncio.wait({coming})

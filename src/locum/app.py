@@ -1,0 +1,110 @@
+"""The composition root: settings in, an ASGI application out. It alone knows every room."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from locum.api.door import Door
+from locum.clock import Clock, SystemClock
+from locum.engine.engine import Engine
+from locum.ids import Ids, RandomIds
+from locum.llm.protocol import Backend
+from locum.llm.scripted import Scripted
+from locum.service.scope import House
+from locum.settings import Settings
+from locum.store.blobs import Blobs
+from locum.store.blobs.local import LocalBlobs
+from locum.store.blobs.objects import ObjectStoreBlobs
+from locum.store.database import Database
+from locum.store.migrations import MigrationError, migrate, pending
+from locum.store.postgres import PostgresDatabase
+from locum.store.sqlite import SqliteDatabase
+from locum.store.tables import Store
+from locum.tools.tool import Tool
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a test may hold still or put in place of the real thing."""
+
+    clock: Clock | None = None
+    ids: Ids | None = None
+    backend: Backend | None = None
+    tools: Sequence[Tool] | None = None
+
+
+def create_app(settings: Settings, parts: Parts = Parts()) -> Starlette:  # frozen
+    """The whole server as an ASGI application; it opens the house at start-up."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with open_house(settings, parts) as house:
+            app.routes.append(Mount("/", Door(house)))
+            yield
+
+    return Starlette(lifespan=lifespan)
+
+
+@asynccontextmanager
+async def open_house(settings: Settings, parts: Parts) -> AsyncIterator[House]:
+    """Everything that serves, opened in order and closed in reverse."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    clock = parts.clock or SystemClock()
+    ids = parts.ids or RandomIds()
+    database = open_database(settings)
+    try:
+        await _bring_up_to_date(database)
+        store = Store(database)
+        blobs = open_blobs(settings)
+        backend = parts.backend or Scripted()
+        engine = Engine(
+            store=store,
+            blobs=blobs,
+            clock=clock,
+            ids=ids,
+            backend=backend,
+            tools=parts.tools or (),
+            at_once=settings.max_runs,
+        )
+        house = House(
+            settings=settings,
+            clock=clock,
+            ids=ids,
+            store=store,
+            blobs=blobs,
+            engine=engine,
+            backend=backend,
+        )
+        await engine.start()
+        try:
+            yield house
+        finally:
+            await engine.close()
+            await backend.close()
+    finally:
+        await database.close()
+
+
+def open_database(settings: Settings) -> Database:
+    if settings.database_url is None:
+        return SqliteDatabase(settings.data / "locum.db", durable=settings.durable)
+    return PostgresDatabase(settings.database_url)
+
+
+def open_blobs(settings: Settings) -> Blobs:
+    if settings.blobs_url is None:
+        return LocalBlobs(settings.data / "blobs")
+    return ObjectStoreBlobs.at(settings.blobs_url)
+
+
+async def _bring_up_to_date(database: Database) -> None:
+    """SQLite is migrated as it is opened; a database that others share is migrated on purpose."""
+    if database.dialect == "sqlite":
+        await migrate(database)
+    elif todo := await pending(database):
+        raise MigrationError(
+            f"The database lacks {len(todo)} migration(s). Run `locum migrate` first."
+        )

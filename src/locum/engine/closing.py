@@ -1,0 +1,79 @@
+"""Closes what a run has open in the database, where no driver is there to do it.
+
+So end a run that waits for its client, and the turn that a lost worker left behind.
+"""
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from locum.engine import fold
+from locum.engine.recorder import Change, Recorder
+from locum.store.events import Event
+from locum.store.tables import Store
+from locum.wire.messages import IncompleteReason
+from locum.wire.runs import Usage
+from locum.wire.steps import MessageCreation, RunStep, StepError, StepStatus, ToolCalls
+
+_READ = 1_000
+# Above every life: then the number alone decides what comes after.
+_ANY_LIFE = 1_000_000
+
+
+class Ending(Struct, frozen=True):
+    """How everything that is open comes to its end."""
+
+    status: StepStatus
+    cut: IncompleteReason
+    error: StepError | None = None
+
+
+async def close_open(store: Store, recorder: Recorder, ending: Ending) -> Usage:
+    """End every step that is in progress; what all steps of the run have cost."""
+    steps = await store.steps.all(recorder.record.project_id, owner_id=recorder.run.id)
+    opened = [step for step in steps if step.status == "in_progress"]
+    owed = recorder.record.plan.owed or Usage()
+    spent = sum((step.usage for step in steps if step.usage is not None), start=owed)
+    events = await _journal(store, recorder) if opened else []
+    for step in opened:
+        closed = recorder.closed_step(step, ending.status, usage=owed, error=ending.error)
+        change = await _closed(store, recorder, closed, events, ending)
+        await recorder.write(change)
+        owed = Usage()
+    return spent
+
+
+async def _closed(
+    store: Store, recorder: Recorder, step: RunStep, events: list[Event], ending: Ending
+) -> Change:
+    told = (f"thread.run.step.{ending.status}", step)
+    match step.step_details:
+        case ToolCalls(tool_calls):
+            calls = ToolCalls(tool_calls or fold.step_calls(events, step.id))
+            step = replace(step, step_details=calls)
+            return Change(steps=[(step, ())], events=[(told[0], step)])
+        case MessageCreation(made):
+            found = await store.messages.find(
+                recorder.record.project_id, made.message_id, owner_id=recorder.run.thread_id
+            )
+            if found is None:
+                return Change(steps=[(step, ())], events=[told])
+            parts = fold.message_parts(events, made.message_id)
+            message = recorder.closed_message(found.read(), parts, ending.cut)
+            return Change(
+                message=message,
+                steps=[(step, ())],
+                events=[("thread.message.incomplete", message), told],
+            )
+
+
+async def _journal(store: Store, recorder: Recorder) -> list[Event]:
+    project_id, run_id = recorder.key
+    events: list[Event] = []
+    while True:
+        after = events[-1].number if events else 0
+        more = await store.events.after(
+            project_id, run_id, number=after, life=_ANY_LIFE, limit=_READ
+        )
+        events += more
+        if len(more) < _READ:
+            return events

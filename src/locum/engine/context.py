@@ -1,0 +1,234 @@
+"""What the model is told: instructions, the thread so far, and the calls that were made in it."""
+
+import base64
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from locum.llm import protocol as llm
+from locum.llm import tokens
+from locum.store.blobs import Blobs
+from locum.store.tables import Store
+from locum.tools.tool import Memory
+from locum.wire import messages as wire
+from locum.wire.runs import Run, Truncation
+from locum.wire.steps import FunctionCall, MessageCreation, RunStep, ToolCalls
+
+# Pictures larger than this are left out; no model takes them.
+_IMAGE_BYTES = 20 * 1024 * 1024
+_MEDIA = {
+    ".png": "image/png",
+    ".gif": "image/gif",
+    ".webp": "image/webp",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+}
+_memories = msgspec.json.Decoder(tuple[Memory, ...])
+
+
+class Turn(Struct, frozen=True):
+    """Messages that stay or go together: a call is never parted from its result."""
+
+    messages: tuple[llm.Message, ...]
+    from_thread: bool
+
+
+class History(Struct, frozen=True):
+    turns: tuple[Turn, ...]
+    # Calls so far; citation markers count them.
+    calls: int
+    memories: tuple[Memory, ...]
+    # Pictures that code has shown in this run and no message yet.
+    images: tuple[str, ...] = ()
+
+
+class _Telling:
+    """What has been gathered of a history so far."""
+
+    def __init__(self) -> None:
+        self.turns: list[Turn] = []
+        self.runs: set[str] = set()
+        self.memories: list[Memory] = []
+        self.images: list[str] = []
+
+
+class OverBudget(Exception):
+    """Not even the newest message fits into the tokens that are left for prompts."""
+
+
+class Historian:
+    """Reads the thread of a run as a model must see it."""
+
+    def __init__(self, store: Store, blobs: Blobs) -> None:
+        self._store = store
+        self._blobs = blobs
+
+    async def history(self, project_id: str, run: Run) -> History:
+        messages = await self._store.messages.all(project_id, owner_id=run.thread_id)
+        steps = await self._store.thread_steps(project_id, run.thread_id)
+        steps_of: dict[str, list[tuple[RunStep, str]]] = {}
+        for step, memory in steps:
+            steps_of.setdefault(step.run_id, []).append((step, memory))
+        by_id = {message.id: message for message in messages}
+        telling = _Telling()
+        for message in messages:
+            # A message that was imported may name a run whose steps were not.
+            if message.run_id is None or message.run_id not in steps_of:
+                telling.turns.extend(await self._message(project_id, message))
+            elif message.run_id not in telling.runs and message.run_id != run.id:
+                telling.runs.add(message.run_id)
+                await self._tell_run(project_id, telling, steps_of[message.run_id], by_id)
+        telling.images.clear()
+        await self._tell_run(project_id, telling, steps_of.get(run.id, []), by_id)
+        return History(
+            tuple(telling.turns),
+            len(telling.memories),
+            tuple(telling.memories),
+            tuple(telling.images),
+        )
+
+    async def _tell_run(
+        self,
+        project_id: str,
+        telling: "_Telling",
+        steps: list[tuple[RunStep, str]],
+        messages: dict[str, wire.Message],
+    ) -> None:
+        """A run in the order of its steps. What a lost worker left open is not told."""
+        for step, memory in steps:
+            if isinstance(step.step_details, MessageCreation):
+                message = messages.get(step.step_details.message_creation.message_id)
+                if message is not None and step.status != "failed":
+                    telling.turns.extend(await self._message(project_id, message))
+                telling.images.clear()
+                continue
+            remembered = _memories.decode(memory)
+            if not remembered and step.status == "completed":
+                remembered = _of_functions(step)
+            for one in remembered:
+                telling.memories.append(one)
+                telling.images.extend(one.images)
+            if remembered:
+                telling.turns.append(_calls(remembered))
+
+    async def _message(self, project_id: str, message: wire.Message) -> list[Turn]:
+        parts = [
+            part
+            for source in message.content
+            if (part := await self._part(project_id, source)) is not None
+        ]
+        if not parts:
+            return []
+        text = "\n".join(part.text for part in parts if isinstance(part, llm.Text))
+        if message.role == "assistant":
+            return [Turn((llm.Assistant(text),), from_thread=True)]
+        plain = all(isinstance(part, llm.Text) for part in parts)
+        return [Turn((llm.User(text if plain else tuple(parts)),), from_thread=True)]
+
+    async def _part(self, project_id: str, part: wire.Part) -> llm.Part | None:
+        match part:
+            case wire.Text(text=text):
+                return llm.Text(text.value) if text.value else None
+            case wire.Refusal(refusal=refusal):
+                return llm.Text(refusal)
+            case wire.ImageURLPart(image_url=image):
+                return llm.Image(llm.ImageURL(image.url, image.detail))
+        return await self._stored_image(project_id, part.image_file)
+
+    async def _stored_image(self, project_id: str, image: wire.ImageFile) -> llm.Part | None:
+        found = await self._store.files.find(project_id, image.file_id)
+        blob = await self._store.files.blob(project_id, image.file_id)
+        if found is None or blob is None:
+            return llm.Text("[A picture that has been deleted.]")
+        file = found.read()
+        suffix = file.filename[file.filename.rfind(".") :].lower()
+        if file.bytes > _IMAGE_BYTES:
+            return llm.Text(f"[The picture {file.filename} is too large to be shown.]")
+        data = b"".join([piece async for piece in self._blobs.open(blob)])
+        encoded = base64.b64encode(data).decode()
+        address = f"data:{_MEDIA.get(suffix, 'image/png')};base64,{encoded}"
+        return llm.Image(llm.ImageURL(address, image.detail))
+
+
+def prompt(
+    history: History,
+    *,
+    instructions: str | None,
+    offers: Sequence[llm.Offer],
+    truncation: Truncation,
+    budget: int | None,
+) -> tuple[llm.Message, ...]:
+    """The messages of one request, cut to what the strategy and the budget allow."""
+    system = (llm.System(instructions),) if instructions else ()
+    turns = list(history.turns)
+    if truncation.type == "last_messages" and truncation.last_messages is not None:
+        turns = _newest(turns, truncation.last_messages)
+    if budget is not None:
+        turns = _fitting(turns, budget - tokens.count_messages(system, offers))
+    return (*system, *_joined(message for turn in turns for message in turn.messages))
+
+
+def _newest(turns: list[Turn], count: int) -> list[Turn]:
+    """Keep the newest `count` messages of the thread, and the calls that came after them."""
+    kept: list[Turn] = []
+    for turn in reversed(turns):
+        if count == 0:
+            break
+        kept.append(turn)
+        count -= turn.from_thread
+    return kept[::-1]
+
+
+def _fitting(turns: list[Turn], room: int) -> list[Turn]:
+    """Drop the oldest turns until the rest fits; the newest must."""
+    kept: list[Turn] = []
+    for turn in reversed(turns):
+        room -= tokens.count_messages(turn.messages)
+        if room < 0:
+            break
+        kept.append(turn)
+    if turns and not kept:
+        raise OverBudget
+    return kept[::-1]
+
+
+def _of_functions(step: RunStep) -> tuple[Memory, ...]:
+    """Calls of the user's functions: all there is to remember stands in the step itself."""
+    assert isinstance(step.step_details, ToolCalls)
+    return tuple(
+        Memory(
+            call_id=call.id,
+            name=call.function.name,
+            arguments=call.function.arguments,
+            result=call.function.output or "",
+        )
+        for call in step.step_details.tool_calls
+        if isinstance(call, FunctionCall)
+    )
+
+
+def _calls(memories: Sequence[Memory]) -> Turn:
+    asked = tuple(
+        llm.Call(memory.call_id, llm.CalledFunction(memory.name, memory.arguments))
+        for memory in memories
+    )
+    answered = tuple(llm.ToolResult(memory.call_id, memory.result) for memory in memories)
+    return Turn((llm.Assistant(None, asked), *answered), from_thread=False)
+
+
+def _joined(messages: Iterable[llm.Message]) -> tuple[llm.Message, ...]:
+    """One assistant message for text and the calls that follow it, as models expect."""
+    joined: list[llm.Message] = []
+    for message in messages:
+        last = joined[-1] if joined else None
+        if (
+            isinstance(message, llm.Assistant)
+            and message.tool_calls is not UNSET
+            and isinstance(last, llm.Assistant)
+            and last.tool_calls is UNSET
+        ):
+            joined[-1] = llm.Assistant(last.content, message.tool_calls)
+        else:
+            joined.append(message)
+    return tuple(joined)

@@ -1,0 +1,63 @@
+"""Who drives which run. Embedded: tasks of this process, so many at a time, the rest in order."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
+
+Key = tuple[str, str, str]  # project, thread, run
+
+
+class Dispatch(Protocol):
+    def offer(self, key: Key) -> None:
+        """Have the run driven, by whoever can; a run that is being driven already is left alone."""
+        ...
+
+    async def driven(
+        self, key: Key, *, timeout_s: float, or_else: "asyncio.Future[Any] | None" = None
+    ) -> None:
+        """Wait until nobody drives the run any more, or until something else has happened."""
+        ...
+
+    async def drop(self, key: Key) -> None:
+        """Stop driving a run that is no longer there."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class LocalDispatch:
+    def __init__(self, drive: Callable[[Key], Awaitable[None]], *, at_once: int) -> None:
+        self._drive = drive
+        self._room = asyncio.Semaphore(at_once)
+        self._tasks: dict[Key, asyncio.Task[None]] = {}
+
+    def offer(self, key: Key) -> None:
+        if key in self._tasks:
+            return
+        task = asyncio.get_running_loop().create_task(self._one(key), name=f"run {key[2]}")
+        self._tasks[key] = task
+        task.add_done_callback(lambda _: self._tasks.pop(key, None))
+
+    async def driven(
+        self, key: Key, *, timeout_s: float, or_else: "asyncio.Future[Any] | None" = None
+    ) -> None:
+        waiting = [task for task in (self._tasks.get(key), or_else) if task is not None]
+        if waiting:
+            await asyncio.wait(waiting, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+
+    async def drop(self, key: Key) -> None:
+        task = self._tasks.get(key)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def close(self) -> None:
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _one(self, key: Key) -> None:
+        async with self._room:
+            await self._drive(key)

@@ -1,0 +1,151 @@
+"""The live side of the journals: who listens to a run in this process, and what is not yet written.
+
+A listener is told what the database holds after his place, and then what happens. He starts to
+listen before he reads, so nothing falls between the two; numbers drop what he would see twice.
+"""
+
+import asyncio
+import re
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+from locum.engine.states import TERMINAL
+from locum.store.events import Event
+from locum.store.tables import Store
+
+# A listener this far behind is cut off; he can come back with the number he last saw.
+_BACKLOG = 8_192
+_REPLAY = 500
+
+_ENDS = frozenset(f"thread.run.{status}" for status in TERMINAL)
+_PAUSE = "thread.run.requires_action"
+
+
+class Place(NamedTuple):
+    """Where a listener is: the life and number of the last event he saw."""
+
+    life: int = 0
+    number: int = 0
+
+    @classmethod
+    def read(cls, text: str) -> "Place | None":
+        life, dot, number = text.strip().rpartition(".")
+        parts = (life if dot else "0", number)
+        if not all(re.fullmatch(r"[0-9]{1,15}", part) for part in parts):
+            return None
+        return cls(int(parts[0]), int(parts[1]))
+
+
+START = Place()
+
+
+def place_of(event: Event) -> str:
+    """The id of an event in a stream: its number, after a take-over with the life before it."""
+    return f"{event.life}.{event.number}" if event.life else str(event.number)
+
+
+class TooSlow(Exception):
+    """The listener does not keep up with his run."""
+
+
+class RunGone(Exception):
+    """The run was deleted while somebody listened."""
+
+
+Key = tuple[str, str]
+
+
+class Journal:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._unwritten: dict[Key, list[Event]] = {}
+        self._listeners: dict[Key, set[_Listener]] = defaultdict(set)
+
+    def tell(self, key: Key, event: Event, *, written: bool) -> None:
+        """Hand an event to everybody who listens; keep it for newcomers until it is written."""
+        if not written:
+            self._unwritten.setdefault(key, []).append(event)
+        for listener in self._listeners.get(key, ()):
+            listener.hear(event)
+
+    def written(self, key: Key) -> None:
+        self._unwritten.pop(key, None)
+
+    def gone(self, key: Key) -> None:
+        self._unwritten.pop(key, None)
+        for listener in self._listeners.get(key, ()):
+            listener.end(RunGone())
+
+    async def follow(
+        self, key: Key, after: Place, *, whole_life: bool = False
+    ) -> AsyncIterator[Event]:
+        """Every event after a place, until the run has ended or waits for its client.
+
+        With `whole_life` a run that waits is waited for, and only its end ends this.
+        """
+        listener = _Listener(self._unwritten.get(key, ()))
+        self._listeners[key].add(listener)
+        try:
+            async for event in self._events(key, after, listener):
+                yield event
+                if event.name in _ENDS:
+                    return
+                place = Place(event.life, event.number)
+                paused = event.name == _PAUSE and not whole_life and listener.idle
+                if paused and not await self._read(key, place):
+                    return
+        finally:
+            self._listeners[key].discard(listener)
+            if not self._listeners[key]:
+                del self._listeners[key]
+
+    async def _events(self, key: Key, after: Place, listener: "_Listener") -> AsyncIterator[Event]:
+        place = after
+        while True:
+            replayed = await self._read(key, place)
+            for event in replayed:
+                place = Place(event.life, event.number)
+                yield event
+            if len(replayed) < _REPLAY:
+                break
+        while True:
+            event = await listener.next()
+            if event.number > place.number or event.life > place.life:
+                place = Place(event.life, event.number)
+                yield event
+
+    async def _read(self, key: Key, place: Place) -> list[Event]:
+        project_id, run_id = key
+        return await self._store.events.after(
+            project_id, run_id, number=place.number, life=place.life, limit=_REPLAY
+        )
+
+
+class _Listener:
+    def __init__(self, unwritten: "list[Event] | tuple[()]") -> None:
+        self._heard: asyncio.Queue[Event | Exception] = asyncio.Queue()
+        self._ended = False
+        for event in unwritten:
+            self._heard.put_nowait(event)
+
+    @property
+    def idle(self) -> bool:
+        return self._heard.empty()
+
+    def hear(self, event: Event) -> None:
+        if self._heard.qsize() >= _BACKLOG:
+            self.end(TooSlow())
+        if not self._ended:
+            self._heard.put_nowait(event)
+
+    def end(self, reason: Exception) -> None:
+        if not self._ended:
+            self._ended = True
+            self._heard.put_nowait(reason)
+
+    async def next(self) -> Event:
+        heard = await self._heard.get()
+        if isinstance(heard, Exception):
+            raise heard
+        return heard

@@ -1,0 +1,392 @@
+"""Writes what a run does: the only writer of steps, of a run's progress and of its events.
+
+A change of state is one transaction, rows and events together, and is told after it commits.
+Deltas are told at once and written in small batches, or with the next change of state.
+The recorder decides nothing.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from locum.clock import Clock
+from locum.engine.journal import Journal
+from locum.engine.states import move
+from locum.ids import Ids
+from locum.store.database import Transaction
+from locum.store.documents import Document
+from locum.store.events import Event
+from locum.store.runs import Plan, RunRecord
+from locum.store.tables import Store
+from locum.tools.tool import Memory
+from locum.wire.messages import (
+    ContentDelta,
+    IncompleteDetails,
+    IncompleteReason,
+    Message,
+    MessageDelta,
+    Part,
+)
+from locum.wire.runs import Run, RunStatus, Usage
+from locum.wire.steps import (
+    CallsDelta,
+    DetailsDelta,
+    MessageCreation,
+    MessageRef,
+    RunStep,
+    StepDelta,
+    StepError,
+    StepStatus,
+    ToolCall,
+    ToolCalls,
+)
+from locum.wire.threads import Thread
+from locum.wire.tools import CodeResources, ToolResources
+
+_BATCH = 64
+_BATCH_S = 0.1
+_encode = msgspec.json.encode
+
+
+class Change(Struct, kw_only=True):
+    """Rows of one transaction. What is new is inserted, what is old replaced."""
+
+    run: Run | None = None
+    plan: Plan | None = None
+    new_step: RunStep | None = None
+    new_message: Message | None = None
+    steps: Sequence[tuple[RunStep, Sequence[Memory]]] = ()
+    message: Message | None = None
+    events: Sequence[tuple[str, Struct]] = ()
+
+
+class Recorder:
+    def __init__(
+        self, *, store: Store, journal: Journal, clock: Clock, ids: Ids, record: RunRecord
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._clock = clock
+        self._ids = ids
+        self.record = record
+        self._number = record.events
+        self._unwritten: list[Event] = []
+        self._writing = asyncio.Lock()
+        self._flush: asyncio.Task[None] | None = None
+
+    @property
+    def run(self) -> Run:
+        return self.record.run
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.record.project_id, self.run.id
+
+    def now(self) -> int:
+        return self._clock.now()
+
+    # ---------------------------------------------------------------------- runs
+
+    async def create(self, tx: Transaction, thread: Thread | None) -> Document[Run]:
+        """Insert the run with its first events, as part of the request's own transaction."""
+        run = self.run
+        document = await self._store.runs.add(
+            tx, self.record.project_id, run, plan=self.record.plan
+        )
+        events: list[tuple[str, Struct]] = [] if thread is None else [("thread.created", thread)]
+        events += [("thread.run.created", run), ("thread.run.queued", run)]
+        await self._append(tx, [self._event(name, data) for name, data in events])
+        await self._store.runs.advance(tx, self.record, events=self._number)
+        return document
+
+    async def claim(self, *, worker: str, until: int, taken_over: bool) -> bool:
+        """Take the run, so that nobody else's writes count; False when somebody was quicker."""
+        async with self._store.transaction() as tx:
+            fence = await self._store.runs.claim(tx, self.record, worker=worker, until=until)
+            if fence is None:
+                return False
+            self.record = replace(self.record, fence=fence)
+            if taken_over:
+                self.record = replace(self.record, attempts=self.record.attempts + 1)
+                await self._store.runs.advance(tx, self.record, attempts=self.record.attempts)
+        return True
+
+    async def move(self, status: RunStatus, **changes: Any) -> None:
+        await self.write(self.moved(status, **changes))
+
+    def moved(self, status: RunStatus, *, plan: Plan | None = None, **changes: Any) -> Change:
+        run = move(self.run, status, now=self.now(), **changes)
+        return Change(run=run, plan=plan, events=[(f"thread.run.{status}", run)])
+
+    # --------------------------------------------------------------------- steps
+
+    async def open_message(self, part: dict[str, Any]) -> tuple[RunStep, Message]:
+        """Begin a message and its step with the first thing it says."""
+        now = self.now()
+        message = Message(
+            id=self._ids.new("msg"),
+            created_at=now,
+            assistant_id=self.run.assistant_id,
+            thread_id=self.run.thread_id,
+            run_id=self.run.id,
+            status="in_progress",
+            incomplete_details=None,
+            incomplete_at=None,
+            completed_at=None,
+            role="assistant",
+            content=(),
+            attachments=(),
+            metadata={},
+        )
+        step = self._new_step(MessageCreation(MessageRef(message.id)), now)
+        await self.write(
+            Change(
+                new_step=step,
+                new_message=message,
+                events=[
+                    ("thread.run.step.created", step),
+                    ("thread.run.step.in_progress", step),
+                    ("thread.message.created", message),
+                    ("thread.message.in_progress", message),
+                    ("thread.message.delta", _message_delta(message, part)),
+                ],
+            )
+        )
+        return step, message
+
+    async def open_calls(self, call: dict[str, Any]) -> RunStep:
+        """Begin a step of tool calls with its first call."""
+        step = self._new_step(ToolCalls(()), self.now())
+        await self.write(
+            Change(
+                new_step=step,
+                events=[
+                    ("thread.run.step.created", step),
+                    ("thread.run.step.in_progress", step),
+                    ("thread.run.step.delta", _step_delta(step, call)),
+                ],
+            )
+        )
+        return step
+
+    async def say(self, message: Message, part: dict[str, Any]) -> None:
+        await self._tell("thread.message.delta", _message_delta(message, part))
+
+    async def call(self, step: RunStep, call: dict[str, Any]) -> None:
+        await self._tell("thread.run.step.delta", _step_delta(step, call))
+
+    def closed_message(
+        self, message: Message, parts: tuple[Part, ...], reason: IncompleteReason | None
+    ) -> Message:
+        now = self.now()
+        return replace(
+            message,
+            content=parts,
+            status="completed" if reason is None else "incomplete",
+            completed_at=now if reason is None else None,
+            incomplete_at=None if reason is None else now,
+            incomplete_details=None if reason is None else IncompleteDetails(reason),
+        )
+
+    def closed_step(
+        self,
+        step: RunStep,
+        status: StepStatus,
+        *,
+        usage: Usage | None,
+        calls: tuple[ToolCall, ...] | None = None,
+        error: StepError | None = None,
+    ) -> RunStep:
+        now = self.now()
+        return replace(
+            step,
+            status=status,
+            completed_at=now if status == "completed" else None,
+            cancelled_at=now if status == "cancelled" else None,
+            failed_at=now if status == "failed" else None,
+            expired_at=now if status == "expired" else None,
+            last_error=error,
+            step_details=step.step_details if calls is None else ToolCalls(calls),
+            usage=usage,
+        )
+
+    # ------------------------------------------------------------------- writing
+
+    async def write(self, change: Change) -> None:
+        """Commit rows and events together, then tell the events. Never left half done."""
+        await self.settle()
+        await _whole(self._write(change))
+
+    async def flush(self) -> None:
+        """Write the deltas that were told and are not yet in the journal."""
+        await _whole(self._write(Change()))
+
+    async def _write(self, change: Change) -> None:
+        async with self._writing:
+            deltas = self._unwritten
+            events = [self._event(name, data) for name, data in change.events]
+            if not deltas and not events and not change.steps:
+                return
+            self._unwritten = []
+            try:
+                async with self._store.transaction() as tx:
+                    await self._advance(tx, change)
+                    await self._rows(tx, change)
+                    await self._append(tx, [*deltas, *events])
+            except BaseException:
+                # Nothing was written: the deltas wait on, the numbers are free again.
+                self._unwritten = [*deltas, *self._unwritten]
+                self._number -= len(events)
+                raise
+            self._journal.written(self.key)
+            if change.run is not None:
+                self.record = replace(self.record, run=change.run)
+            if change.plan is not None:
+                self.record = replace(self.record, plan=change.plan)
+            for event in events:
+                self._journal.tell(self.key, event, written=True)
+
+    async def _advance(self, tx: Transaction, change: Change) -> None:
+        columns: dict[str, object] = {"events": self._number}
+        if change.run is not None:
+            columns["status"] = change.run.status
+            columns["document"] = _encode(change.run).decode()
+        if change.plan is not None:
+            columns["plan"] = _encode(change.plan).decode()
+        await self._store.runs.advance(tx, self.record, **columns)
+
+    async def _rows(self, tx: Transaction, change: Change) -> None:
+        project_id, run = self.record.project_id, self.run
+        if change.new_message is not None:
+            await self._store.messages.insert(
+                tx,
+                project_id,
+                change.new_message.id,
+                change.new_message,
+                owner_id=run.thread_id,
+                run_id=run.id,
+                role="assistant",
+            )
+        if change.new_step is not None:
+            await self._store.steps.insert(
+                tx,
+                project_id,
+                change.new_step.id,
+                change.new_step,
+                owner_id=run.id,
+                thread_id=run.thread_id,
+            )
+        if change.message is not None:
+            await self._close_message(tx, change.message)
+        for step, memory in change.steps:
+            await self._store.steps.replace(
+                tx,
+                project_id,
+                step.id,
+                step,
+                owner_id=run.id,
+                memory=_encode(memory).decode(),
+            )
+
+    async def _close_message(self, tx: Transaction, message: Message) -> None:
+        """A client may have deleted the message meanwhile, or given it metadata."""
+        messages, project_id = self._store.messages, self.record.project_id
+        row = await messages.find(project_id, message.id, owner_id=message.thread_id, reader=tx)
+        if row is not None:
+            message = replace(message, metadata=row.read().metadata)
+            await messages.replace(tx, project_id, message.id, message, owner_id=message.thread_id)
+
+    async def _append(self, tx: Transaction, events: list[Event]) -> None:
+        await self._store.events.append(
+            tx, self.record.project_id, self.run.id, events, now=self.now()
+        )
+
+    async def settle(self) -> None:
+        """Wait for the batch that is being written; what failed there is raised here."""
+        if self._flush is not None:
+            flush, self._flush = self._flush, None
+            flush.cancel()
+            await asyncio.wait([flush])
+            if not flush.cancelled():
+                flush.result()
+
+    async def _tell(self, name: str, data: Struct) -> None:
+        if self._flush is not None and self._flush.done():
+            self._flush.result()
+        event = self._event(name, data)
+        self._unwritten.append(event)
+        self._journal.tell(self.key, event, written=False)
+        if len(self._unwritten) >= _BATCH:
+            await self.flush()
+        elif self._flush is None or self._flush.done():
+            self._flush = asyncio.get_running_loop().create_task(self._flush_soon())
+
+    async def _flush_soon(self) -> None:
+        await asyncio.sleep(_BATCH_S)
+        await self.flush()
+
+    def _event(self, name: str, data: Struct) -> Event:
+        self._number += 1
+        if isinstance(data, RunStep):
+            data = self._mirrored(data)
+        elif isinstance(data, Run):
+            data = _in_stream(data)
+        return Event(
+            number=self._number,
+            life=self.record.attempts,
+            name=name,
+            data=_encode(data).decode(),
+        )
+
+    def _mirrored(self, step: RunStep) -> RunStep:
+        """A step in a stream bears the deadline of its run, which has not ended yet."""
+        return replace(step, expires_at=self.run.expires_at)
+
+    def _new_step(self, details: MessageCreation | ToolCalls, now: int) -> RunStep:
+        return RunStep(
+            id=self._ids.new("step"),
+            created_at=now,
+            run_id=self.run.id,
+            assistant_id=self.run.assistant_id,
+            thread_id=self.run.thread_id,
+            type="message_creation" if isinstance(details, MessageCreation) else "tool_calls",
+            status="in_progress",
+            cancelled_at=None,
+            completed_at=None,
+            expires_at=None,
+            expired_at=None,
+            failed_at=None,
+            last_error=None,
+            step_details=details,
+            usage=None,
+            metadata={},
+        )
+
+
+async def _whole(work: "Any") -> None:
+    """Finish what was begun, even when the one who waits for it is cancelled meanwhile."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
+
+
+def _message_delta(message: Message, part: dict[str, Any]) -> MessageDelta:
+    return MessageDelta(id=message.id, delta=ContentDelta((part,)))
+
+
+def _step_delta(step: RunStep, call: dict[str, Any]) -> StepDelta:
+    return StepDelta(id=step.id, delta=DetailsDelta(CallsDelta((call,))))
+
+
+def _in_stream(run: Run) -> Run:
+    """The run as streams show it: they spell out the empty code interpreter (contract, fact 5)."""
+    if run.tool_resources != ToolResources():
+        return run
+    return replace(run, tool_resources=ToolResources(code_interpreter=CodeResources()))

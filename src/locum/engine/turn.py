@@ -1,0 +1,316 @@
+"""One answer of a model: what it has opened so far, what that cost, and how it is closed."""
+
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from locum.engine.context import History
+from locum.engine.parts import OpenFunctions, OpenMessage
+from locum.engine.recorder import Change, Recorder
+from locum.engine.speech import Speech
+from locum.llm import protocol as llm
+from locum.llm import tokens
+from locum.tools.tool import Call, Memory, Setting, Tool
+from locum.wire.messages import Annotation, IncompleteReason, Message, Refusal, Text
+from locum.wire.runs import CachedTokens, ReasoningTokens, Usage
+from locum.wire.steps import RunStep, StepError, StepStatus, ToolCall, ToolCalls
+
+
+class Offered(Struct, frozen=True):
+    """A function as this run offers it, and the tool behind it; the user's own have none."""
+
+    offer: llm.Offer
+    tool: Tool | None = None
+    tool_name: str = ""
+    notes: str = ""
+
+
+class Hosted:
+    """A call to a hosted tool, in a step of its own."""
+
+    def __init__(self, call: Call, step: RunStep, kind: str) -> None:
+        self.call = call
+        self.step = step
+        self.closed = False
+        self._kind = kind
+
+    def delta(self, payload: dict[str, Any]) -> dict[str, Any]:
+        return {"index": 0, "type": self._kind, self._kind: payload}
+
+    def written(self) -> tuple[RunStep, tuple[Memory, ...]]:
+        """The step while the call is being done: what the model wrote already shows."""
+        return replace(self.step, step_details=ToolCalls((self.call.done(),))), ()
+
+    def remembered(self, error: StepError | None) -> Memory:
+        memory = self.call.memory()
+        return memory if error is None else replace(memory, result=f"Error: {error.message}")
+
+
+class Turn:
+    """What one answer of the model has opened so far."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        history: History,
+        offered: dict[str, Offered],
+        request: llm.Request,
+    ) -> None:
+        self.request = request
+        self.finished: llm.Finished | None = None
+        self.message: Message | None = None
+        self.functions: OpenFunctions | None = None
+        self.hosted: list[Hosted] = []
+        self._recorder = recorder
+        self._offered = offered
+        self._history = history
+        self._said = OpenMessage()
+        self._message_step: RunStep | None = None
+        self._function_step: RunStep | None = None
+        self._speech = _speech(history)
+        self._calls: dict[int, tuple[Hosted | None, int]] = {}
+        self._text_deltas = 0
+        self._late_text = ""
+        self._borne_early = 0
+        self._owed = Usage()
+
+    @property
+    def has_calls(self) -> bool:
+        return bool(self.hosted) or self.functions is not None
+
+    @property
+    def is_open(self) -> bool:
+        return (
+            self._message_step is not None
+            or self._function_step is not None
+            or any(not hosted.closed for hosted in self.hosted)
+        )
+
+    # ------------------------------------------------------------------- listening
+
+    async def hear_text(self, text: str) -> None:
+        if self.has_calls:
+            # A model that talks on after its calls is heard when they are over.
+            self._late_text += text
+            return
+        self._text_deltas += 1
+        for piece, annotation in self._speech.feed(text):
+            await self._say_text(piece, annotation)
+
+    async def say_nothing(self) -> None:
+        """Open the message all the same: clients need one delta in every message."""
+        await self._say_text("", None)
+
+    async def say_late(self) -> None:
+        """Give what was said after the calls a message of its own."""
+        if not self._late_text:
+            return
+        self.message, self._said = None, OpenMessage()
+        self._speech = _speech(self._history)
+        for piece, annotation in self._speech.feed(self._late_text):
+            await self._say_text(piece, annotation)
+        await self._recorder.write(await self.close_message())
+
+    async def hear_refusal(self, text: str) -> None:
+        self._text_deltas += 1
+        if self.message is None:
+            await self._show_images()
+        await self._say(self._said.refusal(text))
+
+    async def begin_call(self, begun: llm.CallBegun, setting: Setting) -> None:
+        if self._calls and not self._recorder.run.parallel_tool_calls:
+            return  # The run allows one call a turn; the model must ask again.
+        if self.message is not None and self._message_step is not None:
+            # What the answer costs is told at its end. Until then its text bears one token a
+            # delta, which no model undercuts; the calls bear the rest.
+            self._borne_early = self._text_deltas
+            self._owed = _total(Usage(completion_tokens=self._borne_early))
+            await self._recorder.write(await self.close_message())
+        offered = self._offered.get(begun.name)
+        if offered is None or offered.tool is None:
+            await self._begin_function(begun)
+        else:
+            await self._begin_hosted(begun, offered, setting)
+
+    async def hear_arguments(self, index: int, arguments: str) -> None:
+        if index not in self._calls or not arguments:
+            return
+        hosted, position = self._calls[index]
+        if hosted is not None:
+            payload = hosted.call.write(arguments)
+            if payload is not None:
+                await self._recorder.call(hosted.step, hosted.delta(payload))
+        else:
+            assert self.functions is not None
+            assert self._function_step is not None
+            await self._recorder.call(
+                self._function_step, self.functions.write(position, arguments)
+            )
+
+    async def _begin_function(self, begun: llm.CallBegun) -> None:
+        self.functions = self.functions or OpenFunctions()
+        self._calls[begun.index] = (None, len(self.functions))
+        call = self.functions.begin(begun.id, begun.name)
+        if self._function_step is None:
+            self._function_step = await self._recorder.open_calls(call)
+        else:
+            await self._recorder.call(self._function_step, call)
+
+    async def _begin_hosted(self, begun: llm.CallBegun, offered: Offered, setting: Setting) -> None:
+        kind = "function" if offered.offer.kind == "mcp" else offered.offer.kind
+        assert offered.tool is not None
+        call: Call = await offered.tool.open(
+            setting,
+            call_id=begun.id,
+            name=offered.tool_name,
+            context_item=self._history.calls + len(self._calls),
+        )
+        first = {"index": 0, "id": begun.id, "type": kind, kind: call.begin()}
+        hosted = Hosted(call, await self._recorder.open_calls(first), kind)
+        self.hosted.append(hosted)
+        self._calls[begun.index] = (hosted, 0)
+
+    # -------------------------------------------------------------------- speaking
+
+    async def _say_text(self, piece: str, annotation: Annotation | None) -> None:
+        if self.message is None:
+            await self._show_images()
+        await self._say(self._said.text(piece, annotation))
+
+    async def _show_images(self) -> None:
+        """Pictures that code has shown since the last message stand before its text."""
+        for file_id in self._history.images:
+            await self._say(self._said.image(file_id))
+
+    async def _say(self, part: dict[str, Any]) -> None:
+        if self.message is None:
+            self._message_step, self.message = await self._recorder.open_message(part)
+        else:
+            await self._recorder.say(self.message, part)
+
+    # -------------------------------------------------------------------- counting
+
+    def settle(self, usage: Usage) -> Usage:
+        """Learn what the answer cost; what was borne already is not borne twice."""
+        completions = max(usage.completion_tokens, self._borne_early)
+        self._owed = _total(replace(usage, completion_tokens=completions - self._borne_early))
+        return _total(replace(usage, completion_tokens=completions))
+
+    def take_owed(self) -> Usage:
+        """The usage of the next step to be closed: all that no step bears yet."""
+        owed, self._owed = self._owed, Usage()
+        return owed
+
+    def counted(self) -> Usage:
+        """Tokens of a turn that never finished, by our own count."""
+        said = [
+            part.text.value if isinstance(part, Text) else part.refusal
+            for part in self._said.parts()
+            if isinstance(part, Text | Refusal)
+        ]
+        calls = () if self.functions is None else self.functions.calls()
+        written = [call.function.arguments for call in calls]
+        return _total(
+            Usage(
+                prompt_tokens=tokens.count_messages(self.request.messages, self.request.offers),
+                completion_tokens=tokens.count("".join(said + written)),
+            )
+        )
+
+    # --------------------------------------------------------------------- closing
+
+    async def close_message(
+        self,
+        *,
+        cut: IncompleteReason | None = None,
+        status: StepStatus = "completed",
+        error: StepError | None = None,
+    ) -> Change:
+        """End the open message and its step: what it said, and how it ended."""
+        assert self.message is not None
+        assert self._message_step is not None
+        for piece, annotation in self._speech.end():
+            await self._say_text(piece, annotation)
+        message = self._recorder.closed_message(self.message, self._said.parts(), cut)
+        step = self._recorder.closed_step(
+            self._message_step, status, usage=self.take_owed(), error=error
+        )
+        self._message_step = None
+        return Change(
+            message=message,
+            steps=[(step, ())],
+            events=[
+                (f"thread.message.{message.status}", message),
+                (f"thread.run.step.{status}", step),
+            ],
+        )
+
+    def close_hosted(
+        self, hosted: Hosted, status: StepStatus, *, error: StepError | None, remember: bool
+    ) -> Change:
+        hosted.closed = True
+        memory = [hosted.remembered(error)] if remember else []
+        return self._closed_calls(hosted.step, status, (hosted.call.done(),), error, memory)
+
+    async def close_all(
+        self, status: StepStatus, *, cut: IncompleteReason, error: StepError | None = None
+    ) -> list[Change]:
+        """End everything that is open in the same way; the first step bears what is owed."""
+        changes = []
+        if self._message_step is not None:
+            changes.append(await self.close_message(cut=cut, status=status, error=error))
+        changes += [
+            self.close_hosted(hosted, status, error=error, remember=False)
+            for hosted in self.hosted
+            if not hosted.closed
+        ]
+        if self._function_step is not None:
+            assert self.functions is not None
+            step, self._function_step = self._function_step, None
+            changes.append(self._closed_calls(step, status, self.functions.calls(), error, []))
+        return changes
+
+    def written_functions(self) -> tuple[RunStep, tuple[Memory, ...]]:
+        """The step while the client answers its calls: they show in full, without outputs."""
+        assert self._function_step is not None
+        assert self.functions is not None
+        details = ToolCalls(self.functions.calls())
+        return replace(self._function_step, step_details=details), ()
+
+    def _closed_calls(
+        self,
+        step: RunStep,
+        status: StepStatus,
+        calls: tuple[ToolCall, ...],
+        error: StepError | None,
+        memory: list[Memory],
+    ) -> Change:
+        closed = self._recorder.closed_step(
+            step, status, usage=self.take_owed(), calls=calls, error=error
+        )
+        return Change(steps=[(closed, memory)], events=[(f"thread.run.step.{status}", closed)])
+
+
+def _speech(history: History) -> Speech:
+    citations: dict[str, str] = {}
+    paths: dict[str, str] = {}
+    for memory in history.memories:
+        citations.update(memory.citations)
+        paths.update(memory.paths)
+    return Speech(citations=citations, paths=paths)
+
+
+def usage_of(told: llm.Usage) -> Usage:
+    return _total(
+        Usage(
+            prompt_tokens=told.prompt_tokens,
+            completion_tokens=told.completion_tokens,
+            prompt_token_details=CachedTokens(told.cached_tokens),
+            completion_tokens_details=ReasoningTokens(told.reasoning_tokens),
+        )
+    )
+
+
+def _total(usage: Usage) -> Usage:
+    return replace(usage, total_tokens=usage.prompt_tokens + usage.completion_tokens)

@@ -1,0 +1,186 @@
+"""Messages: what was said in a thread, and what hangs on it."""
+
+import re
+from collections.abc import Sequence
+from pathlib import PurePath
+from urllib.parse import urlsplit
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from locum.errors import InvalidParameter, InvalidRequest
+from locum.service import resources
+from locum.service.scope import Scope
+from locum.store.database import Transaction
+from locum.store.documents import Document, Page
+from locum.wire.fields import Deleted, ModifyMetadata
+from locum.wire.messages import (
+    CreateMessage,
+    ImageFilePart,
+    ImageURLPart,
+    ListMessages,
+    Message,
+    NewPart,
+    NewText,
+    Part,
+    Text,
+    TextValue,
+)
+from locum.wire.threads import Thread
+
+_IMAGES = (".jpeg", ".jpg", ".png", ".gif", ".webp")
+_DATA_URL = re.compile(r"data:image/(jpeg|jpg|png|gif|webp);base64,", re.IGNORECASE)
+
+
+async def create_message(scope: Scope, *, thread_id: str, body: CreateMessage) -> Document[Message]:
+    async with scope.store.transaction() as tx:
+        await tx.lock(thread_id)
+        thread = (await scope.store.threads.get(scope.project_id, thread_id, reader=tx)).read()
+        run_id = await scope.store.runs.active(scope.project_id, thread_id, reader=tx)
+        if run_id is not None:
+            raise InvalidRequest(
+                f"Can't add messages to {thread_id} while a run {run_id} is active."
+            )
+        return (await append(scope, tx, thread, [body]))[0]
+
+
+async def append(
+    scope: Scope,
+    tx: Transaction,
+    thread: Thread,
+    bodies: Sequence[CreateMessage],
+    *,
+    param: str | None = None,
+) -> list[Document[Message]]:
+    """Add messages in order; their attachments become resources of the thread.
+
+    `param` is where they stand in the request when they are not the request itself.
+    """
+    added = []
+    found = thread.tool_resources
+    for index, body in enumerate(bodies):
+        where = "" if param is None else f"{param}[{index}]."
+        message = Message(
+            id=scope.new_id("msg"),
+            created_at=scope.now(),
+            assistant_id=None,
+            thread_id=thread.id,
+            run_id=None,
+            status="completed",
+            incomplete_details=None,
+            incomplete_at=None,
+            completed_at=scope.now(),
+            role=body.role,
+            content=await _content(scope, tx, body, where=where),
+            attachments=body.attachments or (),
+            metadata=body.metadata or {},
+        )
+        found = await resources.attach(scope, tx, found, message.attachments)
+        added.append(
+            await scope.store.messages.insert(
+                tx, scope.project_id, message.id, message, owner_id=thread.id, role=body.role
+            )
+        )
+    if found != thread.tool_resources:
+        changed = replace(thread, tool_resources=found)
+        await scope.store.threads.change(tx, scope.project_id, changed)
+        await resources.note_uses(scope, tx, owner="threads", owner_id=thread.id, resources=found)
+    return added
+
+
+async def list_messages(scope: Scope, *, thread_id: str, query: ListMessages) -> Page[Message]:
+    await scope.store.threads.get(scope.project_id, thread_id)
+    where = {"run_id": query.run_id} if query.run_id else {}
+    return await scope.store.messages.page(scope.project_id, query, owner_id=thread_id, **where)
+
+
+async def get_message(scope: Scope, *, thread_id: str, message_id: str) -> Document[Message]:
+    return await _message(scope, thread_id, message_id)
+
+
+async def modify_message(
+    scope: Scope, *, thread_id: str, message_id: str, body: ModifyMetadata
+) -> Document[Message]:
+    async with scope.store.transaction() as tx:
+        await tx.lock(thread_id)
+        message = (await _message(scope, thread_id, message_id, tx)).read()
+        if body.metadata is not UNSET:
+            message = replace(message, metadata=body.metadata or {})
+        return await scope.store.messages.replace(
+            tx, scope.project_id, message.id, message, owner_id=thread_id
+        )
+
+
+async def delete_message(scope: Scope, *, thread_id: str, message_id: str) -> Deleted:
+    await _message(scope, thread_id, message_id)
+    async with scope.store.transaction() as tx:
+        await scope.store.messages.delete(tx, scope.project_id, message_id, owner_id=thread_id)
+    return Deleted(id=message_id, object="thread.message.deleted")
+
+
+async def _message(
+    scope: Scope, thread_id: str, message_id: str, tx: Transaction | None = None
+) -> Document[Message]:
+    found = await scope.store.messages.find(
+        scope.project_id, message_id, owner_id=thread_id, reader=tx
+    )
+    if found is None:
+        # Only a thread that exists can lack a message.
+        await scope.store.threads.get(scope.project_id, thread_id, reader=tx)
+        return await scope.store.messages.get(
+            scope.project_id, message_id, owner_id=thread_id, reader=tx
+        )
+    return found
+
+
+async def _content(
+    scope: Scope, tx: Transaction, body: CreateMessage, *, where: str
+) -> tuple[Part, ...]:
+    if isinstance(body.content, str):
+        _refuse_empty(body.content, param=f"{where}content")
+        return (Text(TextValue(value=body.content, annotations=())),)
+    parts: list[Part] = []
+    for index, part in enumerate(body.content):
+        parts.append(await _part(scope, tx, part, param=f"{where}content[{index}]"))
+    return tuple(parts)
+
+
+async def _part(scope: Scope, tx: Transaction, part: NewPart, *, param: str) -> Part:
+    if isinstance(part, NewText):
+        _refuse_empty(part.text, param=f"{param}.text")
+        return Text(TextValue(value=part.text, annotations=()))
+    if isinstance(part, ImageFilePart):
+        await resources.require_files(scope, [part.image_file.file_id], tx)
+        file = (
+            await scope.store.files.get(scope.project_id, part.image_file.file_id, reader=tx)
+        ).read()
+        suffix = PurePath(file.filename).suffix.lower()
+        if suffix not in _IMAGES:
+            raise InvalidRequest(
+                "Invalid message content: Expected file type to be a supported format:"
+                f" {', '.join(_IMAGES)} but got {suffix or 'none'}."
+            )
+        return part
+    _require_image_address(part, param=f"{param}.image_url.url")
+    return part
+
+
+def _require_image_address(part: ImageURLPart, *, param: str) -> None:
+    """Addresses are checked for their form alone: many that serve images have no suffix."""
+    address = part.image_url.url
+    if _DATA_URL.match(address):
+        return
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise InvalidParameter(
+            f"Invalid '{param}'. Expected a valid URL, but got a value with an invalid format.",
+            param=param,
+        )
+
+
+def _refuse_empty(text: str, *, param: str) -> None:
+    if not text:
+        raise InvalidParameter("Message content must be non-empty.", param=param)

@@ -1,0 +1,307 @@
+"""Runs: asked for, looked at, answered, cancelled."""
+
+from collections.abc import AsyncIterator
+
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
+
+from locum.engine.journal import START, Place
+from locum.engine.states import ACTIVE
+from locum.errors import InvalidParameter, InvalidRequest, no_such
+from locum.service import messages, threads, vector_stores
+from locum.service.scope import Scope
+from locum.store.database import Transaction
+from locum.store.documents import Document, Page
+from locum.store.events import Event
+from locum.store.runs import Plan
+from locum.wire.assistants import Assistant
+from locum.wire.fields import ModifyMetadata
+from locum.wire.paging import PageQuery
+from locum.wire.runs import (
+    CreateRun,
+    CreateRunQuery,
+    CreateThreadAndRun,
+    Run,
+    RunOptions,
+    SubmitToolOutputs,
+    Truncation,
+)
+from locum.wire.threads import CreateThread, Thread
+from locum.wire.tools import FunctionTool, SearchResources, Tool, ToolChoice, ToolResources
+
+_KINDS = {
+    "code_interpreter": "CodeInterpreterTool",
+    "file_search": "FileSearchTool",
+    "mcp": "McpTool",
+}
+
+
+class RunStream(Struct, frozen=True):
+    """The answer to a request that asked for a stream: events, and whether chunks show in them."""
+
+    events: AsyncIterator[Event]
+    include: bool
+
+
+async def create_run(
+    scope: Scope, *, thread_id: str, body: CreateRun, query: CreateRunQuery
+) -> Document[Run] | RunStream:
+    plan = Plan(include=bool(query.include))
+    async with scope.store.transaction() as tx:
+        await tx.lock(thread_id)
+        thread = (await scope.store.threads.get(scope.project_id, thread_id, reader=tx)).read()
+        assistant = await _assistant(scope, tx, body.assistant_id)
+        active = await scope.store.runs.active(scope.project_id, thread_id, reader=tx)
+        if active is not None:
+            raise InvalidRequest(f"Thread {thread_id} already has an active run {active}.")
+        if body.additional_messages:
+            await messages.append(
+                scope, tx, thread, body.additional_messages, param="additional_messages"
+            )
+            thread = (await scope.store.threads.get(scope.project_id, thread_id, reader=tx)).read()
+        run = _new_run(scope, body, assistant, thread)
+        if body.additional_instructions:
+            run = replace(run, instructions=_joined(run.instructions, body))
+        await _check(scope, tx, run, thread)
+        document = await scope.engine.create(tx, scope.project_id, run, plan=plan)
+    return _begun(scope, document, run, stream=bool(body.stream), plan=plan)
+
+
+async def create_thread_and_run(
+    scope: Scope, *, body: CreateThreadAndRun, query: CreateRunQuery
+) -> Document[Run] | RunStream:
+    plan = Plan(include=bool(query.include))
+    async with scope.store.transaction() as tx:
+        assistant = await _assistant(scope, tx, body.assistant_id)
+        made = await threads.make(scope, tx, _with_resources(body))
+        thread = made.read()
+        run = _new_run(scope, body, assistant, thread)
+        await _check(scope, tx, run, thread)
+        document = await scope.engine.create(
+            tx, scope.project_id, run, plan=plan, thread=threads.shown(thread)
+        )
+    return _begun(scope, document, run, stream=bool(body.stream), plan=plan)
+
+
+async def list_runs(scope: Scope, *, thread_id: str, query: PageQuery) -> Page[Run]:
+    await scope.store.threads.get(scope.project_id, thread_id)
+    active = await scope.store.runs.active(scope.project_id, thread_id)
+    if active is not None:
+        await expire_if_due(scope, thread_id, active)
+    return await scope.store.runs.page(scope.project_id, query, owner_id=thread_id)
+
+
+async def get_run(scope: Scope, *, thread_id: str, run_id: str) -> Document[Run]:
+    await expire_if_due(scope, thread_id, run_id)
+    return await scope.store.runs.get(scope.project_id, run_id, owner_id=thread_id)
+
+
+async def modify_run(
+    scope: Scope, *, thread_id: str, run_id: str, body: ModifyMetadata
+) -> Document[Run]:
+    await expire_if_due(scope, thread_id, run_id)
+    async with scope.store.transaction() as tx:
+        await tx.lock(run_id)
+        run = (
+            await scope.store.runs.get(scope.project_id, run_id, owner_id=thread_id, reader=tx)
+        ).read()
+        if run.status in ACTIVE:
+            raise InvalidRequest(f"Cannot update run with status '{run.status}'.")
+        if body.metadata is not UNSET:
+            run = replace(run, metadata=body.metadata or {})
+        return await scope.store.runs.replace(tx, scope.project_id, run.id, run, owner_id=thread_id)
+
+
+async def cancel_run(scope: Scope, *, thread_id: str, run_id: str) -> Run:
+    await expire_if_due(scope, thread_id, run_id)
+    return await scope.engine.cancel((scope.project_id, thread_id, run_id))
+
+
+async def submit_tool_outputs(
+    scope: Scope, *, thread_id: str, run_id: str, body: SubmitToolOutputs
+) -> Run | RunStream:
+    await expire_if_due(scope, thread_id, run_id)
+    key = (scope.project_id, thread_id, run_id)
+    run, before = await scope.engine.submit(key, body.tool_outputs)
+    if not body.stream:
+        return run
+    # The request has no `include`; the one that created the run decides (contract §10).
+    record = await scope.store.runs.record(*key)
+    include = record is not None and record.plan.include
+    return RunStream(scope.engine.follow(scope.project_id, run_id, after=before), include)
+
+
+class FollowQuery(Struct, frozen=True, kw_only=True):
+    """Where a resumed stream begins: after this event, or after `Last-Event-ID`."""
+
+    after: str | None = None
+
+
+async def follow_run(
+    scope: Scope, *, thread_id: str, run_id: str, query: FollowQuery, last_event_id: str | None
+) -> RunStream:
+    """Ours, beyond the original: the events of a run from any place, and then live."""
+    await expire_if_due(scope, thread_id, run_id)
+    asked = query.after or last_event_id
+    after = START if not asked else Place.read(asked)
+    if after is None:
+        raise InvalidParameter(
+            f"Invalid 'after': '{asked}'. Expected the id of an event of this run.", param="after"
+        )
+    record = await scope.store.runs.record(scope.project_id, thread_id, run_id)
+    include = record is not None and record.plan.include
+    return RunStream(scope.engine.follow(scope.project_id, run_id, after=after), include)
+
+
+async def expire_if_due(scope: Scope, thread_id: str, run_id: str) -> int | None:
+    """The deadline of a run that is still alive; one whose time is up is ended first.
+
+    Raises when there is no such run, or no such thread.
+    """
+    state = await scope.store.runs.state(scope.project_id, thread_id, run_id)
+    if state is None:
+        await scope.store.threads.get(scope.project_id, thread_id)
+        raise no_such("run", run_id)
+    status, expires_at = state
+    if status not in ACTIVE:
+        return None
+    if expires_at > scope.now():
+        return expires_at
+    await scope.engine.expire((scope.project_id, thread_id, run_id))
+    return None
+
+
+# ---------------------------------------------------------------------- creating
+
+
+async def _assistant(scope: Scope, tx: Transaction, assistant_id: str) -> Assistant:
+    if not assistant_id.startswith("asst"):
+        raise InvalidParameter(
+            f"Invalid 'assistant_id': '{assistant_id}'. Expected an ID that begins with 'asst'.",
+            param="assistant_id",
+        )
+    return (await scope.store.assistants.get(scope.project_id, assistant_id, reader=tx)).read()
+
+
+def _new_run(scope: Scope, body: RunOptions, assistant: Assistant, thread: Thread) -> Run:
+    now = scope.now()
+    tools = assistant.tools if body.tools is None else body.tools
+    return Run(
+        id=scope.new_id("run"),
+        created_at=now,
+        assistant_id=assistant.id,
+        thread_id=thread.id,
+        status="queued",
+        started_at=None,
+        expires_at=now + scope.house.settings.run_life_s,
+        cancelled_at=None,
+        failed_at=None,
+        completed_at=None,
+        required_action=None,
+        last_error=None,
+        model=body.model or assistant.model,
+        instructions=assistant.instructions if body.instructions is None else body.instructions,
+        tools=tools,
+        tool_resources=_visible(assistant.tool_resources),
+        metadata=body.metadata or {},
+        temperature=assistant.temperature if body.temperature is None else body.temperature,
+        top_p=assistant.top_p if body.top_p is None else body.top_p,
+        reasoning_effort=body.reasoning_effort or assistant.reasoning_effort,
+        max_completion_tokens=body.max_completion_tokens,
+        max_prompt_tokens=body.max_prompt_tokens,
+        truncation_strategy=body.truncation_strategy or Truncation(type="auto"),
+        incomplete_details=None,
+        usage=None,
+        response_format=body.response_format or assistant.response_format,
+        tool_choice=body.tool_choice or "auto",
+        parallel_tool_calls=body.parallel_tool_calls is not False,
+    )
+
+
+def _joined(instructions: str | None, body: CreateRun) -> str | None:
+    if not instructions:
+        return body.additional_instructions
+    return f"{instructions}\n{body.additional_instructions}"
+
+
+def _visible(held: ToolResources) -> ToolResources:
+    """A run names the resources that hold something; the original answered `{}` else."""
+    code, search = held.code_interpreter, held.file_search
+    return ToolResources(
+        code_interpreter=UNSET if code is UNSET or not code.file_ids else code,
+        file_search=UNSET if search is UNSET or not search.vector_store_ids else search,
+    )
+
+
+async def _check(scope: Scope, tx: Transaction, run: Run, thread: Thread) -> None:
+    _check_choice(run.tool_choice, run.tools)
+    if run.truncation_strategy.type == "last_messages":
+        _check_truncation(run.truncation_strategy)
+    await _check_stores(scope, tx, run, thread)
+    if run.instructions:
+        return
+    if not await scope.store.has_user_message(tx, scope.project_id, thread.id):
+        raise InvalidRequest(
+            "Run creation requires a Thread with a user message or an assistant with instructions.",
+            code="invalid_thread",
+        )
+
+
+def _check_truncation(truncation: Truncation) -> None:
+    if truncation.last_messages is None:
+        raise InvalidParameter(
+            "Missing required parameter: 'truncation_strategy.last_messages'.",
+            param="truncation_strategy.last_messages",
+            code="missing_required_parameter",
+        )
+
+
+def _check_choice(choice: object, tools: tuple[Tool, ...]) -> None:
+    """A tool can be chosen only when the run has it."""
+    if not isinstance(choice, ToolChoice):
+        return
+    if choice.type == "function":
+        if choice.function is UNSET:
+            raise InvalidParameter(
+                "Missing required parameter: 'tool_choice.function'.",
+                param="tool_choice.function",
+                code="missing_required_parameter",
+            )
+        names = {tool.function.name for tool in tools if isinstance(tool, FunctionTool)}
+        known = choice.function.name in names
+        wanted = choice.function.name
+    else:
+        known = any(type(tool).__name__ == _KINDS[choice.type] for tool in tools)
+        wanted = choice.type
+    if not known:
+        raise InvalidParameter(
+            f"Invalid value for 'tool_choice': '{wanted}' is not among the tools of this run.",
+            param="tool_choice",
+        )
+
+
+async def _check_stores(scope: Scope, tx: Transaction, run: Run, thread: Thread) -> None:
+    """A store that has expired cannot be searched; one that has not lives on from now."""
+    for held in (run.tool_resources, thread.tool_resources):
+        search: object = held.file_search
+        if isinstance(search, SearchResources):
+            for store_id in search.vector_store_ids:
+                await vector_stores.touch(scope, tx, store_id)
+
+
+def _with_resources(body: CreateThreadAndRun) -> CreateThread:
+    """`tool_resources` of the request are the new thread's, for the tools of this run."""
+    asked = body.thread or CreateThread()
+    if body.tool_resources is None:
+        return asked
+    return replace(asked, tool_resources=vector_stores.as_new(body.tool_resources))
+
+
+def _begun(
+    scope: Scope, document: Document[Run], run: Run, *, stream: bool, plan: Plan
+) -> Document[Run] | RunStream:
+    """The transaction has committed: let the run go."""
+    scope.engine.offer(scope.project_id, run)
+    if not stream:
+        return document
+    return RunStream(scope.engine.follow(scope.project_id, run.id), plan.include)

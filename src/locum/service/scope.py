@@ -1,0 +1,46 @@
+"""What an operation may reach, and on whose behalf."""
+
+from dataclasses import dataclass
+
+from locum.clock import Clock
+from locum.engine.engine import Engine
+from locum.ids import Ids
+from locum.llm.protocol import Backend
+from locum.settings import Settings
+from locum.store.blobs import Blobs
+from locum.store.tables import Store
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Everything `app.py` has built, for all projects alike."""
+
+    settings: Settings
+    clock: Clock
+    ids: Ids
+    store: Store
+    blobs: Blobs
+    engine: Engine
+    backend: Backend
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The house as one project sees it: the first argument of every operation."""
+
+    house: House
+    project_id: str
+
+    @property
+    def store(self) -> Store:
+        return self.house.store
+
+    @property
+    def engine(self) -> Engine:
+        return self.house.engine
+
+    def now(self) -> int:
+        return self.house.clock.now()
+
+    def new_id(self, prefix: str) -> str:
+        return self.house.ids.new(prefix)

@@ -1,0 +1,61 @@
+"""Run steps: everything a run did, in order, while it happens and ever after."""
+
+from collections.abc import Sequence
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from locum.errors import no_such
+from locum.service.runs import expire_if_due
+from locum.service.scope import Scope
+from locum.store.documents import Document, Page
+from locum.wire.runs import Include
+from locum.wire.steps import FileSearchCall, FoundPassage, GetStep, ListSteps, RunStep, ToolCalls
+
+
+async def list_steps(
+    scope: Scope, *, thread_id: str, run_id: str, query: ListSteps
+) -> Page[RunStep]:
+    expires_at = await expire_if_due(scope, thread_id, run_id)
+    page = await scope.store.steps.page(scope.project_id, query, owner_id=run_id)
+    return page.mapped(lambda step: _shown(step, expires_at, query.include))
+
+
+async def get_step(
+    scope: Scope, *, thread_id: str, run_id: str, step_id: str, query: GetStep
+) -> Document[RunStep]:
+    expires_at = await expire_if_due(scope, thread_id, run_id)
+    step = await scope.store.steps.find(scope.project_id, step_id, owner_id=run_id)
+    if step is None:
+        raise no_such("run step", step_id)
+    return _shown(step, expires_at, query.include)
+
+
+def without_content(step: RunStep) -> RunStep:
+    """A step without the text of the passages it found, for those who did not ask for it."""
+    if not isinstance(step.step_details, ToolCalls):
+        return step
+    calls = tuple(
+        replace(call, file_search=replace(call.file_search, results=_bare(call)))
+        if isinstance(call, FileSearchCall)
+        else call
+        for call in step.step_details.tool_calls
+    )
+    return replace(step, step_details=ToolCalls(calls))
+
+
+def _shown(
+    step: Document[RunStep], expires_at: int | None, include: Sequence[Include]
+) -> Document[RunStep]:
+    """The step as a reader gets it: with its run's deadline, and with content only on request."""
+    text = step.text
+    if expires_at is not None:
+        # Everything before this key is an id, a number or an enum, so the first is the one.
+        text = text.replace('"expires_at":null', f'"expires_at":{expires_at}', 1)
+    if not include and '"type":"file_search"' in text:
+        return step.with_value(without_content(step.with_text(text).read()))
+    return step if text is step.text else step.with_text(text)
+
+
+def _bare(call: FileSearchCall) -> tuple[FoundPassage, ...]:
+    return tuple(replace(found, content=UNSET) for found in call.file_search.results)

@@ -15,7 +15,7 @@ Build = Callable[..., Rig]
 
 
 @contextmanager
-def _rig(tier: str, directory: Path, **options: Any) -> Iterator[Rig]:
+def rig_of(tier: str, directory: Path, **options: Any) -> Iterator[Rig]:
     with asyncio.Runner() as loop:
         try:
             sandbox = sandbox_of(tier, directory, **options)
@@ -31,7 +31,7 @@ def _rig(tier: str, directory: Path, **options: Any) -> Iterator[Rig]:
 
 @pytest.fixture(scope="module")
 def walled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    with _rig(WALLED, tmp_path_factory.mktemp("sandbox")) as rig:
+    with rig_of(WALLED, tmp_path_factory.mktemp("sandbox")) as rig:
         yield rig
 
 
@@ -39,7 +39,7 @@ def walled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 def any_rig(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Rig]:
-    with _rig(request.param, tmp_path_factory.mktemp("sandbox")) as rig:
+    with rig_of(request.param, tmp_path_factory.mktemp("sandbox")) as rig:
         yield rig
 
 
@@ -48,11 +48,11 @@ def build_any(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Build]
     """Makes a sandbox of each tier with the options given."""
     with ExitStack() as stack:
         yield lambda **options: stack.enter_context(
-            _rig(request.param, tmp_path / "data", **options)
+            rig_of(request.param, tmp_path / "data", **options)
         )
 
 
 @pytest.fixture
 def build_walled(tmp_path: Path) -> Iterator[Build]:
     with ExitStack() as stack:
-        yield lambda **options: stack.enter_context(_rig(WALLED, tmp_path / "data", **options))
+        yield lambda **options: stack.enter_context(rig_of(WALLED, tmp_path / "data", **options))

@@ -14,6 +14,7 @@ from typing import ClassVar
 from locum.clock import Clock
 from locum.tools.code_interpreter import python, seccomp
 from locum.tools.code_interpreter.interpreter import Launch
+from locum.tools.code_interpreter.packages import FONTS
 from locum.tools.code_interpreter.sessions import SandboxSettings, Sessions
 
 try:
@@ -64,6 +65,7 @@ class Bubblewrap(Sessions):
                 *_read_only(packages),
                 *_devices(),
                 *_writable(data, self.settings.limits.scratch_bytes),
+                *(_fonts(packages) if packages else ()),
                 *("--remount-ro", "/", "--remount-ro", "/dev", "--chdir", "/"),
                 *("--seccomp", str(program), "--"),
                 *python.command(_RUNNER),
@@ -138,6 +140,13 @@ def _writable(data: Path, scratch_bytes: int) -> Iterator[str]:
     for path in ("/tmp", "/dev/shm"):  # noqa: S108 -- within the sandbox
         yield from ("--perms", "1777", "--size", str(scratch_bytes), "--tmpfs", path)
     yield from _mounted("--bind", data, "/mnt/data")
+
+
+def _fonts(packages: Path) -> Iterator[str]:
+    """The list that matplotlib would spend seconds on, where it looks for it and may write."""
+    yield from ("--perms", "1777", "--dir", "/tmp/matplotlib")  # noqa: S108 -- within the sandbox
+    for found in (packages / FONTS).glob("*.json"):
+        yield from ("--ro-bind", str(found), f"/tmp/matplotlib/{found.name}")  # noqa: S108
 
 
 def _mounted(option: str, source: Path, target: str) -> Iterator[str]:

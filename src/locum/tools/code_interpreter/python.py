@@ -27,7 +27,11 @@ def command(runner: str) -> list[str]:
     return [str(executable()), "-S", "-s", "-P", "-B", "-X", "utf8", runner]
 
 
-def environment(*, packages: str | None) -> dict[str, str]:
+def environment(
+    *,
+    packages: str | None,
+    fonts: str = "/tmp/matplotlib",  # noqa: S108 -- within the sandbox
+) -> dict[str, str]:
     """All of it: nothing of the server's own environment goes in."""
     variables = {
         "HOME": "/tmp",  # noqa: S108 -- within the sandbox
@@ -41,5 +45,5 @@ def environment(*, packages: str | None) -> dict[str, str]:
         "USER": "sandbox",
     }
     if packages is not None:
-        variables |= {"PYTHONPATH": packages, "MPLCONFIGDIR": "/tmp/matplotlib"}  # noqa: S108
+        variables |= {"PYTHONPATH": packages, "MPLCONFIGDIR": fonts}
     return variables

@@ -38,7 +38,6 @@ def main() -> None:
     _confine(settings)
     os.chdir(settings["data"])
     sys.argv = [""]
-    sys.path.pop(0)
     sys.path.append("")
     host.send({"kind": "ready"})
     Interpreter(host).serve()

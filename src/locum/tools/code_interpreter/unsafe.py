@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from locum.tools.code_interpreter import python
 from locum.tools.code_interpreter.interpreter import Launch
+from locum.tools.code_interpreter.packages import FONTS
 from locum.tools.code_interpreter.sessions import Sessions
 
 
@@ -19,10 +20,10 @@ class UnsafeSubprocess(Sessions):
     has_users: ClassVar[bool] = False
 
     def launch(self, data: Path, uid: int | None) -> Launch:
-        packages = self.settings.packages
+        packages = str(self.settings.packages) if self.settings.packages else None
         return Launch(
             command=python.command(str(python.RUNNER)),
-            environment=python.environment(packages=str(packages) if packages else None),
+            environment=python.environment(packages=packages, fonts=f"{packages}/{FONTS}"),
             walls="none",
             data=str(data.resolve()),
             uid=uid,

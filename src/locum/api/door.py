@@ -11,7 +11,7 @@ from locum.api.http import AnyReply, Disconnected, Incoming, Message, Receive, S
 from locum.api.operation import Route
 from locum.api.routes import ROUTES
 from locum.api.tree import Tree
-from locum.api.versions import Version, read_version
+from locum.api.versions import Version, answer_v1, read_version
 from locum.errors import LocumError, MethodNotAllowed, NotFound
 from locum.ids import request_id
 from locum.service.scope import House, Scope
@@ -67,8 +67,11 @@ class Door:
         version = read_version(incoming, route, strict=self._house.settings.strict_beta)
         if route.only_v1 and version is not Version.V1:
             raise _no_route(incoming, exists=False)
-        scope = Scope(self._house, caller.project_id)
         parameters = operation.path_parameters(raw)
+        if version is Version.V1:
+            scope = Scope(self._house, caller.project_id, runs_on_nothing=True)
+            return await answer_v1(route, incoming, scope, parameters)
+        scope = Scope(self._house, caller.project_id)
         if route.handler is not None:
             return await route.handler(incoming, scope, parameters)
         result = await operation.call(route, incoming, scope, parameters)

@@ -99,8 +99,14 @@ async def call(route: Route, incoming: Incoming, scope: Scope, path: dict[str, s
         body = await incoming.body(limit=settings.max_body_bytes)
         arguments["body"] = validation.decode_body(route.body, body, lenient=settings.lenient)
     if route.query is not None:
-        arguments["query"] = validation.convert_query(route.query, incoming.query)
+        arguments["query"] = validation.convert_query(route.query, _query(incoming))
     return await route.run(scope, **arguments)
+
+
+def _query(incoming: Incoming) -> list[tuple[str, str]]:
+    """Browsers resume a stream by a header; it is the default of `after`."""
+    resumed = incoming.headers.get("last-event-id")
+    return incoming.query if resumed is None else [("after", resumed), *incoming.query]
 
 
 def write(route: Route, result: Any, *, keep_alive_s: float) -> AnyReply:

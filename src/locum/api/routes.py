@@ -3,8 +3,8 @@
 from typing import Final
 
 from locum.api.operation import Route, operation
-from locum.service import assistants, messages, runs, steps, threads, vector_stores
-from locum.wire.assistants import CreateAssistant, ModifyAssistant
+from locum.service import assistant_files, assistants, messages, runs, steps, threads, vector_stores
+from locum.wire.assistants import AttachAssistantFile, CreateAssistant, ModifyAssistant
 from locum.wire.fields import ModifyMetadata
 from locum.wire.messages import CreateMessage, ListMessages
 from locum.wire.paging import PageQuery
@@ -25,6 +25,32 @@ ROUTES: Final[tuple[Route, ...]] = (
     operation("GET", _ASSISTANT, assistants.get_assistant),
     operation("POST", _ASSISTANT, assistants.modify_assistant, body=ModifyAssistant),
     operation("DELETE", _ASSISTANT, assistants.delete_assistant),
+    operation(
+        "POST",
+        f"{_ASSISTANT}/files",
+        assistant_files.create_assistant_file,
+        body=AttachAssistantFile,
+        only_v1=True,
+    ),
+    operation(
+        "GET",
+        f"{_ASSISTANT}/files",
+        assistant_files.list_assistant_files,
+        query=PageQuery,
+        only_v1=True,
+    ),
+    operation(
+        "GET",
+        f"{_ASSISTANT}/files/{{file_id}}",
+        assistant_files.get_assistant_file,
+        only_v1=True,
+    ),
+    operation(
+        "DELETE",
+        f"{_ASSISTANT}/files/{{file_id}}",
+        assistant_files.delete_assistant_file,
+        only_v1=True,
+    ),
     operation("POST", "/threads", threads.create_thread, body=CreateThread),
     operation("GET", "/threads", threads.list_threads, query=ListThreads),
     operation("GET", _THREAD, threads.get_thread),
@@ -35,6 +61,19 @@ ROUTES: Final[tuple[Route, ...]] = (
     operation("GET", _MESSAGE, messages.get_message),
     operation("POST", _MESSAGE, messages.modify_message, body=ModifyMetadata),
     operation("DELETE", _MESSAGE, messages.delete_message),
+    operation(
+        "GET",
+        f"{_MESSAGE}/files",
+        assistant_files.list_message_files,
+        query=PageQuery,
+        only_v1=True,
+    ),
+    operation(
+        "GET",
+        f"{_MESSAGE}/files/{{file_id}}",
+        assistant_files.get_message_file,
+        only_v1=True,
+    ),
     operation(
         "POST",
         "/threads/runs",

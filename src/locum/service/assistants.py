@@ -6,6 +6,7 @@ from msgspec import UNSET, UnsetType
 
 from locum.service import resources
 from locum.service.scope import Scope
+from locum.store.database import Transaction
 from locum.store.documents import Document, Page
 from locum.wire.assistants import Assistant, CreateAssistant, ModifyAssistant
 from locum.wire.fields import Deleted
@@ -18,32 +19,37 @@ DEFAULT_TOP_P = 1.0
 
 
 async def create_assistant(scope: Scope, *, body: CreateAssistant) -> Document[Assistant]:
-    tools = body.tools or ()
     async with scope.store.transaction() as tx:
-        found = await resources.resolve(scope, tx, body.tool_resources)
-        assistant = Assistant(
-            id=scope.new_id("asst"),
-            created_at=scope.now(),
-            name=body.name,
-            description=body.description,
-            model=body.model,
-            instructions=body.instructions,
-            tools=tools,
-            top_p=DEFAULT_TOP_P if body.top_p is None else body.top_p,
-            temperature=DEFAULT_TEMPERATURE if body.temperature is None else body.temperature,
-            reasoning_effort=body.reasoning_effort,
-            tool_resources=resources.with_tools(found, tools),
-            metadata=body.metadata or {},
-            response_format="auto" if body.response_format is None else body.response_format,
-        )
-        await resources.note_uses(
-            scope,
-            tx,
-            owner="assistants",
-            owner_id=assistant.id,
-            resources=assistant.tool_resources,
-        )
-        return await scope.store.assistants.insert(tx, scope.project_id, assistant.id, assistant)
+        return await make(scope, tx, body)
+
+
+async def make(scope: Scope, tx: Transaction, body: CreateAssistant) -> Document[Assistant]:
+    """A new assistant, as part of a larger transaction."""
+    tools = body.tools or ()
+    found = await resources.resolve(scope, tx, body.tool_resources)
+    assistant = Assistant(
+        id=scope.new_id("asst"),
+        created_at=scope.now(),
+        name=body.name,
+        description=body.description,
+        model=body.model,
+        instructions=body.instructions,
+        tools=tools,
+        top_p=DEFAULT_TOP_P if body.top_p is None else body.top_p,
+        temperature=DEFAULT_TEMPERATURE if body.temperature is None else body.temperature,
+        reasoning_effort=body.reasoning_effort,
+        tool_resources=resources.with_tools(found, tools),
+        metadata=body.metadata or {},
+        response_format="auto" if body.response_format is None else body.response_format,
+    )
+    await resources.note_uses(
+        scope,
+        tx,
+        owner="assistants",
+        owner_id=assistant.id,
+        resources=assistant.tool_resources,
+    )
+    return await scope.store.assistants.insert(tx, scope.project_id, assistant.id, assistant)
 
 
 async def list_assistants(scope: Scope, *, query: PageQuery) -> Page[Assistant]:
@@ -59,34 +65,41 @@ async def modify_assistant(
 ) -> Document[Assistant]:
     """Change what is named; null clears, or brings back the default."""
     async with scope.store.transaction() as tx:
-        await tx.lock(assistant_id)
-        old = (await scope.store.assistants.get(scope.project_id, assistant_id, reader=tx)).read()
-        tools = old.tools if body.tools is UNSET else body.tools or ()
-        asked = None if body.tool_resources is UNSET else body.tool_resources
-        found = await resources.resolve(scope, tx, asked, current=old.tool_resources)
-        assistant = Assistant(
-            id=old.id,
-            created_at=old.created_at,
-            name=_changed(body.name, old.name),
-            description=_changed(body.description, old.description),
-            model=_changed(body.model, old.model),
-            instructions=_changed(body.instructions, old.instructions),
-            tools=tools,
-            top_p=_or(_changed(body.top_p, old.top_p), DEFAULT_TOP_P),
-            temperature=_or(_changed(body.temperature, old.temperature), DEFAULT_TEMPERATURE),
-            reasoning_effort=_changed(body.reasoning_effort, old.reasoning_effort),
-            tool_resources=resources.with_tools(found, tools),
-            metadata=_or(_changed(body.metadata, old.metadata), {}),
-            response_format=_or(_changed(body.response_format, old.response_format), "auto"),
-        )
-        await resources.note_uses(
-            scope,
-            tx,
-            owner="assistants",
-            owner_id=assistant.id,
-            resources=assistant.tool_resources,
-        )
-        return await scope.store.assistants.replace(tx, scope.project_id, assistant.id, assistant)
+        return await change(scope, tx, assistant_id, body)
+
+
+async def change(
+    scope: Scope, tx: Transaction, assistant_id: str, body: ModifyAssistant
+) -> Document[Assistant]:
+    """A changed assistant, as part of a larger transaction."""
+    await tx.lock(assistant_id)
+    old = (await scope.store.assistants.get(scope.project_id, assistant_id, reader=tx)).read()
+    tools = old.tools if body.tools is UNSET else body.tools or ()
+    asked = None if body.tool_resources is UNSET else body.tool_resources
+    found = await resources.resolve(scope, tx, asked, current=old.tool_resources)
+    assistant = Assistant(
+        id=old.id,
+        created_at=old.created_at,
+        name=_changed(body.name, old.name),
+        description=_changed(body.description, old.description),
+        model=_changed(body.model, old.model),
+        instructions=_changed(body.instructions, old.instructions),
+        tools=tools,
+        top_p=_or(_changed(body.top_p, old.top_p), DEFAULT_TOP_P),
+        temperature=_or(_changed(body.temperature, old.temperature), DEFAULT_TEMPERATURE),
+        reasoning_effort=_changed(body.reasoning_effort, old.reasoning_effort),
+        tool_resources=resources.with_tools(found, tools),
+        metadata=_or(_changed(body.metadata, old.metadata), {}),
+        response_format=_or(_changed(body.response_format, old.response_format), "auto"),
+    )
+    await resources.note_uses(
+        scope,
+        tx,
+        owner="assistants",
+        owner_id=assistant.id,
+        resources=assistant.tool_resources,
+    )
+    return await scope.store.assistants.replace(tx, scope.project_id, assistant.id, assistant)
 
 
 async def delete_assistant(scope: Scope, *, assistant_id: str) -> Deleted:

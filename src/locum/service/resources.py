@@ -147,6 +147,10 @@ async def _add_search_files(
     )
 
 
+def searching(vector_store_id: str) -> SearchResources:
+    return SearchResources(vector_store_ids=(vector_store_id,))
+
+
 def _meant_for(attachment: Attachment, tool: str) -> bool:
     return any(wanted.type == tool for wanted in attachment.tools)
 

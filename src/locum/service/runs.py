@@ -40,6 +40,7 @@ class RunStream(Struct, frozen=True):
     """The answer to a request that asked for a stream: events, and whether chunks show in them."""
 
     events: AsyncIterator[Event]
+    assistant_id: str
     include: bool
 
 
@@ -125,32 +126,34 @@ async def submit_tool_outputs(
     run, before = await scope.engine.submit(key, body.tool_outputs)
     if not body.stream:
         return run
-    # The request has no `include`; the one that created the run decides (contract §10).
-    record = await scope.store.runs.record(*key)
-    include = record is not None and record.plan.include
-    return RunStream(scope.engine.follow(scope.project_id, run_id, after=before), include)
+    return await _stream(scope, key, after=before)
 
 
 class FollowQuery(Struct, frozen=True, kw_only=True):
-    """Where a resumed stream begins: after this event, or after `Last-Event-ID`."""
+    """Where a resumed stream begins: after this event, or from the start."""
 
     after: str | None = None
 
 
-async def follow_run(
-    scope: Scope, *, thread_id: str, run_id: str, query: FollowQuery, last_event_id: str | None
-) -> RunStream:
+async def follow_run(scope: Scope, *, thread_id: str, run_id: str, query: FollowQuery) -> RunStream:
     """Ours, beyond the original: the events of a run from any place, and then live."""
     await expire_if_due(scope, thread_id, run_id)
-    asked = query.after or last_event_id
-    after = START if not asked else Place.read(asked)
+    after = Place.read(query.after) if query.after else START
     if after is None:
         raise InvalidParameter(
-            f"Invalid 'after': '{asked}'. Expected the id of an event of this run.", param="after"
+            f"Invalid 'after': '{query.after}'. Expected the id of an event of this run.",
+            param="after",
         )
-    record = await scope.store.runs.record(scope.project_id, thread_id, run_id)
-    include = record is not None and record.plan.include
-    return RunStream(scope.engine.follow(scope.project_id, run_id, after=after), include)
+    return await _stream(scope, (scope.project_id, thread_id, run_id), after=after)
+
+
+async def _stream(scope: Scope, key: tuple[str, str, str], *, after: Place) -> RunStream:
+    """A later stream of a run. The request that created the run decided what it includes."""
+    record = await scope.store.runs.record(*key)
+    if record is None:
+        raise no_such("run", key[2])
+    events = scope.engine.follow(scope.project_id, key[2], after=after)
+    return RunStream(events, record.run.assistant_id, record.plan.include)
 
 
 async def expire_if_due(scope: Scope, thread_id: str, run_id: str) -> int | None:
@@ -238,7 +241,7 @@ async def _check(scope: Scope, tx: Transaction, run: Run, thread: Thread) -> Non
     if run.truncation_strategy.type == "last_messages":
         _check_truncation(run.truncation_strategy)
     await _check_stores(scope, tx, run, thread)
-    if run.instructions:
+    if run.instructions or scope.runs_on_nothing:
         return
     if not await scope.store.has_user_message(tx, scope.project_id, thread.id):
         raise InvalidRequest(
@@ -304,4 +307,5 @@ def _begun(
     scope.engine.offer(scope.project_id, run)
     if not stream:
         return document
-    return RunStream(scope.engine.follow(scope.project_id, run.id), plan.include)
+    events = scope.engine.follow(scope.project_id, run.id)
+    return RunStream(events, run.assistant_id, plan.include)

@@ -30,6 +30,8 @@ class Scope:
 
     house: House
     project_id: str
+    # The first version of the API let a run begin on nothing at all.
+    runs_on_nothing: bool = False
 
     @property
     def store(self) -> Store:

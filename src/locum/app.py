@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -11,10 +12,10 @@ from locum.api.door import Door
 from locum.clock import Clock, SystemClock
 from locum.engine.engine import Engine
 from locum.ids import Ids, RandomIds
+from locum.llm.choose import choose_backend
 from locum.llm.protocol import Backend
-from locum.llm.scripted import Scripted
 from locum.service.scope import House
-from locum.settings import Settings
+from locum.settings import Settings, SettingsError
 from locum.store.blobs import Blobs
 from locum.store.blobs.local import LocalBlobs
 from locum.store.blobs.objects import ObjectStoreBlobs
@@ -23,6 +24,12 @@ from locum.store.migrations import MigrationError, migrate, pending
 from locum.store.postgres import PostgresDatabase
 from locum.store.sqlite import SqliteDatabase
 from locum.store.tables import Store
+from locum.tools.code_interpreter import packages
+from locum.tools.code_interpreter.choose import Tier
+from locum.tools.code_interpreter.limits import Limits
+from locum.tools.code_interpreter.on_demand import SandboxOnDemand
+from locum.tools.code_interpreter.sessions import SandboxSettings
+from locum.tools.code_interpreter.tool import CodeInterpreter
 from locum.tools.tool import Tool
 
 
@@ -42,6 +49,7 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> Starlette:  # froz
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_house(settings, parts) as house:
+            app.state.house = house
             app.routes.append(Mount("/", Door(house)))
             yield
 
@@ -59,14 +67,18 @@ async def open_house(settings: Settings, parts: Parts) -> AsyncIterator[House]:
         await _bring_up_to_date(database)
         store = Store(database)
         blobs = open_blobs(settings)
-        backend = parts.backend or Scripted()
+        backend = parts.backend or choose_backend(settings)
+        sandbox = SandboxOnDemand(
+            sandbox_settings(settings), tier=_sandbox_tier(settings), clock=clock
+        )
+        tools = [CodeInterpreter(sandbox, store=store, blobs=blobs, clock=clock, ids=ids)]
         engine = Engine(
             store=store,
             blobs=blobs,
             clock=clock,
             ids=ids,
             backend=backend,
-            tools=parts.tools or (),
+            tools=tools if parts.tools is None else parts.tools,
             at_once=settings.max_runs,
         )
         house = House(
@@ -83,6 +95,7 @@ async def open_house(settings: Settings, parts: Parts) -> AsyncIterator[House]:
             yield house
         finally:
             await engine.close()
+            await sandbox.close()
             await backend.close()
     finally:
         await database.close()
@@ -98,6 +111,40 @@ def open_blobs(settings: Settings) -> Blobs:
     if settings.blobs_url is None:
         return LocalBlobs(settings.data / "blobs")
     return ObjectStoreBlobs.at(settings.blobs_url)
+
+
+def sandbox_settings(settings: Settings) -> SandboxSettings:
+    """How the code interpreter is walled, with the packages `locum sandbox install` has made."""
+    return SandboxSettings(
+        directory=settings.data / "sandbox",
+        packages=packages.installed(packages_folder(settings), extra=settings.sandbox_packages),
+        limits=Limits(
+            wall_s=settings.sandbox_wall_s,
+            memory_bytes=settings.sandbox_memory_bytes,
+            disk_bytes=settings.sandbox_disk_bytes,
+        ),
+        idle_s=settings.sandbox_idle_s,
+        pool=settings.sandbox_warm,
+        live=settings.sandbox_sessions,
+    )
+
+
+def packages_folder(settings: Settings) -> Path:
+    return settings.data / "sandbox-packages"
+
+
+def embedder_folder(settings: Settings) -> Path:
+    """Where weights and vocabulary of the embedded embedder lie."""
+    return settings.data / "models"
+
+
+def _sandbox_tier(settings: Settings) -> Tier:
+    match settings.sandbox:
+        case "auto" | "unsafe-subprocess":
+            return settings.sandbox
+    raise SettingsError(
+        f"The setting 'sandbox' is 'auto' or 'unsafe-subprocess', not '{settings.sandbox}'."
+    )
 
 
 async def _bring_up_to_date(database: Database) -> None:

@@ -71,7 +71,9 @@ async def open_house(settings: Settings, parts: Parts) -> AsyncIterator[House]:
         sandbox = SandboxOnDemand(
             sandbox_settings(settings), tier=_sandbox_tier(settings), clock=clock
         )
-        tools = [CodeInterpreter(sandbox, store=store, blobs=blobs, clock=clock, ids=ids)]
+        tools: Sequence[Tool] = [
+            CodeInterpreter(sandbox, store=store, blobs=blobs, clock=clock, ids=ids)
+        ]
         engine = Engine(
             store=store,
             blobs=blobs,

@@ -1,0 +1,51 @@
+"""A sandbox that is built when code first wants to run; a server without code pays nothing."""
+
+import asyncio
+from typing import ClassVar
+
+from locum.clock import Clock
+from locum.tools.code_interpreter.choose import Tier, build_sandbox
+from locum.tools.code_interpreter.sandbox import Sandbox, SandboxUnavailable, Session
+from locum.tools.code_interpreter.sessions import SandboxSettings
+
+
+class SandboxOnDemand:
+    tier: ClassVar[str] = "on demand"
+
+    def __init__(self, settings: SandboxSettings, *, tier: Tier, clock: Clock) -> None:
+        self._settings = settings
+        self._tier: Tier = tier
+        self._clock = clock
+        self._building = asyncio.Lock()
+        self._built: Sandbox | None = None
+        self._refusal: SandboxUnavailable | None = None
+
+    async def session(self, key: str) -> Session:
+        return await (await self._sandbox()).session(key)
+
+    async def forget(self, key: str) -> None:
+        """End a session; one that never began leaves nothing to end."""
+        if self._built is not None:
+            await self._built.forget(key)
+
+    async def check(self) -> str:
+        return await (await self._sandbox()).check()
+
+    async def close(self) -> None:
+        if self._built is not None:
+            await self._built.close()
+
+    async def _sandbox(self) -> Sandbox:
+        async with self._building:
+            if self._refusal is not None:
+                # The machine does not change while we run: the same words at once.
+                raise SandboxUnavailable(str(self._refusal))
+            if self._built is None:
+                try:
+                    self._built = await build_sandbox(
+                        self._settings, tier=self._tier, clock=self._clock
+                    )
+                except SandboxUnavailable as refusal:
+                    self._refusal = refusal
+                    raise
+            return self._built

@@ -63,9 +63,11 @@ ATTEMPTS = [
     Attempt("the packages of the server", "attempt(os.listdir, VENV)", "FileNotFoundError"),
     Attempt(
         "the environment of the server",
-        "print('ESCAPED' if any('CANARY' in k for k in os.environ) else sorted(os.environ))\n"
-        "attempt(open('/proc/1/environ').read)",
-        r"'HOME'(.|\n)*PermissionError",
+        "print('ESCAPED' if any('CANARY' in name for name in os.environ) else sorted(os.environ))\n"
+        "try: found = open('/proc/1/environ').read()\n"
+        "except PermissionError: found = ''\n"
+        "print('ESCAPED' if 'CANARY' in found else 'nothing')",
+        "'HOME'(.|\n)*nothing",
     ),
     Attempt(
         "files by handle",
@@ -84,22 +86,37 @@ ATTEMPTS = [
         "print(sorted(int(pid) for pid in os.listdir('/proc') if pid.isdigit()), os.getpid())",
         r"^\[1, 2\] 2$",
     ),
+    # Where the server is no root, the first process has the user of the code. Then it must not have
+    # more rights than the code.
     Attempt(
-        "the memory of the first process", "attempt(open, '/proc/1/mem', 'r+b')", "PermissionError"
+        "the first process",
+        "names = ('CapPrm', 'CapEff', 'Seccomp:')\n"
+        "for what in ('mem', 'root', 'fd'):\n"
+        "  try: open(f'/proc/1/{what}', 'r+b')\n"
+        "  except PermissionError: print('shut')\n"
+        "  except IsADirectoryError: pass\n"
+        "  else: print([l.split()[1] for l in open('/proc/1/status') if l.startswith(names)])",
+        r"^((shut|\['0000000000000000', '0000000000000000', '2'\])\n)+$",
     ),
     Attempt(
-        "the root of the first process", "attempt(os.listdir, '/proc/1/root')", "PermissionError"
+        "the root of the first process",
+        "try: print('ESCAPED' if os.path.exists('/proc/1/root/etc') else 'ours')\n"
+        "except PermissionError: print('shut')",
+        "ours|shut",
     ),
     Attempt(
-        "the descriptors of the first process",
-        "attempt(os.listdir, '/proc/1/fd')",
-        "PermissionError",
+        "killing the first process",
+        "try: os.kill(1, 9)\nexcept PermissionError: pass\nprint('alive', os.getppid())",
+        "alive 1",
     ),
-    Attempt("killing the first process", "attempt(os.kill, 1, 9)", "PermissionError"),
     Attempt(
-        "writing to its own memory through /proc",
-        "attempt(open, '/proc/self/mem', 'r+b')",
-        "PermissionError",
+        "writing to read-only memory of its own, to reach a system call",
+        "try:\n"
+        "  with open('/proc/self/mem', 'r+b', buffering=0) as memory:\n"
+        "    memory.seek(id(None)); memory.write(memory.read(1) and b'')\n"
+        "except OSError: pass\n"
+        "call('mount', b'none', b'/tmp', b'tmpfs', 0, 0)",
+        "mount EPERM",
     ),
     Attempt(
         "ptrace", "call('ptrace', 16, 1, 0, 0)\ncall('ptrace', 0, 0, 0, 0)", "EPERM\nptrace EPERM"
@@ -128,14 +145,14 @@ ATTEMPTS = [
     Attempt(
         "settings of the kernel",
         "attempt(open, '/proc/sys/kernel/core_pattern', 'w')\n"
-        "attempt(open, '/proc/self/loginuid', 'w')",
-        r"(Read-only|PermissionError)(.|\n)*(Read-only|PermissionError|FileNotFoundError)",
+        "attempt(open, '/proc/sys/vm/overcommit_memory', 'w')",
+        r"(.*(Read-only|Permission denied).*\n){2}",
     ),
     # Rights
     Attempt(
         "becoming root",
         "attempt(os.setuid, 0)\nattempt(os.setresuid, 0, 0, 0)\nattempt(os.setgroups, [0])",
-        "PermissionError.*\nPermissionError.*\nPermissionError",
+        "((PermissionError|OSError).*\n){3}",
     ),
     Attempt(
         "programs that run as root",

@@ -3,10 +3,10 @@
 import os
 import re
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.tools.code_interpreter.attempts import ATTEMPTS, PRELUDE, Attempt
 from tests.tools.code_interpreter.rig import Rig, our_processes
@@ -26,7 +26,7 @@ class Host:
         port = self._listener.getsockname()[1]
         return (
             f"{PRELUDE}\nADDRESS = ('127.0.0.1', {port})\n"
-            f"CANARY, VENV = {str(self.canary)!r}, {sys.prefix!r}\n"
+            f"CANARY, VENV = {str(self.canary)!r}, {str(Path(msgspec.__file__).parent)!r}\n"
             f"DATA = {str(self._rig.sandbox.settings.directory)!r}\n"
         )
 

@@ -62,9 +62,11 @@ class Bubblewrap(Sessions):
             command=[
                 str(self._bwrap),
                 *_namespaces(uid),
-                *_read_only(packages),
                 *_devices(),
-                *_writable(data, self.settings.limits.scratch_bytes),
+                # Before the interpreter, which may itself be somewhere in /tmp.
+                *_scratch(self.settings.limits.scratch_bytes),
+                *_read_only(packages),
+                *_mounted("--bind", data, "/mnt/data"),
                 *(_fonts(packages) if packages else ()),
                 *("--remount-ro", "/", "--remount-ro", "/dev", "--chdir", "/"),
                 *("--seccomp", str(program), "--"),
@@ -136,10 +138,9 @@ def _devices() -> Iterator[str]:
             yield from ("--ro-bind", "/dev/null", f"/proc/{name}")
 
 
-def _writable(data: Path, scratch_bytes: int) -> Iterator[str]:
+def _scratch(size_bytes: int) -> Iterator[str]:
     for path in ("/tmp", "/dev/shm"):  # noqa: S108 -- within the sandbox
-        yield from ("--perms", "1777", "--size", str(scratch_bytes), "--tmpfs", path)
-    yield from _mounted("--bind", data, "/mnt/data")
+        yield from ("--perms", "1777", "--size", str(size_bytes), "--tmpfs", path)
 
 
 def _fonts(packages: Path) -> Iterator[str]:

@@ -10,7 +10,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from pathlib import Path
 from secrets import token_hex
 from typing import ClassVar
@@ -333,7 +333,4 @@ def _make_ready(directory: Path) -> None:
 def _belongs_to_the_living(name: str) -> bool:
     """Whether a directory of the pool belongs to a server that still runs."""
     pid, _, _ = name.partition("-")
-    with suppress(ProcessLookupError, PermissionError):
-        os.kill(int(pid), 0)
-        return int(pid) != os.getpid()
-    return False
+    return int(pid) != os.getpid() and Path("/proc", pid).exists()

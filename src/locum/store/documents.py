@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from locum.errors import no_such
+from locum.errors import NotFound, no_such
 from locum.store.database import Reader, Row, Transaction
 from locum.wire.paging import PageQuery
 
@@ -96,8 +96,12 @@ class Documents(Generic[T]):
         """The object, or the API's own error that there is none."""
         found = await self.find(project_id, object_id, owner_id=owner_id, reader=reader)
         if found is None:
-            raise no_such(self._noun, object_id)
+            raise self.missing(object_id, owner_id)
         return found
+
+    def missing(self, object_id: str, _owner_id: str | None) -> NotFound:
+        """The API's own words for an object that is not in the list."""
+        return no_such(self._noun, object_id)
 
     async def page(
         self,
@@ -110,8 +114,8 @@ class Documents(Generic[T]):
     ) -> Page[T]:
         """One page. `narrowed` is a further condition made of constants and digests of ours."""
         scope = self._scoped(project_id, owner_id)
-        after = await self._place(scope, query.after)
-        before = await self._place(scope, query.before)
+        after = await self._place(scope, query.after, owner_id)
+        before = await self._place(scope, query.before, owner_id)
         # Only `before`: the page that ends there, so it is gathered backwards and turned round.
         backwards = before is not None and after is None
         ascending = (query.order == "asc") is not backwards
@@ -212,7 +216,7 @@ class Documents(Generic[T]):
             *values,
         )
         if touched == 0:
-            raise no_such(self._noun, object_id)
+            raise self.missing(object_id, owner_id)
         return Document(object_id, text, self._decoder)
 
     async def delete(
@@ -227,7 +231,7 @@ class Documents(Generic[T]):
             object_id,
         )
         if not rows:
-            raise no_such(self._noun, object_id)
+            raise self.missing(object_id, owner_id)
         await tx.execute(
             "INSERT INTO tombstones (project_id, list, id, seq) VALUES ($1, $2, $3, $4)"
             " ON CONFLICT (project_id, list, id) DO UPDATE SET seq = excluded.seq",
@@ -249,7 +253,9 @@ class Documents(Generic[T]):
     def _document(self, row: Row) -> Document[T]:
         return Document(row[0], row[1], self._decoder)
 
-    async def _place(self, scope: tuple[str, ...], cursor: str | None) -> int | None:
+    async def _place(
+        self, scope: tuple[str, ...], cursor: str | None, owner_id: str | None
+    ) -> int | None:
         if not cursor:
             return None
         rows = await self._reader.fetch(
@@ -265,6 +271,6 @@ class Documents(Generic[T]):
                 cursor,
             )
         if not rows:
-            raise no_such(self._noun, cursor)
+            raise self.missing(cursor, owner_id)
         place: int = rows[0][0]
         return place

@@ -2,14 +2,56 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
+from locum.errors import NotFound, no_such_file
 from locum.store.database import Reader, Transaction
-from locum.store.documents import Documents
-from locum.wire.files import File
+from locum.store.documents import Document, Documents, Page
+from locum.wire.files import File, ListFiles
+
+_decoder = msgspec.json.Decoder(File)
+_ASKED_TOGETHER = 500
 
 
 class FileTable(Documents[File]):
     def __init__(self, reader: Reader) -> None:
         super().__init__(reader, table="files", noun="file", type=File)
+
+    def missing(self, object_id: str, _owner_id: str | None) -> NotFound:
+        return no_such_file(object_id)
+
+    async def living(
+        self, project_id: str, file_id: str, *, now: int, reader: Reader | None = None
+    ) -> Document[File]:
+        """The file, unless it has expired: then it is gone, swept or not."""
+        found = await self.get(project_id, file_id, reader=reader)
+        expires_at = found.read().expires_at
+        if expires_at is not None and expires_at <= now:
+            raise self.missing(file_id, None)
+        return found
+
+    async def living_page(self, project_id: str, query: ListFiles, *, now: int) -> Page[File]:
+        where = {"purpose": query.purpose} if query.purpose else {}
+        narrowed = f" AND (expires_at IS NULL OR expires_at > {now:d})"
+        return await self.page(project_id, query, narrowed=narrowed, **where)
+
+    async def names(
+        self, project_id: str, file_ids: Sequence[str], *, now: int, reader: Reader
+    ) -> dict[str, str]:
+        """The file names of those of the given files that are there and have not expired."""
+        names: dict[str, str] = {}
+        for start in range(0, len(file_ids), _ASKED_TOGETHER):
+            some = file_ids[start : start + _ASKED_TOGETHER]
+            places = ", ".join(f"${number}" for number in range(3, len(some) + 3))
+            rows = await reader.fetch(
+                "SELECT id, document FROM files WHERE project_id = $1"
+                f" AND (expires_at IS NULL OR expires_at > $2) AND id IN ({places})",
+                project_id,
+                now,
+                *some,
+            )
+            names.update({row[0]: _decoder.decode(row[1]).filename for row in rows})
+        return names
 
     async def blob(
         self, project_id: str, file_id: str, *, reader: Reader | None = None
@@ -53,6 +95,9 @@ class FileTable(Documents[File]):
         blob = await self.blob(project_id, file_id, reader=tx)
         await self.delete(tx, project_id, file_id)
         assert blob is not None
+        await tx.execute(
+            "DELETE FROM file_uses WHERE project_id = $1 AND file_id = $2", project_id, file_id
+        )
         return blob
 
     async def set_uses(

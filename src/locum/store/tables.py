@@ -11,11 +11,12 @@ from locum.store.files import FileTable
 from locum.store.keys import KeyTable
 from locum.store.runs import RunTable
 from locum.store.threads import ThreadTable
+from locum.store.uploads import PartTable, UploadTable
+from locum.store.vector_store_files import VectorStoreFileTable
 from locum.wire.assistants import Assistant, AssistantFile
 from locum.wire.messages import Message
 from locum.wire.steps import RunStep
-from locum.wire.uploads import Upload, UploadPart
-from locum.wire.vector_stores import FileBatch, VectorStore, VectorStoreFile
+from locum.wire.vector_stores import FileBatch, VectorStore
 
 _steps = msgspec.json.Decoder(RunStep)
 
@@ -38,20 +39,12 @@ class Store:
         self.steps = Documents(db, table="steps", noun="run step", type=RunStep, owner="run_id")
         self.events = EventTable(db)
         self.files = FileTable(db)
-        self.uploads = Documents(db, table="uploads", noun="upload", type=Upload)
-        self.upload_parts = Documents(
-            db, table="upload_parts", noun="part", type=UploadPart, owner="upload_id"
-        )
+        self.uploads = UploadTable(db)
+        self.upload_parts = PartTable(db)
         self.vector_stores = Documents(
             db, table="vector_stores", noun="vector store", type=VectorStore
         )
-        self.vector_store_files = Documents(
-            db,
-            table="vector_store_files",
-            noun="file",
-            type=VectorStoreFile,
-            owner="vector_store_id",
-        )
+        self.vector_store_files = VectorStoreFileTable(db)
         self.file_batches = Documents(
             db,
             table="file_batches",

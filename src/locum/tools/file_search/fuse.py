@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 # How far words alone convince. Tuned on one half of benchmarks/retrieval, measured on the other.
-TRUST = 0.6
+TRUST = 0.7
 # A word said once is worth 1 / (1 + this), said often nearly 1.
 _SATURATION = 0.4
 _RANK_CONSTANT = 60

@@ -46,12 +46,18 @@ async def prepare(
     tokenizer: Tokenizer,
     embedder: PassageEmbedder,
     window_tokens: int | None,
+    title: str = "",
 ) -> Prepared:
-    """Chunk and embed; `window_tokens` is how much the model reads, if less than a chunk."""
+    """Chunk and embed; `window_tokens` is how much the model reads well, if less than a chunk.
+
+    A passage from the middle of a file seldom says what the file is about: its `title` is
+    indexed and embedded with each, but is no part of the text.
+    """
     chunks, passages, parts = await asyncio.to_thread(
-        _cut, text, chunking=chunking, tokenizer=tokenizer, window_tokens=window_tokens
+        _cut, text, title, chunking=chunking, tokenizer=tokenizer, window_tokens=window_tokens
     )
-    vectors = await embedder.embed([part.text for part in parts], kind="passage")
+    heading = f"{title}\n" if title else ""
+    vectors = await embedder.embed([heading + part.text for part in parts], kind="passage")
     return Prepared(
         passages=passages,
         windows=tuple(
@@ -63,7 +69,7 @@ async def prepare(
 
 
 def _cut(
-    text: str, *, chunking: Chunking, tokenizer: Tokenizer, window_tokens: int | None
+    text: str, title: str, *, chunking: Chunking, tokenizer: Tokenizer, window_tokens: int | None
 ) -> tuple[list[Chunk], tuple[NewPassage, ...], list[Window]]:
     chunks = list(
         chunk(
@@ -74,7 +80,8 @@ def _cut(
             token_bytes=tokenizer.token_bytes,
         )
     )
-    passages = tuple(NewPassage(one.text, joined(one.text)) for one in chunks)
+    heading = joined(title)
+    passages = tuple(NewPassage(one.text, f"{heading} {joined(one.text)}") for one in chunks)
     if window_tokens is None or window_tokens >= chunking.max_tokens:
         return chunks, passages, [Window(one.text, (n,)) for n, one in enumerate(chunks)]
     parts = windows(

@@ -71,7 +71,9 @@ class Searcher:
         found: dict[tuple[str, int], Found] = {}
         for store_id in store_ids:
             files = await self._index.files(store_id)
-            within = {one for one, entry in files.items() if allows(filters, entry.attributes)}
+            within: Collection[str] = files.keys()
+            if filters is not None:
+                within = {one for one in files if allows(filters, files[one].attributes)}
             if not within:
                 continue
             for query, vector in zip(asked, vectors, strict=True):

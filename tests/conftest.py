@@ -1,0 +1,46 @@
+"""Fixtures of every room: a server that plain tests share, and one for whoever needs his own."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from openai import OpenAI
+from tests.kit.http import Http
+from tests.kit.server import Server, running
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # What we serve is deprecated elsewhere; the official client says so at every call.
+    config.addinivalue_line(
+        "filterwarnings", "ignore:The Assistants API is deprecated:DeprecationWarning"
+    )
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """One server for all tests that change nothing about it. Its clock stands still."""
+    with running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def http(server: Server) -> Http:
+    return server.http()
+
+
+@pytest.fixture(scope="session")
+def sdk(server: Server) -> Iterator[OpenAI]:
+    with server.sdk() as client:
+        yield client
+
+
+@pytest.fixture
+def make_server() -> Iterator[Callable[..., Server]]:
+    """Servers of one's own: `make_server(Parts(…), strict_beta=True)`."""
+    with ExitStack() as stack:
+
+        def make(*parts: Any, **settings: Any) -> Server:
+            return stack.enter_context(running(*parts, **settings))
+
+        yield make

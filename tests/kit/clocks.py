@@ -1,0 +1,18 @@
+"""A clock that stands still until a test moves it."""
+
+
+class SteppedClock:
+    """Everything happens within one second, as far as the server can tell."""
+
+    def __init__(self, now: int = 1_761_861_537) -> None:
+        self._now = now
+        self._elapsed = 0
+
+    def now(self) -> int:
+        return self._now + self._elapsed
+
+    def monotonic(self) -> float:
+        return float(self._elapsed)
+
+    def advance(self, seconds: int) -> None:
+        self._elapsed += seconds

@@ -1,0 +1,177 @@
+"""A real server on a port of its own, in this process, whose clock and model are the test's."""
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvicorn
+from openai import AsyncOpenAI, OpenAI
+from tests.kit.clocks import SteppedClock
+from tests.kit.http import Http
+
+from locum.api.auth import new_key
+from locum.app import Parts, create_app
+from locum.settings import Settings
+from locum.store.keys import ApiKey
+from locum.store.sqlite import SqliteDatabase
+from locum.store.tables import Store
+
+T = TypeVar("T")
+WAIT_S = 10.0
+ANY_KEY = "sk-any"
+
+
+class Server:
+    """A server that listens on 127.0.0.1, and what a test needs to talk to it."""
+
+    def __init__(self, settings: Settings, parts: Parts, clock: SteppedClock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self._listener = _Listener(settings, parts)
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self.port = self._listener.start()
+
+    def stop(self) -> None:
+        self._listener.stop()
+
+    def http(self, key: str | None = ANY_KEY, *, beta: str | None = "assistants=v2") -> Http:
+        """Plain HTTP, byte for byte."""
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        if beta is not None:
+            headers["OpenAI-Beta"] = beta
+        return Http(self.port, headers)
+
+    def sdk(self, key: str = ANY_KEY, **options: Any) -> OpenAI:
+        """The official client. It never tries twice: a failure is to be seen."""
+        asked: dict[str, Any] = {"base_url": f"{self.url}/v1", "timeout": WAIT_S} | options
+        return OpenAI(api_key=key, max_retries=0, **asked)
+
+    def async_sdk(self, key: str = ANY_KEY) -> AsyncOpenAI:
+        return AsyncOpenAI(api_key=key, base_url=f"{self.url}/v1", max_retries=0, timeout=WAIT_S)
+
+    def add_key(
+        self,
+        project_id: str,
+        *,
+        read_only: bool = False,
+        expires_at: int | None = None,
+    ) -> tuple[str, str]:
+        """A new key of a project: its secret and its id."""
+        secret, digest, hint = new_key()
+        key = ApiKey(
+            id=f"key_{digest[:24]}",
+            project_id=project_id,
+            name="test",
+            hint=hint,
+            read_only=read_only,
+            created_at=self.clock.now(),
+            expires_at=expires_at,
+            revoked_at=None,
+        )
+
+        async def add(store: Store) -> None:
+            async with store.transaction() as tx:
+                await store.keys.ensure_project(
+                    tx, project_id, name=project_id, now=self.clock.now()
+                )
+                await store.keys.add(tx, key, digest)
+
+        self.in_store(add)
+        return secret, key.id
+
+    def revoke(self, key_id: str) -> None:
+        async def revoke(store: Store) -> None:
+            async with store.transaction() as tx:
+                await store.keys.revoke(tx, key_id, now=self.clock.now())
+
+        self.in_store(revoke)
+
+    def in_store(self, work: Callable[[Store], Awaitable[T]]) -> T:
+        """Do something in the server's database, over a connection of one's own."""
+
+        async def run() -> T:
+            database = SqliteDatabase(self.settings.data / "locum.db", durable=False)
+            try:
+                return await work(Store(database))
+            finally:
+                await database.close()
+
+        return asyncio.run(run())
+
+
+@contextlib.contextmanager
+def running(parts: Parts | None = None, **settings: Any) -> Iterator[Server]:
+    """A server with a frozen clock, the scripted model and an SQLite file of its own."""
+    directory = Path(tempfile.mkdtemp(prefix="locum-server-"))
+    parts = parts or Parts()
+    clock = parts.clock if isinstance(parts.clock, SteppedClock) else SteppedClock()
+    chosen = Parts(clock=clock, ids=parts.ids, backend=parts.backend, tools=parts.tools)
+    server = Server(
+        Settings(data=directory, durable=False, model="scripted", port=0, **settings),
+        chosen,
+        clock,
+    )
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(directory)
+
+
+class _Listener:
+    """uvicorn in a thread."""
+
+    def __init__(self, settings: Settings, parts: Parts) -> None:
+        config = uvicorn.Config(
+            create_app(settings, parts),
+            host="127.0.0.1",
+            port=0,
+            http="h11",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=2,
+        )
+        self._server = _Announced(config)
+        self._thread = threading.Thread(target=self._server.run, name="server", daemon=True)
+
+    def start(self) -> int:
+        self._thread.start()
+        assert self._server.listening.wait(WAIT_S), "the server did not start"
+        assert self._server.port, "the server failed to start"
+        return self._server.port
+
+    def stop(self) -> None:
+        self._server.should_exit = True
+        self._thread.join(WAIT_S)
+        assert not self._thread.is_alive(), "the server did not stop"
+
+
+class _Announced(uvicorn.Server):
+    """Says when it listens, and where."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = threading.Event()
+        self.port = 0
+
+    async def startup(self, sockets: Any = None) -> None:
+        try:
+            await super().startup(sockets)
+            if self.started:
+                self.port = self.servers[0].sockets[0].getsockname()[1]
+        finally:
+            self.listening.set()

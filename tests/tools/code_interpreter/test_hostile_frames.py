@@ -62,6 +62,16 @@ def test_a_frame_without_end_ends_the_interpreter(build_walled: Build) -> None:
     assert rig.logs(session, "while True: send(b'x' * 1000)") == BROKEN
 
 
+def test_sending_without_reading_the_answers_does_not_hold_the_server_up(walled: Rig) -> None:
+    session = walled.session()
+    walled.run(session, SPEAK)
+    said = "frame = json.dumps({'kind': 'said', 'call': host.call, 'text': ''}).encode() + b'\\n'"
+
+    text = walled.logs(session, f"{said}\nfor _ in range(100_000): send(frame)\nwhile True: pass")
+
+    assert text == BROKEN
+
+
 def test_a_call_that_says_it_is_done_and_goes_on_is_found_out(build_walled: Build) -> None:
     rig = build_walled(limits=Limits(wall_s=0.3, grace_s=0.0))
     session = rig.session()

@@ -122,6 +122,44 @@ def test_where_all_sessions_are_busy_one_more_is_refused_in_time(build_any: Buil
     assert rig.logs(next_one, "1") == "1"
 
 
+def test_a_call_that_waited_while_its_session_was_ended_starts_a_new_one(build_any: Build) -> None:
+    rig = build_any()
+    before = our_processes()
+    session = rig.session("thread_ended")
+
+    async def run(code: str) -> str:
+        async with aclosing(session.run(code)) as outputs:
+            return "".join([o.text async for o in outputs if isinstance(o, Logs)])
+
+    async def both() -> str:
+        async with aclosing(session.run("print('begun')\nwhile True: pass")) as outputs:
+            await anext(outputs)
+            waiting = asyncio.create_task(run("6 * 7"))
+            await asyncio.sleep(0)
+            await rig.sandbox.forget("thread_ended")
+        return await waiting
+
+    assert rig.wait(both()) == "42"
+    rig.wait(rig.sandbox.close())
+    assert our_processes() <= before
+
+
+def test_a_full_house_gives_new_keys_a_session_and_keeps_nobody_waiting(
+    build_walled: Build,
+) -> None:
+    rig = build_walled(pool=1, live=1)
+    busy = rig.session("a")
+
+    async def opened() -> set[str]:
+        async with aclosing(busy.run("print('begun')\nwhile True: pass")) as outputs:
+            await anext(outputs)
+            await rig.sandbox.session("b")
+            return _stored(rig)
+
+    assert rig.wait(opened()) == {"a", "b"}
+    assert rig.logs(rig.session("b"), "6 * 7") == "42"
+
+
 def test_a_new_session_takes_the_warm_interpreter_and_the_pool_is_filled_again(
     build_walled: Build,
 ) -> None:

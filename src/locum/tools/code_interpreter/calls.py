@@ -40,6 +40,7 @@ class Call:
         self._data = data
         self._limits = limits
         self._token = token_hex(16)
+        self._taken = Taken(self._token)
         self._text = _Text(limits.output_bytes)
         self._pictures = 0
         self._over = False
@@ -105,8 +106,9 @@ class Call:
         for frame in frames:
             for output in self._told(frame):
                 yield output
-            if isinstance(frame, Said | Shown) and not self._hostile:
-                await self._interpreter.send(Taken(self._token))
+            # Never waited for: code that sends and does not read must not hold us up.
+            if isinstance(frame, Said | Shown) and not self._interpreter.acknowledge(self._taken):
+                self._hostile = True
 
     def _printed(self) -> Iterator[Output]:
         left = _DROP

@@ -154,7 +154,7 @@ class Interpreter:
         below = processes.children(self._process.pid)
         return below[0] if below else self._process.pid
 
-    async def send(self, message: Request | Taken) -> bool:
+    async def send(self, message: Request) -> bool:
         """Whether the runner took it; a runner that reads nothing ends by the call's time."""
         left = memoryview(encode(message))
         while left:
@@ -164,6 +164,17 @@ class Interpreter:
                 await self._writable()
             except BrokenPipeError:
                 return False
+        return True
+
+    def acknowledge(self, message: Taken) -> bool:
+        """Whether there was room for it; there is, for a runner that reads what it is told."""
+        try:
+            os.write(self._requests, encode(message))
+        except BlockingIOError:
+            return False
+        except BrokenPipeError:
+            # It is ending, which its other pipe will tell.
+            return True
         return True
 
     async def _writable(self) -> None:

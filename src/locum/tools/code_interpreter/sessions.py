@@ -6,6 +6,7 @@ when a new key comes: a bind mount follows its directory. A key that has files s
 """
 
 import asyncio
+import logging
 import os
 import re
 from abc import ABC, abstractmethod
@@ -24,6 +25,8 @@ from locum.tools.code_interpreter.interpreter import Interpreter, Launch
 from locum.tools.code_interpreter.limits import Limits
 from locum.tools.code_interpreter.sandbox import Logs, Output, SandboxUnavailable, Written
 from locum.tools.code_interpreter.users import Users
+
+_log = logging.getLogger(__name__)
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _SWEEP_EVERY_S = 30.0
@@ -59,10 +62,16 @@ class WalledSession:
 
     async def run(self, code: str) -> AsyncGenerator[Output, None]:
         """Raises `SandboxUnavailable` when no interpreter can be started."""
-        seat = await self._sessions.seat(self._key)
-        async with seat.turn, aclosing(self._sessions.call(seat, code)) as outputs:
-            async for output in outputs:
-                yield output
+        while True:
+            seat = await self._sessions.seat(self._key)
+            async with seat.turn:
+                # While this call waited for its turn, the session may have been ended.
+                if not self._sessions.holds(self._key, seat):
+                    continue
+                async with aclosing(self._sessions.call(seat, code)) as outputs:
+                    async for output in outputs:
+                        yield output
+                return
 
     async def put(self, name: str, source: Path) -> None:
         seat = await self._sessions.seat(self._key)
@@ -199,6 +208,9 @@ class Sessions(ABC):
             seat.used_at = self._clock.monotonic()
         return seat
 
+    def holds(self, key: str, seat: Seat) -> bool:
+        return self._seats.get(key) is seat
+
     async def call(self, seat: Seat, code: str) -> AsyncGenerator[Output, None]:
         interpreter, fresh = await self._interpreter_of(seat)
         if fresh and seat.has_variables:
@@ -237,15 +249,20 @@ class Sessions(ABC):
     async def _make_room(self) -> None:
         try:
             async with asyncio.timeout(self.settings.limits.wall_s), self._room:
-                while self._live() >= self.settings.live:
-                    if (idle := self._idle_for_longest()) is not None:
-                        await idle.empty()
-                    else:
-                        await self._room.wait()
+                while not await self._has_room():
+                    await self._room.wait()
                 self._starting += 1
         except TimeoutError as error:
             many = self.settings.live
             raise SandboxUnavailable(f"All {many} interpreters are busy.") from error
+
+    async def _has_room(self) -> bool:
+        while self._live() >= self.settings.live:
+            idle = self._idle_for_longest()
+            if idle is None:
+                return False
+            await idle.empty()
+        return True
 
     def _idle_for_longest(self) -> Seat | None:
         seats = self._seats.values()
@@ -256,12 +273,11 @@ class Sessions(ABC):
         return self._starting + sum(seat.interpreter is not None for seat in self._seats.values())
 
     async def _take_warm(self, path: Path) -> Seat | None:
-        while self._pool:
+        # Without room the session starts cold: its first call waits for room, and no other session.
+        while self._pool and await self._has_room():
             seat = self._pool.pop()
             self._do(self._fill_pool_soon())
             if seat.interpreter is not None and seat.interpreter.alive:
-                await self._make_room()
-                self._starting -= 1
                 seat.data.move(path)
                 return seat
             await self._discard(seat)
@@ -282,7 +298,11 @@ class Sessions(ABC):
     async def _fill_pool_soon(self) -> None:
         # The call that took the last one goes first.
         await asyncio.sleep(_REFILL_AFTER_S)
-        await self._fill_pool()
+        try:
+            await self._fill_pool()
+        except SandboxUnavailable as error:
+            # The next session starts cold, and tells its caller if that fails as well.
+            _log.warning("sandbox.pool_not_filled reason=%s", error)
 
     async def _start_fresh(self) -> Seat:
         """An interpreter over an empty directory of no key."""

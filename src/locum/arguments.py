@@ -1,0 +1,118 @@
+"""What `locum` can be told: its commands, their options, and the help that explains them."""
+
+import argparse
+from pathlib import Path
+from typing import TypeAlias
+
+_EPILOG = """\
+examples:
+  locum quickstart                       fetch a small model, serve, show a first program
+  locum serve                            serve on 127.0.0.1:8000 with data in ./.locum
+  locum serve --backend-url http://127.0.0.1:11434/v1
+                                         … with the models of a server that you run
+  locum keys create --name laptop        make a key; from then on a key is needed
+  locum doctor                           say what works here, and what to do about the rest
+
+Every setting can stand in a file (--settings locum.toml) or in the environment (LOCUM_PORT=9000);
+the command line wins over the environment, the environment over the file.
+"""
+_SERVE = """\
+examples:
+  locum serve --port 0                   on a free port, which is printed
+  locum serve --model scripted           answers by rule: for tests, with no model at all
+  locum serve --settings locum.toml --data /srv/locum
+  LOCUM_DATABASE_URL=postgresql://… locum serve --host 0.0.0.0
+
+Without any key, every key is accepted, and only loopback addresses can be listened on.
+"""
+_KEYS = """\
+examples:
+  locum keys create --project proj_shop --name "web shop" --expires 90
+  locum keys create --read-only --name dashboard
+  locum keys revoke key_0123
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(
+        prog="locum",
+        description="A self-hosted server that stands in for the OpenAI Assistants API.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _serving(commands, "serve", "serve the API", _SERVE)
+    _serving(commands, "quickstart", "fetch what a first run needs, then serve", _SERVE)
+    _keys(commands)
+    migrate = _command(commands, "migrate", "bring the database up to this version")
+    migrate.add_argument(
+        "--check", action="store_true", help="change nothing; exit with 1 when something is to do"
+    )
+    doctor = _command(commands, "doctor", "say what works here, and what to do about the rest")
+    doctor.add_argument("--json", action="store_true", help="one JSON object for each line")
+    model = _group(commands, "model", "the models that come by package")
+    _command(model, "get", "fetch the demo model and the model of file search")
+    sandbox = _group(commands, "sandbox", "the walls around the code interpreter")
+    _command(sandbox, "install", "install numpy, pandas and friends for the code interpreter")
+    _command(commands, "version", "print the version")
+    return top
+
+
+# The type of what `add_subparsers` gives has no public name, and takes no argument at run time.
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
+
+
+def _command(
+    commands: _Commands, name: str, says: str, examples: str = ""
+) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=says,
+        description=f"{says[0].upper()}{says[1:]}.",
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--settings", type=Path, metavar="FILE", help="a settings file, TOML")
+    command.add_argument("--data", type=Path, metavar="DIR", help="where everything is kept")
+    return command
+
+
+def _group(commands: _Commands, name: str, says: str, examples: str = "") -> _Commands:
+    group: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=says,
+        description=f"{says[0].upper()}{says[1:]}.",
+        epilog=examples,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return group.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+
+def _serving(commands: _Commands, name: str, says: str, examples: str) -> None:
+    serve = _command(commands, name, says, examples)
+    serve.add_argument("--host", help="the address to listen on (127.0.0.1)")
+    serve.add_argument("--port", type=int, help="the port; 0 takes a free one (8000)")
+    serve.add_argument("--model", help="auto, embedded or scripted (auto)")
+    serve.add_argument("--model-path", type=Path, metavar="GGUF", help="a model file of your own")
+    serve.add_argument("--backend-url", metavar="URL", help="a Chat Completions server, …/v1")
+    serve.add_argument("--script", type=Path, metavar="FILE", help="rules of the scripted model")
+
+
+def _keys(commands: _Commands) -> None:
+    keys = _group(commands, "keys", "API keys and the projects they open", _KEYS)
+    create = _command(keys, "create", "make a key, and show it this once", _KEYS)
+    create.add_argument("--project", metavar="ID", help="the project it opens, made if need be")
+    create.add_argument("--name", default="", help="what people call it")
+    create.add_argument("--read-only", action="store_true", help="it can change nothing")
+    create.add_argument("--expires", type=_days, metavar="DAYS", help="how long it is valid")
+    _command(keys, "list", "list the keys, revoked ones too")
+    revoke = _command(keys, "revoke", "make a key worthless, within a second")
+    revoke.add_argument("key_id", metavar="ID", help="the key's id, as `locum keys list` shows it")
+    _command(keys, "projects", "list the projects")
+
+
+def _days(text: str) -> int:
+    days = int(text)
+    if days < 1:
+        raise argparse.ArgumentTypeError("a key is valid for a day at least")
+    return days

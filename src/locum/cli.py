@@ -1,0 +1,233 @@
+"""The command `locum`. Exit codes: 0 done, 1 not well, 2 not understood."""
+
+import argparse
+import asyncio
+import sqlite3
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Final
+
+import asyncpg
+import msgspec
+
+from locum import __version__, doctor, keyring, logs, quickstart
+from locum.app import create_app, open_database
+from locum.arguments import parser
+from locum.errors import LocumError
+from locum.llm.protocol import ModelError
+from locum.packages import PackageUnavailable
+from locum.serving import Address, CannotListen, claim, is_loopback, serve
+from locum.settings import Settings, SettingsError, load
+from locum.store.migrations import MigrationError, migrate, pending
+from locum.tools.code_interpreter.packages import PackagesUnavailable
+
+DONE, NOT_WELL, NOT_UNDERSTOOD = 0, 1, 2
+
+# What goes wrong outside of us; a message for the person, without a traceback.
+_FORESEEN = (
+    CannotListen,
+    LocumError,
+    MigrationError,
+    ModelError,
+    PackageUnavailable,
+    PackagesUnavailable,
+    OSError,
+    sqlite3.Error,
+    asyncpg.PostgresError,
+)
+_ANY_KEY = "sk-local"
+
+
+class Refused(Exception):
+    """What was asked for would not be safe, or is not there."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = parser().parse_args(arguments)
+    try:
+        settings = load(file=given.settings, overrides=_overrides(given))
+    except SettingsError as error:
+        _complain(error)
+        return NOT_UNDERSTOOD
+    logs.configure(as_json=settings.log_format == "json")
+    try:
+        return asyncio.run(_COMMANDS[_name(given)](given, settings))
+    except SettingsError as error:
+        _complain(error)
+        return NOT_UNDERSTOOD
+    except (Refused, *_FORESEEN) as error:
+        _complain(error)
+        return NOT_WELL
+    except KeyboardInterrupt:
+        return NOT_WELL
+
+
+def _name(given: argparse.Namespace) -> str:
+    action = getattr(given, "action", None)
+    return f"{given.command} {action}" if action else str(given.command)
+
+
+def _overrides(given: argparse.Namespace) -> dict[str, object]:
+    """The options that are settings, but for those that were not given."""
+    names = set(Settings.__struct_fields__)
+    found = {name: value for name, value in vars(given).items() if name in names}
+    return {name: _plain(value) for name, value in found.items() if value is not None}
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, int) else str(value)
+
+
+def _complain(error: Exception) -> None:
+    print(f"locum: {error}", file=sys.stderr)
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
+
+
+async def _version(_given: argparse.Namespace, _settings: Settings) -> int:
+    _tell(__version__)
+    return DONE
+
+
+# ------------------------------------------------------------------------- serving
+
+
+async def _serve(_given: argparse.Namespace, settings: Settings) -> int:
+    await _serve_and_tell(settings, shows_example=False)
+    return DONE
+
+
+async def _quickstart(_given: argparse.Namespace, settings: Settings) -> int:
+    await quickstart.prepare(settings, _tell)
+    await _serve_and_tell(settings, shows_example=True)
+    return DONE
+
+
+async def _serve_and_tell(settings: Settings, *, shows_example: bool) -> None:
+    address = claim(settings.host, settings.port)
+    app = create_app(settings)
+
+    async def has_keys() -> bool:
+        return await app.state.house.store.keys.any()  # type: ignore[no-any-return]  # state is Any
+
+    async def admit() -> None:
+        if not is_loopback(address) and not await has_keys():
+            raise Refused(
+                f"There is no API key, so whoever reaches {address.host} could do anything."
+                " Make one with `locum keys create`, or listen on 127.0.0.1."
+            )
+
+    async def announce() -> None:
+        is_open = not await has_keys()
+        _tell(f"Locum {__version__} listens on {address.url}/v1")
+        if is_open:
+            _tell("Local mode: there is no API key yet, so any key is accepted.")
+        try:
+            _tell(f"Model: {await app.state.house.backend.check()}")
+        except ModelError as error:
+            _tell(f"Model: NOT THERE. {error.message}")
+        _tell(f"Code interpreter: {(await doctor.sandbox(settings)).said}")
+        if shows_example:
+            _tell(_example(address, is_open=is_open))
+
+    await serve(app, address, announce=announce, admit=admit)
+
+
+def _example(address: Address, *, is_open: bool) -> str:
+    key = _ANY_KEY if is_open else "YOUR_KEY"
+    code = quickstart.EXAMPLE.format(url=address.url, key=key)
+    return f"\nThe key: {key}\nPaste this into Python (pip install openai):\n\n{code}"
+
+
+# ---------------------------------------------------------------------------- keys
+
+
+async def _create_key(given: argparse.Namespace, settings: Settings) -> int:
+    key, secret = await keyring.create(
+        settings,
+        project=given.project,
+        name=given.name,
+        read_only=given.read_only,
+        expires_days=given.expires,
+    )
+    print(f"{key.id} opens {key.project_id}. It is shown this once:", file=sys.stderr)
+    _tell(secret)
+    return DONE
+
+
+async def _list_keys(_given: argparse.Namespace, settings: Settings) -> int:
+    _tell("\n".join(await keyring.listed(settings)))
+    return DONE
+
+
+async def _revoke_key(given: argparse.Namespace, settings: Settings) -> int:
+    if not await keyring.revoke(settings, given.key_id):
+        raise Refused(f"There is no valid key '{given.key_id}': see `locum keys list`.")
+    _tell(f"{given.key_id} opens nothing any more.")
+    return DONE
+
+
+async def _list_projects(_given: argparse.Namespace, settings: Settings) -> int:
+    _tell("\n".join(await keyring.projects(settings)))
+    return DONE
+
+
+# ------------------------------------------------------------------------ the house
+
+
+async def _migrate(given: argparse.Namespace, settings: Settings) -> int:
+    settings.data.mkdir(parents=True, exist_ok=True)
+    database = open_database(settings)
+    try:
+        todo = await pending(database) if given.check else await migrate(database)
+    finally:
+        await database.close()
+    for migration in todo:
+        verb = "to be applied" if given.check else "applied"
+        _tell(f"{migration.number:04} {migration.name}: {verb}")
+    if not todo:
+        _tell("The database is up to date.")
+    return NOT_WELL if todo and given.check else DONE
+
+
+async def _doctor(given: argparse.Namespace, settings: Settings) -> int:
+    failed = False
+    async for finding in doctor.examine(settings):
+        failed = failed or finding.verdict == "fail"
+        if given.json:
+            _tell(msgspec.json.encode(finding).decode())
+        else:
+            _tell(f"{finding.verdict:<5} {finding.name:<11} {finding.said}")
+    return NOT_WELL if failed else DONE
+
+
+async def _get_models(_given: argparse.Namespace, settings: Settings) -> int:
+    await quickstart.get_model(settings, _tell)
+    await quickstart.get_embedder(settings, _tell)
+    _tell("The models are here.")
+    return DONE
+
+
+async def _install_packages(_given: argparse.Namespace, settings: Settings) -> int:
+    await quickstart.install_packages(settings, _tell)
+    _tell("The code interpreter has its packages.")
+    return DONE
+
+
+_COMMANDS: Final[
+    Mapping[str, Callable[[argparse.Namespace, Settings], Coroutine[None, None, int]]]
+] = {
+    "serve": _serve,
+    "quickstart": _quickstart,
+    "keys create": _create_key,
+    "keys list": _list_keys,
+    "keys revoke": _revoke_key,
+    "keys projects": _list_projects,
+    "migrate": _migrate,
+    "doctor": _doctor,
+    "model get": _get_models,
+    "sandbox install": _install_packages,
+    "version": _version,
+}

@@ -1,0 +1,163 @@
+"""`locum doctor`: what works here, what does not, and what to do about it."""
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Literal
+
+import asyncpg
+from msgspec import Struct
+
+from locum.app import embedder_folder, open_database, sandbox_settings
+from locum.errors import LocumError
+from locum.llm.choose import choose_backend
+from locum.llm.embeddings import OpenAIEmbeddings
+from locum.llm.protocol import ModelError
+from locum.settings import Settings, SettingsError
+from locum.store.database import Database
+from locum.store.migrations import MigrationError, pending
+from locum.tools.code_interpreter.choose import Tier, build_sandbox
+from locum.tools.code_interpreter.sandbox import SandboxUnavailable
+from locum.tools.file_search import minilm
+
+_LITTLE_BYTES = 1 << 30
+_TOO_LITTLE_BYTES = 100 << 20
+
+Verdict = Literal["ok", "warn", "fail"]
+
+
+class Finding(Struct, frozen=True):
+    """One line: what was looked at, how it is, and what to do when it is not well."""
+
+    name: str
+    verdict: Verdict
+    said: str
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    yield _writable(settings.data)
+    yield _disk(settings.data)
+    async for finding in _database(settings):
+        yield finding
+    yield await sandbox(settings)
+    yield await model(settings)
+    yield await embedder(settings)
+
+
+def _writable(folder: Path) -> Finding:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"locum")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        todo = f"{folder}: {error.strerror}. Choose another folder with --data."
+        return Finding("data", "fail", todo)
+    return Finding("data", "ok", f"{folder.resolve()} can be written.")
+
+
+def _disk(folder: Path) -> Finding:
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return Finding("disk", "fail", f"{folder}: {error.strerror}.")
+    told = f"{free / 1e9:.1f} GB are free."
+    if free < _TOO_LITTLE_BYTES:
+        return Finding("disk", "fail", f"{told} Make room before the server refuses to write.")
+    if free < _LITTLE_BYTES:
+        return Finding("disk", "warn", f"{told} Uploads and models may not find room.")
+    return Finding("disk", "ok", told)
+
+
+async def _database(settings: Settings) -> AsyncIterator[Finding]:
+    what = "PostgreSQL" if settings.database_url else f"SQLite in {settings.data / 'locum.db'}"
+    try:
+        database = open_database(settings)
+        try:
+            await database.fetch("SELECT 1")
+            yield Finding("database", "ok", f"{what} answers.")
+            yield await _migrations(database)
+        finally:
+            await database.close()
+    except (OSError, sqlite3.Error, asyncpg.PostgresError, LocumError) as error:
+        yield Finding("database", "fail", f"{what} does not answer: {error}. Check its address.")
+
+
+async def _migrations(database: Database) -> Finding:
+    try:
+        todo = await pending(database)
+    except MigrationError as error:
+        return Finding("migrations", "fail", str(error))
+    if todo:
+        said = f"{len(todo)} to be applied: run `locum migrate`; `serve` does so for SQLite."
+        return Finding("migrations", "warn", said)
+    return Finding("migrations", "ok", "All are applied.")
+
+
+async def sandbox(settings: Settings) -> Finding:
+    """Which walls the code interpreter has here, found by building them."""
+    if settings.sandbox == "off":
+        return Finding("sandbox", "warn", "The code interpreter is switched off (LOCUM_SANDBOX).")
+    tier: Tier = "unsafe-subprocess" if settings.sandbox == "unsafe-subprocess" else "auto"
+    options = sandbox_settings(settings)
+    try:
+        walls = await build_sandbox(options, tier=tier)
+    except SandboxUnavailable as error:
+        return Finding("sandbox", "warn", f"No code interpreter. {error}")
+    try:
+        said = f"{walls.tier}: {await walls.check()}"
+    except SandboxUnavailable as error:
+        return Finding("sandbox", "warn", f"No code interpreter. {error}")
+    finally:
+        await walls.close()
+    if tier == "unsafe-subprocess":
+        return Finding("sandbox", "warn", said)
+    if options.packages is None:
+        said += " Only the standard library is there: run `locum sandbox install` for numpy & co."
+        return Finding("sandbox", "warn", said)
+    return Finding("sandbox", "ok", said)
+
+
+async def model(settings: Settings) -> Finding:
+    try:
+        backend = choose_backend(settings)
+        try:
+            return Finding("model", "ok", await backend.check())
+        finally:
+            await backend.close()
+    except (ModelError, SettingsError) as error:
+        return Finding("model", "fail", str(error))
+
+
+async def embedder(settings: Settings) -> Finding:
+    """What turns text into vectors for file search."""
+    if settings.embeddings_url:
+        return await _embeddings_server(settings, settings.embeddings_url)
+    if minilm.is_fetched(embedder_folder(settings)):
+        return Finding("embedder", "ok", f"{minilm.MiniLm.name} is here.")
+    said = "File search finds words but not meanings: run `locum model get`, or set embeddings_url."
+    return Finding("embedder", "warn", said)
+
+
+async def _embeddings_server(settings: Settings, url: str) -> Finding:
+    if not (settings.embeddings_model and settings.embeddings_dimensions):
+        said = "embeddings_url needs embeddings_model and embeddings_dimensions beside it."
+        return Finding("embedder", "fail", said)
+    try:
+        server = OpenAIEmbeddings(
+            url,
+            model=settings.embeddings_model,
+            dimensions=settings.embeddings_dimensions,
+            key=settings.embeddings_key,
+        )
+        try:
+            await server.embed(["Does it answer?"], kind="query")
+        finally:
+            await server.close()
+    except ModelError as error:
+        return Finding("embedder", "fail", error.message)
+    return Finding("embedder", "ok", f"{server.name} answers.")

@@ -1,0 +1,104 @@
+"""`locum keys`: who may come in, from the command line. A key is shown once, when it is made."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from locum.api.auth import new_key
+from locum.app import open_database
+from locum.clock import SystemClock
+from locum.ids import RandomIds
+from locum.settings import Settings
+from locum.store.keys import ApiKey
+from locum.store.migrations import MigrationError, migrate, pending
+from locum.store.tables import Store
+
+_DAY_S = 86_400
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Store]:
+    """The tables, brought up to date where that is done without asking."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    database = open_database(settings)
+    try:
+        if database.dialect == "sqlite":
+            await migrate(database)
+        elif await pending(database):
+            raise MigrationError("The database lacks migrations. Run `locum migrate` first.")
+        yield Store(database)
+    finally:
+        await database.close()
+
+
+async def create(
+    settings: Settings, *, project: str | None, name: str, read_only: bool, expires_days: int | None
+) -> tuple[ApiKey, str]:
+    """A new key and its secret, which nobody can read again."""
+    secret, digest, hint = new_key()
+    now = SystemClock().now()
+    key = ApiKey(
+        id=RandomIds().new("key"),
+        project_id=project or settings.project,
+        name=name,
+        hint=hint,
+        read_only=read_only,
+        created_at=now,
+        expires_at=None if expires_days is None else now + expires_days * _DAY_S,
+        revoked_at=None,
+    )
+    async with opened(settings) as store, store.transaction() as tx:
+        await store.keys.ensure_project(tx, key.project_id, name=key.project_id, now=now)
+        await store.keys.add(tx, key, digest)
+    return key, secret
+
+
+async def revoke(settings: Settings, key_id: str) -> bool:
+    async with opened(settings) as store, store.transaction() as tx:
+        return await store.keys.revoke(tx, key_id, now=SystemClock().now())
+
+
+async def listed(settings: Settings) -> list[str]:
+    """The keys as lines of a table, the oldest first."""
+    async with opened(settings) as store:
+        keys = await store.keys.all()
+    now = SystemClock().now()
+    rows = [("ID", "PROJECT", "NAME", "KEY", "MAY", "CREATED", "STATE")]
+    rows += [
+        (
+            key.id,
+            key.project_id,
+            key.name,
+            key.hint,
+            "read" if key.read_only else "read and write",
+            _day(key.created_at),
+            _state(key, now),
+        )
+        for key in keys
+    ]
+    return table(rows)
+
+
+async def projects(settings: Settings) -> list[str]:
+    async with opened(settings) as store:
+        return table([("ID", "NAME"), *await store.keys.projects()])
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _state(key: ApiKey, now: int) -> str:
+    if key.revoked_at is not None:
+        return f"revoked {_day(key.revoked_at)}"
+    if key.expires_at is None:
+        return "valid"
+    return f"{'expired' if key.expires_at <= now else 'valid until'} {_day(key.expires_at)}"
+
+
+def _day(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,157 @@
+"""The application on a socket: one process, one event loop, granian in front of it.
+
+One process, because SQLite has one writer and streams are fed from memory; more throughput comes
+from more servers on one PostgreSQL. Any other ASGI server can serve `create_app` as well.
+"""
+
+import asyncio
+import ipaddress
+import resource
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+from msgspec import Struct
+from starlette.applications import Starlette
+
+_BACKLOG: Final = 1024
+# Open streams count as requests; the bound on them is that of open files.
+_REQUESTS_AT_ONCE: Final = 65_536
+_HEADER_BYTES: Final = 64 * 1024
+_HEADERS_WITHIN_MS: Final = 30_000
+# Streams that are still open when the server is told to stop are cut off after this time.
+_GRACE_S: Final = 5.0
+_START_S: Final = 10.0
+_LOOK_AGAIN_S: Final = 0.01
+
+
+class Address(Struct, frozen=True):
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+class CannotListen(Exception):
+    """The address cannot be had; the message says why."""
+
+
+def claim(host: str, port: int) -> Address:
+    """The numeric address to listen on; port 0 becomes a free one.
+
+    The server shares ports by design (SO_REUSEPORT), so a second one would silently take half of
+    the first one's connections. A socket without that option finds out.
+    """
+    try:
+        family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(where)
+            return Address(*probe.getsockname()[:2])
+    except OSError as error:
+        raise CannotListen(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
+
+
+def is_loopback(address: Address) -> bool:
+    return ipaddress.ip_address(address.host.partition("%")[0]).is_loopback
+
+
+async def serve(
+    app: Starlette,
+    address: Address,
+    *,
+    announce: Callable[[], Awaitable[None]],
+    admit: Callable[[], Awaitable[None]],
+) -> None:
+    """Serve until SIGTERM or SIGINT. `admit` may refuse to, once the house is open.
+
+    The lifespan is ours to run: an exception in it ends the start instead of being logged, and
+    the house is closed even when a client holds its stream open.
+    """
+    _raise_open_files()
+    async with app.router.lifespan_context(app):
+        await admit()
+        server = _server(app, address)
+        serving = asyncio.ensure_future(server.serve())
+        stopped = _on_signals(server)
+        telling = asyncio.ensure_future(_tell(address, announce))
+        try:
+            await asyncio.wait(
+                {serving, ending := asyncio.ensure_future(stopped.wait())},
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            ending.cancel()
+            await asyncio.wait({serving}, timeout=_GRACE_S)
+        finally:
+            telling.cancel()
+            serving.cancel()
+            await asyncio.wait({serving, telling})
+        for task in (serving, telling):
+            if not task.cancelled():
+                task.result()
+    if not stopped.is_set():
+        raise CannotListen(f"The server on {address.url} ended by itself.")
+
+
+def _server(app: Starlette, address: Address) -> Server:
+    return Server(
+        app,
+        address=address.host,
+        port=address.port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=_HEADERS_WITHIN_MS, max_buffer_size=_HEADER_BYTES
+        ),
+        backlog=_BACKLOG,
+        backpressure=_REQUESTS_AT_ONCE,
+        websockets=False,
+        # Requests are logged by the door, with what belongs to them.
+        log_enabled=False,
+    )
+
+
+def _on_signals(server: Server) -> asyncio.Event:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        server.stop()  # type: ignore[no-untyped-call]  # granian has half its types
+        stopped.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    return stopped
+
+
+async def _tell(address: Address, announce: Callable[[], Awaitable[None]]) -> None:
+    async with asyncio.timeout(_START_S):
+        while not await _accepts(address):  # noqa: ASYNC110  # a socket tells nobody that it is open
+            await asyncio.sleep(_LOOK_AGAIN_S)
+    await announce()
+
+
+async def _accepts(address: Address) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(address.host, address.port)
+    except ConnectionError:
+        return False
+    writer.close()
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+    return True
+
+
+def _raise_open_files() -> None:
+    """Every stream is an open file, and many systems allow a mere thousand by default."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

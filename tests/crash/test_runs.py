@@ -13,7 +13,6 @@ from tests.kit.mortal import Died, Moment, MortalDatabase
 
 from locum.engine import fold
 from locum.engine.engine import Engine
-from locum.engine.journal import START
 from locum.engine.states import TERMINAL
 from locum.ids import RandomIds
 from locum.llm.scripted import Scripted
@@ -69,6 +68,9 @@ class Adder:
 
     async def open(self, setting: Setting, *, call_id: str, name: str, **_: object) -> "AdderCall":
         return AdderCall(call_id, name)
+
+    async def forget(self, project_id: str, thread_id: str) -> None:
+        """It keeps nothing."""
 
 
 class AdderCall:
@@ -151,7 +153,7 @@ async def play(life: Life) -> Run:
                     )
                 ),
             )
-        async for _ in life.engine.follow(PROJECT, run.id, after=START):
+        async for _ in life.engine.follow((PROJECT, run.thread_id, run.id)):
             if life.database.dead:
                 raise Died
         run = (await runs.get_run(life.scope, thread_id=run.thread_id, run_id=run.id)).read()

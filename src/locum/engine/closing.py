@@ -67,7 +67,7 @@ async def _closed(
 
 
 async def _journal(store: Store, recorder: Recorder) -> list[Event]:
-    project_id, run_id = recorder.key
+    project_id, _, run_id = recorder.key
     events: list[Event] = []
     while True:
         after = events[-1].number if events else 0

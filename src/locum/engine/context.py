@@ -17,6 +17,9 @@ from locum.wire.steps import FunctionCall, MessageCreation, RunStep, ToolCalls
 
 # Pictures larger than this are left out; no model takes them.
 _IMAGE_BYTES = 20 * 1024 * 1024
+# No model reads further back; a thread may be far longer.
+_MOST_MESSAGES = 1_000
+_MOST_STEPS = 2_000
 _MEDIA = {
     ".png": "image/png",
     ".gif": "image/gif",
@@ -65,8 +68,10 @@ class Historian:
         self._blobs = blobs
 
     async def history(self, project_id: str, run: Run) -> History:
-        messages = await self._store.messages.all(project_id, owner_id=run.thread_id)
-        steps = await self._store.thread_steps(project_id, run.thread_id)
+        messages = await self._store.messages.newest(
+            project_id, owner_id=run.thread_id, limit=_MOST_MESSAGES
+        )
+        steps = await self._store.newest_steps(project_id, run.thread_id, limit=_MOST_STEPS)
         steps_of: dict[str, list[tuple[RunStep, str]]] = {}
         for step, memory in steps:
             steps_of.setdefault(step.run_id, []).append((step, memory))

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-Key = tuple[str, str, str]  # project, thread, run
+from locum.engine.journal import Key
 
 
 class Dispatch(Protocol):

@@ -11,8 +11,8 @@ from locum import logs
 from locum.clock import Clock
 from locum.engine.closing import Ending, close_open
 from locum.engine.context import Historian
-from locum.engine.dispatch import Dispatch, Key, LocalDispatch
-from locum.engine.journal import START, Journal, Place
+from locum.engine.dispatch import Dispatch, LocalDispatch
+from locum.engine.journal import START, Journal, Key, Place
 from locum.engine.loop import Driver
 from locum.engine.recorder import Recorder
 from locum.engine.states import ACTIVE, TERMINAL
@@ -101,10 +101,9 @@ class Engine:
     def offer(self, project_id: str, run: Run) -> None:
         self._dispatch.offer((project_id, run.thread_id, run.id))
 
-    def follow(
-        self, project_id: str, run_id: str, *, after: Place = START, whole_life: bool = False
-    ) -> AsyncIterator[Event]:
-        return self._journal.follow((project_id, run_id), after, whole_life=whole_life)
+    def follow(self, key: Key, *, after: Place = START) -> AsyncIterator[Event]:
+        """Every event of a run after a place, live, until it ends or waits for its client."""
+        return self._journal.follow(key, after)
 
     async def submit(self, key: Key, outputs: Sequence[ToolOutput]) -> tuple[Run, Place]:
         """Answer the calls a run waits for; the run, queued again, and where it was before."""
@@ -162,7 +161,9 @@ class Engine:
         """The thread is gone: stop what runs on it, and tell those who listen."""
         if run_id is not None:
             await self._dispatch.drop((project_id, thread_id, run_id))
-            self._journal.gone((project_id, run_id))
+            self._journal.gone((project_id, thread_id, run_id))
+        for tool in self._tools:
+            await tool.forget(project_id, thread_id)
 
     # ----------------------------------------------------------------- the watchman
 

@@ -53,7 +53,7 @@ class RunGone(Exception):
     """The run was deleted while somebody listened."""
 
 
-Key = tuple[str, str]
+Key = tuple[str, str, str]  # project, thread, run
 
 
 class Journal:
@@ -77,23 +77,18 @@ class Journal:
         for listener in self._listeners.get(key, ()):
             listener.end(RunGone())
 
-    async def follow(
-        self, key: Key, after: Place, *, whole_life: bool = False
-    ) -> AsyncIterator[Event]:
-        """Every event after a place, until the run has ended or waits for its client.
-
-        With `whole_life` a run that waits is waited for, and only its end ends this.
-        """
+    async def follow(self, key: Key, after: Place) -> AsyncIterator[Event]:
+        """Every event after a place, until the run has ended or waits for its client."""
         listener = _Listener(self._unwritten.get(key, ()))
         self._listeners[key].add(listener)
         try:
+            place = after
             async for event in self._events(key, after, listener):
+                place = Place(event.life, event.number)
                 yield event
                 if event.name in _ENDS:
                     return
-                place = Place(event.life, event.number)
-                paused = event.name == _PAUSE and not whole_life and listener.idle
-                if paused and not await self._read(key, place):
+                if event.name == _PAUSE and listener.idle and not await self._read(key, place):
                     return
         finally:
             self._listeners[key].discard(listener)
@@ -102,21 +97,28 @@ class Journal:
 
     async def _events(self, key: Key, after: Place, listener: "_Listener") -> AsyncIterator[Event]:
         place = after
-        while True:
-            replayed = await self._read(key, place)
+        # Asked before the journal is read: a run that is over has nothing more to say after it.
+        over = await self._is_over(key)
+        while replayed := await self._read(key, place):
             for event in replayed:
                 place = Place(event.life, event.number)
+                # A run that was answered meanwhile goes on after all.
+                over = event.name in _ENDS or event.name == _PAUSE
                 yield event
-            if len(replayed) < _REPLAY:
-                break
-        while True:
+        while not over:
             event = await listener.next()
             if event.number > place.number or event.life > place.life:
                 place = Place(event.life, event.number)
                 yield event
 
+    async def _is_over(self, key: Key) -> bool:
+        state = await self._store.runs.state(*key)
+        if state is None:
+            raise RunGone
+        return state[0] in TERMINAL or state[0] == "requires_action"
+
     async def _read(self, key: Key, place: Place) -> list[Event]:
-        project_id, run_id = key
+        project_id, _, run_id = key
         return await self._store.events.after(
             project_id, run_id, number=place.number, life=place.life, limit=_REPLAY
         )

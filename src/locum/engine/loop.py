@@ -5,6 +5,7 @@ waits for a model or a tool, so a stop never tears a write.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from typing import Any, Literal, TypeVar
@@ -18,6 +19,7 @@ from locum.engine.parts import OpenFunctions
 from locum.engine.recorder import Change, Recorder
 from locum.engine.turn import Hosted, Offered, Turn, usage_of
 from locum.llm import protocol as llm
+from locum.llm import tokens
 from locum.tools.tool import Setting, Tool, ToolFailed
 from locum.wire.messages import IncompleteReason
 from locum.wire.runs import (
@@ -38,6 +40,9 @@ T = TypeVar("T")
 
 # A run that calls tools for ever is a run that never ends.
 _MOST_TURNS = 128
+# How servers say that a prompt does not fit, and the smallest one worth another try.
+_TOO_LONG = re.compile(r"context|too long|too many tokens|maximum.+length", re.IGNORECASE)
+_LEAST_ROOM = 256
 
 
 class Stopped(Exception):
@@ -72,6 +77,9 @@ class Driver:
         self._stop: StopReason | None = None
         self._waiter: asyncio.Task[Any] | None = None
         self._turn: Turn | None = None
+        # Tokens that a prompt may have, once the model has said that one was too long.
+        self._room: int | None = None
+        self._too_long: llm.ModelError | None = None
         # Set with the run as it is when its cancellation has begun.
         self.cancelling: asyncio.Future[Run] = asyncio.get_running_loop().create_future()
 
@@ -105,7 +113,12 @@ class Driver:
                 return
             turn = Turn(recorder, history, functions, request)
             self._turn = turn
-            await self._listen(turn)
+            try:
+                await self._listen(turn)
+            except llm.ModelError as error:
+                if not self._shorten(turn, error):
+                    raise
+                continue
             assert turn.finished is not None
             if await self._conclude(turn, turn.finished):
                 return
@@ -166,9 +179,11 @@ class Driver:
                 instructions=instructions or None,
                 offers=offers,
                 truncation=run.truncation_strategy,
-                budget=prompts,
+                budget=_smaller(prompts, self._room),
             )
         except OverBudget:
+            if self._too_long is not None:
+                raise self._too_long from None
             return RunIncompleteDetails("max_prompt_tokens")
         fmt = run.response_format
         return llm.Request(
@@ -216,6 +231,16 @@ class Driver:
                         turn.finished = event
         if turn.finished is None:
             raise llm.ModelError("The model stopped without finishing its answer.")
+
+    def _shorten(self, turn: Turn, error: llm.ModelError) -> bool:
+        """Whether to ask again with half the thread: it was too long for the model, no more."""
+        automatic = self._recorder.run.truncation_strategy.type == "auto"
+        too_long = error.code == "invalid_prompt" and _TOO_LONG.search(error.message) is not None
+        if not (automatic and too_long) or turn.is_open:
+            return False
+        asked = tokens.count_messages(turn.request.messages, turn.request.offers)
+        self._room, self._too_long = asked // 2, error
+        return self._room >= _LEAST_ROOM and len(turn.request.messages) > 1
 
     # ---------------------------------------------------------- deciding what next
 
@@ -352,3 +377,8 @@ def _required(functions: OpenFunctions) -> RequiredAction:
 
 def _left(budget: int | None, spent: int) -> int | None:
     return None if budget is None else budget - spent
+
+
+def _smaller(one: int | None, other: int | None) -> int | None:
+    known = [budget for budget in (one, other) if budget is not None]
+    return min(known) if known else None

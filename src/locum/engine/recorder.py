@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from locum.clock import Clock
-from locum.engine.journal import Journal
+from locum.engine.journal import Journal, Key
 from locum.engine.states import move
 from locum.ids import Ids
 from locum.store.database import Transaction
@@ -83,8 +83,8 @@ class Recorder:
         return self.record.run
 
     @property
-    def key(self) -> tuple[str, str]:
-        return self.record.project_id, self.run.id
+    def key(self) -> Key:
+        return self.record.project_id, self.run.thread_id, self.run.id
 
     def now(self) -> int:
         return self._clock.now()

@@ -152,7 +152,7 @@ async def _stream(scope: Scope, key: tuple[str, str, str], *, after: Place) -> R
     record = await scope.store.runs.record(*key)
     if record is None:
         raise no_such("run", key[2])
-    events = scope.engine.follow(scope.project_id, key[2], after=after)
+    events = scope.engine.follow(key, after=after)
     return RunStream(events, record.run.assistant_id, record.plan.include)
 
 
@@ -307,5 +307,5 @@ def _begun(
     scope.engine.offer(scope.project_id, run)
     if not stream:
         return document
-    events = scope.engine.follow(scope.project_id, run.id)
+    events = scope.engine.follow((scope.project_id, run.thread_id, run.id))
     return RunStream(events, run.assistant_id, plan.include)

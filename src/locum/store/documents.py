@@ -161,6 +161,16 @@ class Documents(Generic[T]):
         )
         return [self._decoder.decode(row[1]) for row in rows]
 
+    async def newest(self, project_id: str, *, owner_id: str, limit: int) -> list[T]:
+        """The newest objects of a list that may be long, oldest first."""
+        rows = await self._reader.fetch(
+            f"SELECT document FROM {self._table} WHERE {self._scope} ORDER BY seq DESC LIMIT $3",
+            project_id,
+            owner_id,
+            limit,
+        )
+        return [self._decoder.decode(row[0]) for row in reversed(rows)]
+
     # ------------------------------------------------------------------ writing
 
     async def insert(

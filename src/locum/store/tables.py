@@ -53,15 +53,18 @@ class Store:
             owner="vector_store_id",
         )
 
-    async def thread_steps(self, project_id: str, thread_id: str) -> list[tuple[RunStep, str]]:
-        """All steps of a thread's runs in their order, each with what the model remembers."""
+    async def newest_steps(
+        self, project_id: str, thread_id: str, *, limit: int
+    ) -> list[tuple[RunStep, str]]:
+        """The newest steps of a thread's runs, oldest first, with what the model remembers."""
         rows = await self.db.fetch(
             "SELECT document, memory FROM steps WHERE project_id = $1 AND thread_id = $2"
-            " ORDER BY seq",
+            " ORDER BY seq DESC LIMIT $3",
             project_id,
             thread_id,
+            limit,
         )
-        return [(_steps.decode(row[0]), row[1]) for row in rows]
+        return [(_steps.decode(row[0]), row[1]) for row in reversed(rows)]
 
     async def remove_store_contents(
         self, tx: Transaction, project_id: str, vector_store_id: str

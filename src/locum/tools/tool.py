@@ -85,6 +85,10 @@ class Tool(Protocol):
         """A call the model begins. `context_item` numbers it among the calls of the thread."""
         ...
 
+    async def forget(self, project_id: str, thread_id: str) -> None:
+        """The thread is deleted: keep nothing of it."""
+        ...
+
 
 class ToolFailed(Exception):
     """The tool itself is broken: the step fails with these words, the model goes on."""

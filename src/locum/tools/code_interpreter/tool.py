@@ -74,6 +74,9 @@ class CodeInterpreter:
     async def open(self, setting: Setting, *, call_id: str, name: str, **_: object) -> "_CodeCall":
         return _CodeCall(self._sandbox, self._desk, setting, call_id=call_id, name=name)
 
+    async def forget(self, project_id: str, thread_id: str) -> None:
+        await self._sandbox.forget(_session_key(project_id, thread_id))
+
 
 class _CodeCall:
     def __init__(
@@ -106,7 +109,9 @@ class _CodeCall:
         if rest := self._type(self._code.rest()):
             yield rest
         try:
-            session = await self._sandbox.session(_session_key(self._setting))
+            session = await self._sandbox.session(
+                _session_key(self._setting.project_id, self._setting.run.thread_id)
+            )
             await self._desk.lay_out(session, self._setting)
             before = await session.files()
             async with aclosing(session.run("".join(self._input))) as outputs:
@@ -250,10 +255,9 @@ class _Desk:
         return file_id
 
 
-def _session_key(setting: Setting) -> str:
+def _session_key(project_id: str, thread_id: str) -> str:
     """One session a thread. Ids may be imported, so two projects may know the same thread id."""
-    named = f"{setting.project_id}/{setting.run.thread_id}"
-    return hashlib.sha256(named.encode()).hexdigest()
+    return hashlib.sha256(f"{project_id}/{thread_id}".encode()).hexdigest()
 
 
 def _safe(filename: str) -> str:

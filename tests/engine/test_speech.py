@@ -1,0 +1,75 @@
+"""Text on its way into a message: markers become citations, links become file paths."""
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from locum.engine.speech import Speech
+from locum.wire.messages import Annotation, FileCitation, FilePath
+
+CITATIONS = {"【4:0†menu.txt】": "file-menu", "【4:1†wine 🍷.txt】": "file-wine"}
+PATHS = {"/mnt/data/a.csv": "file-a", "/mnt/data/a.csv.gz": "file-gz"}
+SAID = (
+    "😀 日本 【4:0†menu.txt】 and 【unknown】, 【4:1†wine 🍷.txt】【 open"
+    " [x](sandbox:/mnt/data/a.csv) (sandbox:/mnt/data/a.csv.gz) sandbox:/mnt/data/b.csv"
+    " sandbox:/mnt/data/a.csv"
+)
+
+
+def speak(pieces: list[str]) -> tuple[str, list[Annotation]]:
+    speech = Speech(citations=CITATIONS, paths=PATHS)
+    told = [part for piece in pieces for part in speech.feed(piece)]
+    told += speech.end()
+    text = "".join(text for text, _ in told)
+    return text, [annotation for _, annotation in told if annotation is not None]
+
+
+def test_annotations_stand_where_their_text_stands_in_code_points() -> None:
+    text, annotations = speak([SAID])
+    assert text == SAID
+    assert [text[a.start_index : a.end_index] for a in annotations] == [
+        "【4:0†menu.txt】",
+        "【4:1†wine 🍷.txt】",
+        "sandbox:/mnt/data/a.csv",
+        "sandbox:/mnt/data/a.csv.gz",
+        "sandbox:/mnt/data/a.csv",
+    ]
+    assert [a.text for a in annotations] == [text[a.start_index : a.end_index] for a in annotations]
+    assert [
+        a.file_citation.file_id if isinstance(a, FileCitation) else a.file_path.file_id
+        for a in annotations
+    ] == ["file-menu", "file-wine", "file-a", "file-gz", "file-a"]
+
+
+@given(st.lists(st.integers(0, len(SAID)), max_size=12))
+def test_how_the_text_arrives_makes_no_difference(cuts: list[int]) -> None:
+    borders = [0, *sorted(cuts), len(SAID)]
+    pieces = [SAID[a:b] for a, b in itertools.pairwise(borders)]
+    assert speak(pieces) == speak([SAID])
+
+
+@given(st.lists(st.text("【】†a:/ ", max_size=5), max_size=30))
+def test_no_text_is_ever_lost(pieces: list[str]) -> None:
+    assert speak(pieces)[0] == "".join(pieces)
+
+
+def test_a_marker_arrives_whole_together_with_its_annotation() -> None:
+    speech = Speech(citations=CITATIONS, paths={})
+    assert list(speech.feed("See 【4:0†me")) == [("See ", None)]
+    [(text, annotation)] = speech.feed("nu.txt】")
+    assert text == "【4:0†menu.txt】"
+    assert isinstance(annotation, FileCitation)
+
+
+def test_a_bracket_that_opens_no_marker_is_let_go_when_it_runs_on() -> None:
+    speech = Speech(citations=CITATIONS, paths={})
+    assert list(speech.feed("【" + "x" * 299)) == []
+    assert "".join(text for text, _ in speech.feed("y")) == "【" + "x" * 299 + "y"
+
+
+def test_a_link_waits_for_the_longer_one_that_it_may_still_become() -> None:
+    speech = Speech(citations={}, paths=PATHS)
+    assert list(speech.feed("sandbox:/mnt/data/a.csv")) == [("sandbox:/mnt/data/a.csv", None)]
+    told = list(speech.feed(".gz"))
+    assert [a.file_path.file_id for _, a in told if isinstance(a, FilePath)] == ["file-gz"]

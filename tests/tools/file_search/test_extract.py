@@ -190,6 +190,11 @@ def test_a_hostile_file_is_invalid_and_says_why(
     assert (failed.code, says in failed.message) == ("invalid_file", True), failed.message
 
 
+def test_a_file_of_too_many_bytes_is_not_read(tmp_path: Path) -> None:
+    failed = _refusal(tmp_path, "a.pdf", documents.pdf("x"), limits=Limits(source_bytes=9))
+    assert (failed.code, failed.message) == ("invalid_file", "The file has more than 9 bytes.")
+
+
 def test_a_column_far_away_costs_no_memory(tmp_path: Path) -> None:
     rows = "".join(f'<row><c r="ZZZ{n}"><v>1</v></c></row>' for n in range(1, 30_000))
     assert _refusal(tmp_path, "wide.xlsx", documents.xlsx([], rows)).code == "invalid_file"

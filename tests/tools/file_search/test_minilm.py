@@ -52,6 +52,45 @@ def test_without_weights_embedding_says_what_to_do(tmp_path: Path) -> None:
     asyncio.run(once())
 
 
+def test_a_closed_embedder_refuses_instead_of_waiting(tmp_path: Path) -> None:
+    async def once() -> None:
+        embedder = MiniLm(tmp_path)
+        await embedder.close()
+        with pytest.raises(EmbeddingFailed, match="closed"):
+            await embedder.embed(["x"], kind="query")
+
+    asyncio.run(once())
+
+
+@pytest.mark.slow
+def test_closing_fails_those_who_wait(weights: Path) -> None:
+    async def once() -> None:
+        embedder = MiniLm(weights)
+        waiting = [
+            asyncio.create_task(embedder.embed(["x"] * 8, kind="passage")) for _ in range(400)
+        ]
+        while embedder._process is None:  # noqa: ASYNC110 - nothing announces the process
+            await asyncio.sleep(0)
+        await embedder.close()
+        async with asyncio.timeout(5):
+            found = await asyncio.gather(*waiting, return_exceptions=True)
+        assert all(isinstance(one, EmbeddingFailed) for one in found)
+
+    asyncio.run(once())
+
+
+@pytest.mark.slow
+def test_text_no_encoding_can_carry_is_embedded_all_the_same(weights: Path) -> None:
+    async def once() -> int:
+        embedder = MiniLm(weights)
+        async with asyncio.timeout(20):
+            found = await embedder.embed(["\ud83d", "\x00", ""], kind="query")
+        await embedder.close()
+        return len(found)
+
+    assert asyncio.run(once()) == 3
+
+
 @pytest.mark.slow
 def test_meaning_is_nearer_than_words(weights: Path) -> None:
     texts = [

@@ -42,6 +42,7 @@ _BATCH_TIMEOUT_S = 60.0
 _MOST_WAITING = 256
 # More than the model can read; what is beyond need not cross the pipe.
 _MOST_CHARS = 8192
+_CLOSED = "The embedder was closed."
 
 
 class EmbeddingFailed(Exception):
@@ -74,28 +75,34 @@ class MiniLm:
         self._pump: asyncio.Task[None] | None = None
         self._waiting: asyncio.PriorityQueue[_Turn] = asyncio.PriorityQueue(_MOST_WAITING)
         self._order = count()
+        self._closed = False
 
     async def embed(
         self, texts: Sequence[str], *, kind: Literal["passage", "query"]
     ) -> list["array[float]"]:
         """One vector of length one for each text, in order."""
+        if self._closed:
+            raise EmbeddingFailed(_CLOSED)
         if self._pump is None:
             self._pump = asyncio.create_task(self._work())
         vectors: list[array[float]] = []
         for start in range(0, len(texts), _BATCH):
-            batch = [text[:_MOST_CHARS] for text in texts[start : start + _BATCH]]
+            batch = [_readable(text) for text in texts[start : start + _BATCH]]
             turn = _Turn(kind != "query", next(self._order), batch)
             await self._waiting.put(turn)
+            if self._closed:
+                raise EmbeddingFailed(_CLOSED)
             vectors += await turn.vectors
         return vectors
 
     async def close(self) -> None:
+        self._closed = True
         if self._pump:
             self._pump.cancel()
             await asyncio.wait([self._pump])
         await self._end_process()
         while not self._waiting.empty():
-            self._waiting.get_nowait().fail("The embedder was closed.")
+            self._waiting.get_nowait().fail(_CLOSED)
 
     async def _work(self) -> None:
         while True:
@@ -115,7 +122,7 @@ class MiniLm:
                 await self._end_process()
                 turn.fail("The embedding model's process ended.")
             except asyncio.CancelledError:
-                turn.fail("The embedder was closed.")
+                turn.fail(_CLOSED)
                 raise
             else:
                 turn.answer(answer)
@@ -178,6 +185,11 @@ class _Turn:
     def fail(self, why: str) -> None:
         if not self.vectors.done():
             self.vectors.set_exception(EmbeddingFailed(why))
+
+
+def _readable(text: str) -> str:
+    """The part the model can read, without the lone surrogates that JSON cannot carry."""
+    return text[:_MOST_CHARS].encode(errors="replace").decode()
 
 
 def _model_path(folder: Path) -> Path:

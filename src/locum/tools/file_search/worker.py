@@ -78,6 +78,8 @@ def _answer(file: BinaryIO, extension: str, limits: Limits) -> None:
     reader = READERS.get(extension)
     if reader is None:
         raise Unreadable("The file type is not supported.", code=UNSUPPORTED)
+    if os.fstat(file.fileno()).st_size > limits.source_bytes:
+        raise Unreadable(f"The file has more than {limits.source_bytes} bytes.")
     for text in within(reader(file, limits), limits):
         _send(PAGE, text.encode())
     _send(DONE, b"")

@@ -1,15 +1,14 @@
 """Vector stores: what files are gathered in, so that passages can be found."""
 
 from collections.abc import Sequence
-from pathlib import PurePath
-from typing import Literal
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from locum import limits
-from locum.errors import InvalidParameter, InvalidRequest
+from locum.errors import InvalidRequest
+from locum.service import store_contents
 from locum.service.scope import Scope
+from locum.service.store_contents import Wanted
 from locum.store.database import Transaction
 from locum.store.documents import Document, Page
 from locum.wire.assistants import NewSearchResources, NewToolResources
@@ -17,31 +16,17 @@ from locum.wire.fields import Deleted
 from locum.wire.paging import PageQuery
 from locum.wire.tools import ToolResources
 from locum.wire.vector_stores import (
-    Attributes,
     Chunking,
-    ChunkSizes,
     CreateVectorStore,
     ExpiresAfter,
-    FileCounts,
     ModifyVectorStore,
-    StaticChunking,
     VectorStore,
-    VectorStoreFile,
 )
 
 _DAY_S = 86_400
-_EMPTY = FileCounts(in_progress=0, completed=0, failed=0, cancelled=0, total=0)
-_AUTO = ChunkSizes(
-    max_chunk_size_tokens=limits.CHUNK_TOKENS, chunk_overlap_tokens=limits.CHUNK_OVERLAP_TOKENS
-)
-# What ingestion reads; a file with another ending is refused when it is attached.
-SEARCHABLE = frozenset(
-    f".{ending}"
-    for ending in (
-        "c", "cs", "cpp", "css", "csv", "doc", "docx", "go", "html", "java", "js", "json", "md",
-        "pdf", "php", "pptx", "py", "rb", "sh", "tex", "ts", "txt", "xlsx",
-    )
-)  # fmt: skip
+# Where other services look for them.
+SEARCHABLE = store_contents.SEARCHABLE
+require_searchable = store_contents.require_searchable
 
 
 async def create_vector_store(scope: Scope, *, body: CreateVectorStore) -> Document[VectorStore]:
@@ -78,7 +63,7 @@ async def make(
         name=name,
         description=description,
         usage_bytes=0,
-        file_counts=_EMPTY,
+        file_counts=store_contents.EMPTY,
         status="completed",
         expires_after=expires_after,
         expires_at=_expiry(expires_after, now),
@@ -142,6 +127,7 @@ async def read(scope: Scope, tx: Transaction, vector_store_id: str) -> VectorSto
 
 async def touch(scope: Scope, tx: Transaction, vector_store_id: str) -> None:
     """Note that a store is used, which prolongs its life; one that has expired is refused."""
+    await tx.lock(vector_store_id)
     found = await scope.store.vector_stores.find(scope.project_id, vector_store_id, reader=tx)
     if found is None:
         return  # Deleted since: searching it finds nothing, which is no reason to refuse a run.
@@ -155,24 +141,6 @@ async def touch(scope: Scope, tx: Transaction, vector_store_id: str) -> None:
     await scope.store.vector_stores.replace(tx, scope.project_id, store.id, store)
 
 
-async def require_searchable(scope: Scope, tx: Transaction, file_ids: Sequence[str]) -> None:
-    """Refuse files whose names end in what no text can be read from."""
-    endings = []
-    for file_id in file_ids:
-        file = (await scope.store.files.get(scope.project_id, file_id, reader=tx)).read()
-        ending = PurePath(file.filename).suffix.lower()
-        if ending not in SEARCHABLE:
-            endings.append(ending)
-    if endings:
-        raise InvalidParameter(
-            f"Files with extensions [{', '.join(dict.fromkeys(endings))}] are not supported for"
-            " retrieval. See https://platform.openai.com/docs/assistants/tools/file-search/"
-            "supported-files",
-            param="file_ids",
-            code="unsupported_file",
-        )
-
-
 async def add_files(
     scope: Scope,
     tx: Transaction,
@@ -180,44 +148,24 @@ async def add_files(
     file_ids: Sequence[str],
     *,
     chunking: Chunking | None = None,
-    attributes: Attributes | None = None,
-    batch_id: str | None = None,
-) -> int:
-    """Put files into a store, waiting to be read; how many were not in it already."""
+) -> None:
+    """Put files into a store, waiting to be read."""
+    spelled_out = store_contents.sizes(chunking)
+    await store_contents.put_in(
+        scope,
+        tx,
+        vector_store_id,
+        [Wanted(file_id=file_id, chunking=spelled_out) for file_id in file_ids],
+    )
+
+
+async def usable(scope: Scope, tx: Transaction, vector_store_id: str) -> VectorStore:
+    """The store, locked; one that has expired takes and gives nothing more."""
     await tx.lock(vector_store_id)
     store = await read(scope, tx, vector_store_id)
-    added = 0
-    for file_id in dict.fromkeys(file_ids):
-        present = await scope.store.vector_store_files.find(
-            scope.project_id, file_id, owner_id=vector_store_id, reader=tx
-        )
-        if present is not None:
-            continue
-        entry = VectorStoreFile(
-            id=file_id,
-            usage_bytes=0,
-            created_at=scope.now(),
-            vector_store_id=vector_store_id,
-            status="in_progress",
-            last_error=None,
-            chunking_strategy=sizes(chunking),
-            attributes=dict(attributes or {}),
-        )
-        await scope.store.vector_store_files.insert(
-            tx,
-            scope.project_id,
-            file_id,
-            entry,
-            owner_id=vector_store_id,
-            status=entry.status,
-            batch_id=batch_id,
-        )
-        added += 1
-    counts = store.file_counts
-    counts = replace(counts, in_progress=counts.in_progress + added, total=counts.total + added)
-    store = replace(store, file_counts=counts, status=status_of(counts))
-    await scope.store.vector_stores.replace(tx, scope.project_id, store.id, store)
-    return added
+    if expired(store, scope.now()):
+        raise InvalidRequest(f"Vector store '{vector_store_id}' has expired.")
+    return store
 
 
 def as_new(resources: ToolResources) -> NewToolResources:
@@ -231,27 +179,8 @@ def as_new(resources: ToolResources) -> NewToolResources:
     )
 
 
-def sizes(chunking: Chunking | None) -> StaticChunking:
-    """Chunk sizes as they are reported: `auto` is spelled out."""
-    if not isinstance(chunking, StaticChunking):
-        return StaticChunking(_AUTO)
-    asked = chunking.static
-    if asked.chunk_overlap_tokens * 2 > asked.max_chunk_size_tokens:
-        raise InvalidParameter(
-            "Invalid 'chunking_strategy.static.chunk_overlap_tokens': must not exceed half of"
-            f" 'max_chunk_size_tokens' ({asked.max_chunk_size_tokens}), but got"
-            f" {asked.chunk_overlap_tokens}.",
-            param="chunking_strategy.static.chunk_overlap_tokens",
-        )
-    return chunking
-
-
 def expired(store: VectorStore, now: int) -> bool:
     return store.expires_at is not None and store.expires_at <= now
-
-
-def status_of(counts: FileCounts) -> Literal["in_progress", "completed"]:
-    return "in_progress" if counts.in_progress else "completed"
 
 
 def _shown(document: Document[VectorStore], now: int) -> Document[VectorStore]:

@@ -36,7 +36,8 @@ class StaticChunking(Input, frozen=True, tag_field="type", tag="static"):
 
 Chunking = AutoChunking | StaticChunking
 
-AttributeValue = Annotated[str, Meta(max_length=limits.METADATA_VALUE_CHARS)] | float | bool
+# Whole numbers stay whole: what is echoed is what was sent.
+AttributeValue = Annotated[str, Meta(max_length=limits.METADATA_VALUE_CHARS)] | int | float | bool
 Attributes = Annotated[
     dict[Annotated[str, Meta(max_length=limits.METADATA_KEY_CHARS)], AttributeValue],
     Meta(max_length=limits.METADATA_PAIRS),
@@ -151,7 +152,7 @@ class VectorStoreFile(Struct, frozen=True, kw_only=True):
     status: FileStatus
     last_error: IngestionError | None
     chunking_strategy: StaticChunking | OtherChunking
-    attributes: dict[str, str | float | bool]
+    attributes: dict[str, str | int | float | bool]
 
 
 class FileBatch(Struct, frozen=True, kw_only=True):
@@ -178,7 +179,7 @@ class SearchResult(Struct, frozen=True, kw_only=True):
     file_id: str
     filename: str
     score: float
-    attributes: dict[str, str | float | bool]
+    attributes: dict[str, str | int | float | bool]
     content: tuple[TextContent, ...]
 
 

@@ -3,12 +3,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --require-hashes
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help setup run test test-all fmt lint types bench docs lock clean
+.PHONY: help setup run test test-all test-slow fmt lint types bench docs lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | column -t -s '|'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
 
 setup: $(VENV)/.runtime ## make .venv with the command `locum` in it
 
@@ -17,6 +17,9 @@ run: $(VENV)/.runtime ## start the server on 127.0.0.1:8000
 
 test: $(VENV)/.dev ## the tests, within a minute or so
 	$(BIN)/python -m pytest -m "not slow and not node"
+
+test-slow: $(VENV)/.dev ## only what `make test` leaves out, but for Node's
+	$(BIN)/python -m pytest -m "slow and not node"
 
 test-all: $(VENV)/.dev ## every suite, the slow ones and Node's too
 	$(BIN)/python -m pytest
@@ -39,18 +42,21 @@ docs: $(VENV)/.dev ## write the generated pages anew
 lock: ## pin the newest dependencies, with hashes
 	uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade -q requirements/runtime.in -o requirements/runtime.txt --custom-compile-command "make lock"
 	uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade -q requirements/dev.in -o requirements/dev.txt --custom-compile-command "make lock"
+	uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade -q requirements/sandbox.in -o src/locum/tools/code_interpreter/packages.txt --custom-compile-command "make lock"
 
 clean: ## remove what the other targets made, but no data
-	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .pytest_cache dist build
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .pytest_cache .import_linter_cache dist build
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml | $(VENV)/bin/python
-	$(PIP) --only-binary :all: -r requirements/runtime.txt
-	$(BIN)/python -m pip --disable-pip-version-check --quiet install --no-deps --no-build-isolation --editable .
+	@echo "Installing Locum into $(VENV) …"
+	$(PIP) --require-hashes --only-binary :all: -r requirements/runtime.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.runtime
-	$(PIP) -r requirements/dev.txt
+	@echo "Installing what the tests need …"
+	$(PIP) --require-hashes -r requirements/dev.txt
 	@touch $@

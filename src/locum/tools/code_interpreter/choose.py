@@ -37,9 +37,11 @@ async def build_sandbox(
 
 
 def _possible(settings: SandboxSettings, *, tier: Tier, clock: Clock | None) -> Iterator[Sessions]:
+    if sys.platform != "linux":
+        return
     if tier == "unsafe-subprocess":
         yield UnsafeSubprocess(settings, clock=clock)
-    elif sys.platform == "linux" and seccomp.supported():
+    elif seccomp.supported():
         for bwrap in candidates():
             yield Bubblewrap(settings, bwrap=bwrap, clock=clock)
 

@@ -19,9 +19,16 @@ from locum.tools.code_interpreter.sandbox import Written
 
 _DEEPEST = 32
 _CHUNK = 1 << 20
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def _flags(*names: str) -> int:
+    """Zero where the system has none of them: such a one imports this, and never runs it."""
+    return sum(getattr(os, name, 0) for name in names)
+
+
+_DIRECTORY = _flags("O_DIRECTORY", "O_NOFOLLOW", "O_CLOEXEC")
 # Without O_NONBLOCK, opening a FIFO waits for its writer.
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FILE = _flags("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC")
 
 
 class Usage(Struct, frozen=True):

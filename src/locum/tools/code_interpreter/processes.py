@@ -5,13 +5,13 @@ heir of orphans. A signal goes through a pidfd, to a process seen to descend fro
 and after the pidfd was opened: a number that was used again in between is never hit.
 """
 
+import mmap
 import os
 import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 # What a process that has gone, or is going, answers to a reader of /proc.
 _GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
 
@@ -84,7 +84,7 @@ def memory_bytes(pids: set[int], *, limit: int) -> int:
 
 def _resident(pid: int) -> int:
     with suppress(*_GONE):
-        return int(_read(f"/proc/{pid}/statm").split()[1]) * _PAGE
+        return int(_read(f"/proc/{pid}/statm").split()[1]) * mmap.PAGESIZE
     return 0
 
 

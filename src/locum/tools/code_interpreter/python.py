@@ -36,7 +36,6 @@ def environment(
     variables = {
         "HOME": "/tmp",  # noqa: S108 -- within the sandbox
         "LANG": "C.UTF-8",
-        "LD_LIBRARY_PATH": str(Path(sys.base_prefix).resolve() / "lib"),
         "MKL_NUM_THREADS": _THREADS,
         "NUMEXPR_NUM_THREADS": _THREADS,
         "OMP_NUM_THREADS": _THREADS,
@@ -44,6 +43,8 @@ def environment(
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "USER": "sandbox",
     }
+    if libraries := [str(prefix / "lib") for prefix in prefixes()]:
+        variables["LD_LIBRARY_PATH"] = ":".join(libraries)
     if packages is not None:
         variables |= {"PYTHONPATH": packages, "MPLCONFIGDIR": fonts}
     return variables

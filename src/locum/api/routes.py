@@ -2,22 +2,49 @@
 
 from typing import Final
 
+from locum.api import uploads as receiving
 from locum.api.operation import Route, operation
-from locum.service import assistant_files, assistants, messages, runs, steps, threads, vector_stores
+from locum.service import (
+    assistant_files,
+    assistants,
+    file_batches,
+    files,
+    messages,
+    models,
+    runs,
+    steps,
+    threads,
+    uploads,
+    vector_store_files,
+    vector_stores,
+)
 from locum.wire.assistants import AttachAssistantFile, CreateAssistant, ModifyAssistant
 from locum.wire.fields import ModifyMetadata
+from locum.wire.files import ListFiles
 from locum.wire.messages import CreateMessage, ListMessages
 from locum.wire.paging import PageQuery
 from locum.wire.runs import CreateRun, CreateRunQuery, CreateThreadAndRun, SubmitToolOutputs
 from locum.wire.steps import GetStep, ListSteps
 from locum.wire.threads import CreateThread, ListThreads, ModifyThread
-from locum.wire.vector_stores import CreateVectorStore, ModifyVectorStore
+from locum.wire.uploads import CompleteUpload, CreateUpload
+from locum.wire.vector_stores import (
+    AttachFile,
+    CreateFileBatch,
+    CreateVectorStore,
+    ListStoreFiles,
+    ModifyAttributes,
+    ModifyVectorStore,
+)
 
 _ASSISTANT: Final = "/assistants/{assistant_id}"
 _THREAD: Final = "/threads/{thread_id}"
 _MESSAGE: Final = f"{_THREAD}/messages/{{message_id}}"
 _RUN: Final = f"{_THREAD}/runs/{{run_id}}"
 _STORE: Final = "/vector_stores/{vector_store_id}"
+_STORE_FILE: Final = f"{_STORE}/files/{{file_id}}"
+_BATCH: Final = f"{_STORE}/file_batches/{{batch_id}}"
+_FILE: Final = "/files/{file_id}"
+_UPLOAD: Final = "/uploads/{upload_id}"
 
 ROUTES: Final[tuple[Route, ...]] = (
     operation("POST", "/assistants", assistants.create_assistant, body=CreateAssistant),
@@ -109,4 +136,49 @@ ROUTES: Final[tuple[Route, ...]] = (
     operation("GET", _STORE, vector_stores.get_vector_store),
     operation("POST", _STORE, vector_stores.modify_vector_store, body=ModifyVectorStore),
     operation("DELETE", _STORE, vector_stores.delete_vector_store),
+    operation(
+        "POST",
+        f"{_STORE}/files",
+        vector_store_files.create_vector_store_file,
+        body=AttachFile,
+        polled=True,
+    ),
+    operation(
+        "GET",
+        f"{_STORE}/files",
+        vector_store_files.list_vector_store_files,
+        query=ListStoreFiles,
+    ),
+    operation("GET", _STORE_FILE, vector_store_files.get_vector_store_file, polled=True),
+    operation(
+        "POST",
+        _STORE_FILE,
+        vector_store_files.modify_vector_store_file,
+        body=ModifyAttributes,
+        polled=True,
+    ),
+    operation("DELETE", _STORE_FILE, vector_store_files.delete_vector_store_file),
+    operation("GET", f"{_STORE_FILE}/content", vector_store_files.get_vector_store_file_content),
+    operation(
+        "POST",
+        f"{_STORE}/file_batches",
+        file_batches.create_file_batch,
+        body=CreateFileBatch,
+        polled=True,
+    ),
+    operation("GET", _BATCH, file_batches.get_file_batch, polled=True),
+    operation("POST", f"{_BATCH}/cancel", file_batches.cancel_file_batch, polled=True),
+    operation("GET", f"{_BATCH}/files", file_batches.list_file_batch_files, query=ListStoreFiles),
+    operation("POST", "/files", files.create_file, handler=receiving.receive_file),
+    operation("GET", "/files", files.list_files, query=ListFiles),
+    operation("GET", _FILE, files.get_file),
+    operation("DELETE", _FILE, files.delete_file),
+    operation("GET", f"{_FILE}/content", files.get_file_content),
+    operation("POST", "/uploads", uploads.create_upload, body=CreateUpload),
+    operation("POST", f"{_UPLOAD}/parts", uploads.create_part, handler=receiving.receive_part),
+    operation("POST", f"{_UPLOAD}/complete", uploads.complete_upload, body=CompleteUpload),
+    operation("POST", f"{_UPLOAD}/cancel", uploads.cancel_upload),
+    operation("GET", "/models", models.list_models),
+    operation("GET", "/models/{model}", models.get_model),
+    operation("DELETE", "/models/{model}", models.delete_model),
 )

@@ -15,6 +15,7 @@ from locum.ids import Ids, RandomIds
 from locum.llm.choose import choose_backend
 from locum.llm.protocol import Backend
 from locum.service.scope import House
+from locum.service.upkeep import Upkeep
 from locum.settings import Settings, SettingsError
 from locum.store.blobs import Blobs
 from locum.store.blobs.local import LocalBlobs
@@ -92,10 +93,13 @@ async def open_house(settings: Settings, parts: Parts) -> AsyncIterator[House]:
             engine=engine,
             backend=backend,
         )
+        upkeep = Upkeep(house)
         await engine.start()
+        upkeep.start()
         try:
             yield house
         finally:
+            await upkeep.close()
             await engine.close()
             await sandbox.close()
             await backend.close()

@@ -54,15 +54,23 @@ async def test_a_number_is_given_once(store: Store) -> None:
 
 
 @on_every_database
-async def test_only_journals_of_ended_runs_are_pruned_and_only_old_ones(store: Store) -> None:
+async def test_only_journals_of_runs_that_ended_long_ago_are_forgotten(store: Store) -> None:
+    ends = {"run_1": 10, "run_2": 20, "run_3": None}
     async with store.transaction() as tx:
-        for run_id, status in (("run_1", "completed"), ("run_2", "in_progress")):
+        for run_id, ended_at in ends.items():
+            status = "completed" if ended_at else "in_progress"
             run = objects.run(run_id, thread_id=f"thread_of_{run_id}", status=status)
             await store.runs.add(tx, "p", run, plan=Plan())
-    for run_id in ("run_1", "run_2"):
-        await _append(store, _event(1), run_id=run_id, now=10)
-        await _append(store, _event(2), run_id=run_id, now=20)
+            record = await store.runs.record("p", run.thread_id, run_id, reader=tx)
+            assert record is not None
+            await store.runs.advance(tx, record, ended_at=ended_at)
+    for run_id in ends:
+        await _append(store, _event(1), _event(2), run_id=run_id)
     async with store.transaction() as tx:
-        assert await store.events.prune(tx, before=20) == 1
-    assert await store.events.after("p", "run_1", number=0, life=1, limit=9) == [_event(2)]
-    assert len(await store.events.after("p", "run_2", number=0, life=1, limit=9)) == 2
+        assert await store.events.prune(tx, before=20) == 2
+        assert await store.events.prune(tx, before=20) == 0
+    left = {
+        run_id: len(await store.events.after("p", run_id, number=0, life=1, limit=9))
+        for run_id in ends
+    }
+    assert left == {"run_1": 0, "run_2": 2, "run_3": 2}

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from locum.clock import Clock
 from locum.engine.journal import Journal, Key
-from locum.engine.states import move
+from locum.engine.states import TERMINAL, move
 from locum.ids import Ids
 from locum.store.database import Transaction
 from locum.store.documents import Document
@@ -255,6 +255,8 @@ class Recorder:
         if change.run is not None:
             columns["status"] = change.run.status
             columns["document"] = _encode(change.run).decode()
+            if change.run.status in TERMINAL:
+                columns["ended_at"] = self.now()
         if change.plan is not None:
             columns["plan"] = _encode(change.plan).decode()
         await self._store.runs.advance(tx, self.record, **columns)

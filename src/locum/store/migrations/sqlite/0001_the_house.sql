@@ -78,7 +78,8 @@ CREATE INDEX messages_list ON messages (project_id, thread_id, seq);
 CREATE INDEX messages_of_run ON messages (project_id, thread_id, run_id, seq) WHERE run_id IS NOT NULL;
 
 -- `fence` rises with every claim; a write that carries an old one is refused.
--- `events` is the number of the last event in the journal.
+-- `events` is the number of the last event in the journal; `ended_at` is when the run ended,
+-- and null again when its journal has been forgotten.
 CREATE TABLE runs (
     seq           INTEGER PRIMARY KEY AUTOINCREMENT,
     project_id    TEXT NOT NULL,
@@ -91,6 +92,7 @@ CREATE TABLE runs (
     events        INTEGER NOT NULL DEFAULT 0,
     leased_by     TEXT,
     leased_until  INTEGER,
+    ended_at      INTEGER,
     plan          TEXT NOT NULL DEFAULT '{}',
     document      TEXT NOT NULL,
     UNIQUE (project_id, thread_id, id)
@@ -98,6 +100,7 @@ CREATE TABLE runs (
 CREATE INDEX runs_list ON runs (project_id, thread_id, seq);
 CREATE INDEX runs_alive ON runs (status, expires_at)
     WHERE status IN ('queued', 'in_progress', 'requires_action', 'cancelling');
+CREATE INDEX runs_ended ON runs (ended_at) WHERE ended_at IS NOT NULL;
 CREATE UNIQUE INDEX runs_one_active ON runs (project_id, thread_id)
     WHERE status IN ('queued', 'in_progress', 'requires_action', 'cancelling');
 

@@ -1,0 +1,45 @@
+"""Keeps the house tidy while it serves: what has expired goes, what nobody holds goes."""
+
+import asyncio
+
+from locum import logs
+from locum.service.scope import House
+from locum.service.sweep import sweep_expired, sweep_orphans
+
+_ROUND_S = 60.0
+_ORPHANS_EVERY = 60
+
+
+class Upkeep:
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._for_ever())
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def round(self, *, orphans: bool) -> None:
+        """One round of everything; each part stands for itself."""
+        house = self._house
+        expired = await sweep_expired(house)
+        before = house.clock.now() - house.settings.journal_life_s
+        async with house.store.transaction() as tx:
+            events = await house.store.events.prune(tx, before=before)
+        blobs = await sweep_orphans(house) if orphans else 0
+        if expired or events or blobs:
+            logs.info("upkeep", expired=expired, events=events, blobs=blobs)
+
+    async def _for_ever(self) -> None:
+        number = 0
+        while True:
+            try:
+                await self.round(orphans=number % _ORPHANS_EVERY == 0)
+            except Exception as failure:  # noqa: BLE001  # the next round may do better
+                logs.error("upkeep.failed", failure=failure)
+            number += 1
+            await asyncio.sleep(_ROUND_S)

@@ -100,12 +100,12 @@ async def _migrations(database: Database) -> Finding:
 
 async def sandbox(settings: Settings) -> Finding:
     """Which walls the code interpreter has here, found by building them."""
-    if settings.sandbox == "off":
-        return Finding("sandbox", "warn", "The code interpreter is switched off (LOCUM_SANDBOX).")
     tier: Tier = "unsafe-subprocess" if settings.sandbox == "unsafe-subprocess" else "auto"
     options = sandbox_settings(settings)
     try:
         walls = await build_sandbox(options, tier=tier)
+    except OSError as error:
+        return Finding("sandbox", "fail", f"{error.filename}: {error.strerror}.")
     except SandboxUnavailable as error:
         return Finding("sandbox", "warn", f"No code interpreter. {error}")
     try:

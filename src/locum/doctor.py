@@ -78,13 +78,14 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
     try:
         database = open_database(settings)
         try:
-            await database.fetch("SELECT 1")
-            yield Finding("database", "ok", f"{what} answers.")
-            yield await _migrations(database)
+            migrations = await _migrations(database)
         finally:
             await database.close()
     except (OSError, sqlite3.Error, asyncpg.PostgresError, LocumError) as error:
         yield Finding("database", "fail", f"{what} does not answer: {error}. Check its address.")
+    else:
+        yield Finding("database", "ok", f"{what} answers.")
+        yield migrations
 
 
 async def _migrations(database: Database) -> Finding:

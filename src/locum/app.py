@@ -5,10 +5,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
 
+from locum import __version__
+from locum.api import openapi
 from locum.api.door import Door
+from locum.api.routes import ROUTES
 from locum.clock import Clock, SystemClock
 from locum.engine.engine import Engine
 from locum.ids import Ids, RandomIds
@@ -54,7 +60,13 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> Starlette:  # froz
             app.routes.append(Mount("/", Door(house)))
             yield
 
-    return Starlette(lifespan=lifespan)
+    return Starlette(routes=[Route("/openapi.json", _openapi)], lifespan=lifespan)
+
+
+async def _openapi(_: Request) -> Response:
+    """What the API takes and gives, for machines; no secret, so no key is asked for."""
+    told = msgspec.json.encode(openapi.document(ROUTES, version=__version__))
+    return Response(told, media_type="application/json")
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Struct
 
 from locum import limits
 from locum.api import sse, validation
@@ -44,7 +44,6 @@ class Route(Struct, frozen=True, kw_only=True):
     # Its answers change by themselves, so clients poll them.
     polled: bool = False
     name: str = ""
-    tags: tuple[str, ...] = field(default=())
 
     @property
     def needs_beta(self) -> bool:

@@ -5,8 +5,9 @@ from typing import ClassVar
 
 from locum.clock import Clock
 from locum.tools.code_interpreter.choose import Tier, build_sandbox
+from locum.tools.code_interpreter.files import remove_tree
 from locum.tools.code_interpreter.sandbox import Sandbox, SandboxUnavailable, Session
-from locum.tools.code_interpreter.sessions import SandboxSettings
+from locum.tools.code_interpreter.sessions import SandboxSettings, session_path
 
 
 class SandboxOnDemand:
@@ -24,9 +25,11 @@ class SandboxOnDemand:
         return await (await self._sandbox()).session(key)
 
     async def forget(self, key: str) -> None:
-        """End a session; one that never began leaves nothing to end."""
+        """End a session and delete its files; those of an earlier server run lie there too."""
         if self._built is not None:
             await self._built.forget(key)
+        else:
+            await asyncio.to_thread(remove_tree, session_path(self._settings, key))
 
     async def check(self) -> str:
         return await (await self._sandbox()).check()

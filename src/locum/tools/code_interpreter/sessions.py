@@ -53,6 +53,13 @@ class SandboxSettings(Struct, frozen=True, kw_only=True):
     """Interpreters of sessions at a time. The one idle for longest makes room."""
 
 
+def session_path(settings: SandboxSettings, key: str) -> Path:
+    """Where the files of a session lie, whether it lives or not."""
+    if not _KEY.fullmatch(key):
+        raise ValueError(f"not the key of a session: {key!r}")
+    return settings.directory / "sessions" / key
+
+
 class WalledSession:
     """A `Session`: a name for what the sandbox holds under one key."""
 
@@ -325,9 +332,7 @@ class Sessions(ABC):
         self._users.give_back(seat.uid)
 
     def _path(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
-            raise ValueError(f"not the key of a session: {key!r}")
-        return self.settings.directory / "sessions" / key
+        return session_path(self.settings, key)
 
     def _do(self, chore: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(chore)

@@ -47,7 +47,7 @@ class Download(Struct, frozen=True):
 async def create_file(scope: Scope, *, body: CreateFile, blob: Arriving) -> Document[File]:
     """Keep what has arrived under a name and for a purpose."""
     check_purpose(body.purpose)
-    check_ending(body.filename, body.purpose)
+    check_ending(body.filename, body.purpose, param="file")
     if blob.size == 0:
         raise InvalidRequest("File is empty.", param="file")
     created_at = scope.now()
@@ -165,13 +165,13 @@ def check_purpose(purpose: str) -> None:
         )
 
 
-def check_ending(filename: str, purpose: str) -> None:
+def check_ending(filename: str, purpose: str, *, param: str) -> None:
     """Names without an ending pass: what the lines hold is seen by whoever reads them."""
     ending = PurePath(filename).suffix.lower()
     if purpose in _LINES_ONLY and ending not in {"", ".jsonl"}:
         raise InvalidRequest(
             f"Invalid extension {ending}. Files of purpose '{purpose}' must end in .jsonl.",
-            param="file",
+            param=param,
         )
 
 

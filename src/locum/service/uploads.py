@@ -34,7 +34,7 @@ _FITTING: Final = {
 
 async def create_upload(scope: Scope, *, body: CreateUpload) -> Document[Upload]:
     _check_mime(body)
-    files.check_ending(body.filename, body.purpose)
+    files.check_ending(body.filename, body.purpose, param="filename")
     now = scope.now()
     upload = Upload(
         id=scope.new_id("upload"),

@@ -73,6 +73,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     embeddings_model: str | None = None
     embeddings_dimensions: int | None = None
 
+    # Hosts whose MCP servers assistants may use: `host`, `*.domain` or `*`, with `http://` before
+    # it where the connection may be plain. None may be used when none is named.
+    mcp_hosts: tuple[str, ...] = ()
+    mcp_timeout_s: float = 60.0
+
     sandbox: str = "auto"
     sandbox_packages: tuple[str, ...] = ()
     sandbox_wall_s: float = 60.0
@@ -81,6 +86,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sandbox_idle_s: float = 3600.0
     sandbox_sessions: int = 64
     sandbox_warm: int = 1
+
+    def __post_init__(self) -> None:
+        # Other processes get this path, and not all of them start where we did.
+        msgspec.structs.force_setattr(self, "data", self.data.absolute())
 
 
 def load(

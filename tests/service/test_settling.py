@@ -28,7 +28,9 @@ from locum.service.scope import Scope
 from locum.service.store_contents import Outcome
 from locum.settings import Settings
 from locum.store.blobs import local
+from locum.wire.assistants import AssistantFile
 from locum.wire.files import CreateFile, FileExpiry
+from locum.wire.paging import PageQuery
 from locum.wire.uploads import CreateUpload
 from locum.wire.vector_stores import (
     CreateFileBatch,
@@ -202,6 +204,24 @@ async def test_many_files_at_once_are_counted_right(scope: Scope, clock: Stepped
     ).read()
     assert store.file_counts == batch.file_counts == _counts(completed=16, failed=8)
     assert store.usage_bytes == 16 * 1045
+
+
+@on_every_database
+async def test_a_deleted_file_leaves_the_assistants_of_the_first_version(
+    scope: Scope, clock: SteppedClock
+) -> None:
+    file_id, kept = await _file(scope), await _file(scope)
+    async with scope.store.transaction() as tx:
+        for name in (file_id, kept):
+            held = AssistantFile(id=name, created_at=1, assistant_id="asst_1")
+            await scope.store.assistant_files.insert(
+                tx, scope.project_id, name, held, owner_id="asst_1"
+            )
+    await files.delete_file(scope, file_id=file_id)
+    page = await scope.store.assistant_files.page(
+        scope.project_id, PageQuery(order="asc", after=file_id), owner_id="asst_1"
+    )
+    assert [document.id for document in page.documents] == [kept]
 
 
 @on_every_database

@@ -98,6 +98,7 @@ class FileTable(Documents[File]):
         await tx.execute(
             "DELETE FROM file_uses WHERE project_id = $1 AND file_id = $2", project_id, file_id
         )
+        await _leave_assistants(tx, project_id, file_id)
         return blob
 
     async def set_uses(
@@ -129,3 +130,18 @@ class FileTable(Documents[File]):
             file_id,
         )
         return [(row[0], row[1]) for row in rows]
+
+
+async def _leave_assistants(tx: Transaction, project_id: str, file_id: str) -> None:
+    """The lists of the first version of the API; paging goes on from where the file stood."""
+    await tx.execute(
+        "INSERT INTO tombstones (project_id, list, id, seq)"
+        " SELECT project_id, 'assistant_files/' || assistant_id, id, seq FROM assistant_files"
+        " WHERE project_id = $1 AND id = $2"
+        " ON CONFLICT (project_id, list, id) DO UPDATE SET seq = excluded.seq",
+        project_id,
+        file_id,
+    )
+    await tx.execute(
+        "DELETE FROM assistant_files WHERE project_id = $1 AND id = $2", project_id, file_id
+    )

@@ -31,6 +31,10 @@ class MortalDatabase:
         self._live()
         return await self._database.fetch(sql, *values)
 
+    async def fetch_aside(self, sql: str, *values: object) -> list[Row]:
+        self._live()
+        return await self._database.fetch_aside(sql, *values)
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         self._live()

@@ -15,6 +15,7 @@ from locum import limits
 from locum.errors import InvalidParameter, NotFound
 from locum.service.scope import Scope
 from locum.store.database import Transaction
+from locum.store.passages import StoreKey
 from locum.store.vector_store_files import Entry
 from locum.wire.vector_stores import (
     Attributes,
@@ -173,6 +174,8 @@ async def take_out(scope: Scope, tx: Transaction, vector_store_id: str, file_id:
     table = scope.store.vector_store_files
     present = await table.entries(scope.project_id, vector_store_id, [file_id], reader=tx)
     await table.delete(tx, scope.project_id, file_id, owner_id=vector_store_id)
+    key = StoreKey(scope.project_id, vector_store_id)
+    await scope.store.passages.drop(tx, key, file_id=file_id)
     entry = present[file_id]
     move = _Move(
         was=entry.file.status,

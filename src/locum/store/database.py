@@ -45,6 +45,10 @@ class Database(Reader, Protocol):
         """Whose migrations to apply."""
         ...
 
+    async def fetch_aside(self, sql: str, *values: object) -> list[Row]:
+        """As `fetch`, for a query that may take long: nobody else waits for it."""
+        ...
+
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:
         """Durable when the block has been left without an exception."""
         ...

@@ -34,6 +34,9 @@ class PostgresDatabase:
         finally:
             self._connections.give_back(connection)
 
+    async def fetch_aside(self, sql: str, *values: object) -> list[Row]:
+        return await self.fetch(sql, *values)
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["_PostgresTransaction"]:
         connection = await self._connections.take()

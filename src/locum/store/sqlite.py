@@ -36,6 +36,8 @@ class SqliteDatabase:
         self._writer = _connect(path, durable=durable)
         self._reader = _connect(path, durable=durable)
         self._reader.execute("PRAGMA query_only = ON")
+        # Connections of threads, those that are idle.
+        self._aside: list[sqlite3.Connection] = []
         self._writing = asyncio.Lock()
         self._group: asyncio.Future[None] | None = None
         self._overdue = False
@@ -46,6 +48,10 @@ class SqliteDatabase:
     async def fetch(self, sql: str, *values: object) -> list[Row]:
         self._refuse_when_closing()
         return _fetch(self._reader, sql, values)
+
+    async def fetch_aside(self, sql: str, *values: object) -> list[Row]:
+        self._refuse_when_closing()
+        return await asyncio.to_thread(self._fetch_aside, sql, values)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["_SqliteTransaction"]:
@@ -94,6 +100,23 @@ class SqliteDatabase:
             await self._checkpoints
         self._reader.close()
         self._writer.close()
+        while self._aside:
+            self._aside.pop().close()
+
+    def _fetch_aside(self, sql: str, values: tuple[object, ...]) -> list[Row]:
+        """In a thread, with a connection that no other thread has at the same time."""
+        try:
+            connection = self._aside.pop()
+        except IndexError:
+            connection = _connect(self._path, durable=True, shared=True)
+            connection.execute("PRAGMA query_only = ON")
+        try:
+            return _fetch(connection, sql, values)
+        finally:
+            if self._closing.is_set():
+                connection.close()
+            else:
+                self._aside.append(connection)
 
     # ------------------------------------------------------------ the common commit
 
@@ -228,9 +251,13 @@ def _statements(script: str) -> Iterator[str]:
     assert not statement.strip(), "the last statement has no end"
 
 
-def _connect(path: Path, *, durable: bool) -> sqlite3.Connection:
+def _connect(path: Path, *, durable: bool, shared: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        path, isolation_level=None, timeout=_BUSY_TIMEOUT_S, cached_statements=_STATEMENTS_KEPT
+        path,
+        isolation_level=None,
+        timeout=_BUSY_TIMEOUT_S,
+        cached_statements=_STATEMENTS_KEPT,
+        check_same_thread=not shared,
     )
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")

@@ -4,19 +4,23 @@ from contextlib import AbstractAsyncContextManager
 
 import msgspec
 
+from locum.store.assistants import AssistantTable
 from locum.store.database import Database, Reader, Transaction
 from locum.store.documents import Documents
 from locum.store.events import EventTable
 from locum.store.files import FileTable
 from locum.store.keys import KeyTable
+from locum.store.passages import PassageTable, StoreKey
 from locum.store.runs import RunTable
 from locum.store.threads import ThreadTable
 from locum.store.uploads import PartTable, UploadTable
 from locum.store.vector_store_files import VectorStoreFileTable
-from locum.wire.assistants import Assistant, AssistantFile
+from locum.store.vector_stores import VectorStoreTable
+from locum.store.waiting_files import WaitingFiles
+from locum.wire.assistants import AssistantFile
 from locum.wire.messages import Message
 from locum.wire.steps import RunStep
-from locum.wire.vector_stores import FileBatch, VectorStore
+from locum.wire.vector_stores import FileBatch
 
 _steps = msgspec.json.Decoder(RunStep)
 
@@ -27,7 +31,7 @@ class Store:
     def __init__(self, db: Database) -> None:
         self.db = db
         self.keys = KeyTable(db)
-        self.assistants = Documents(db, table="assistants", noun="assistant", type=Assistant)
+        self.assistants = AssistantTable(db)
         self.assistant_files = Documents(
             db, table="assistant_files", noun="file", type=AssistantFile, owner="assistant_id"
         )
@@ -41,10 +45,10 @@ class Store:
         self.files = FileTable(db)
         self.uploads = UploadTable(db)
         self.upload_parts = PartTable(db)
-        self.vector_stores = Documents(
-            db, table="vector_stores", noun="vector store", type=VectorStore
-        )
+        self.vector_stores = VectorStoreTable(db)
         self.vector_store_files = VectorStoreFileTable(db)
+        self.waiting_files = WaitingFiles(db)
+        self.passages = PassageTable(db)
         self.file_batches = Documents(
             db,
             table="file_batches",
@@ -70,6 +74,7 @@ class Store:
         self, tx: Transaction, project_id: str, vector_store_id: str
     ) -> None:
         """Remove what hangs on a vector store that is being deleted."""
+        await self.passages.drop(tx, StoreKey(project_id, vector_store_id))
         for table in ("vector_store_files", "file_batches"):
             await tx.execute(
                 f"DELETE FROM {table} WHERE project_id = $1 AND vector_store_id = $2",

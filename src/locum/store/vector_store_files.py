@@ -55,6 +55,8 @@ class VectorStoreFileTable(Documents[VectorStoreFile]):
     async def put(self, tx: Transaction, project_id: str, entry: Entry) -> None:
         """Write the new state of a file that is in the store."""
         file = entry.file
+        # A file whose reading has ended is nobody's any more, and may begin anew one day.
+        ended: dict[str, object] = {"attempts": 0, "leased_by": None, "leased_until": None}
         await self.replace(
             tx,
             project_id,
@@ -63,6 +65,7 @@ class VectorStoreFileTable(Documents[VectorStoreFile]):
             owner_id=file.vector_store_id,
             status=file.status,
             batch_id=entry.batch_id,
+            **({} if file.status == "in_progress" else ended),
         )
 
     async def add(

@@ -27,11 +27,13 @@ CREATE TABLE tombstones (
     PRIMARY KEY (project_id, list, id)
 );
 
+-- `headers` are secrets: what the MCP servers of an assistant are sent. The API never shows them.
 CREATE TABLE assistants (
     seq         INTEGER PRIMARY KEY AUTOINCREMENT,
     project_id  TEXT NOT NULL,
     id          TEXT NOT NULL,
     document    TEXT NOT NULL,
+    headers     TEXT NOT NULL DEFAULT '{}',
     UNIQUE (project_id, id)
 );
 CREATE INDEX assistants_list ON assistants (project_id, seq);
@@ -180,10 +182,12 @@ CREATE TABLE vector_stores (
     seq         INTEGER PRIMARY KEY AUTOINCREMENT,
     project_id  TEXT NOT NULL,
     id          TEXT NOT NULL,
+    expires_at  INTEGER,
     document    TEXT NOT NULL,
     UNIQUE (project_id, id)
 );
 CREATE INDEX vector_stores_list ON vector_stores (project_id, seq);
+CREATE INDEX vector_stores_expiring ON vector_stores (expires_at) WHERE expires_at IS NOT NULL;
 
 CREATE TABLE vector_store_files (
     seq              INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -193,6 +197,8 @@ CREATE TABLE vector_store_files (
     status           TEXT NOT NULL,
     batch_id         TEXT,
     attempts         INTEGER NOT NULL DEFAULT 0,
+    leased_by        TEXT,
+    leased_until     INTEGER,
     document         TEXT NOT NULL,
     UNIQUE (project_id, vector_store_id, id)
 );
@@ -207,4 +213,39 @@ CREATE TABLE file_batches (
     id               TEXT NOT NULL,
     document         TEXT NOT NULL,
     UNIQUE (project_id, vector_store_id, id)
+);
+
+-- What a file in a vector store is found by: `filling` while it is written, `live` while it is
+-- searched, `dropped` until it has been cleared away. `model` is whose its vectors are.
+CREATE TABLE passage_files (
+    number           INTEGER PRIMARY KEY AUTOINCREMENT,
+    project_id       TEXT NOT NULL,
+    vector_store_id  TEXT NOT NULL,
+    file_id          TEXT NOT NULL,
+    state            TEXT NOT NULL,
+    model            TEXT NOT NULL DEFAULT '',
+    passages         INTEGER NOT NULL DEFAULT 0,
+    pages            TEXT NOT NULL
+);
+CREATE INDEX passage_files_of_store
+    ON passage_files (project_id, vector_store_id, state, model, number);
+CREATE INDEX passage_files_by_model ON passage_files (model, number) WHERE state = 'live';
+CREATE INDEX passage_files_dropped ON passage_files (number) WHERE state = 'dropped';
+
+-- The number of a file, times 2^20, and the place in it.
+CREATE TABLE passages (
+    id     INTEGER PRIMARY KEY,
+    text   TEXT NOT NULL,
+    terms  TEXT NOT NULL
+);
+CREATE VIRTUAL TABLE passage_terms USING fts5 (
+    store, terms, content = '', tokenize = "unicode61 remove_diacritics 0 tokenchars '-_./:@#'"
+);
+
+CREATE TABLE passage_vectors (
+    file     INTEGER NOT NULL,
+    part     INTEGER NOT NULL,
+    spans    BLOB NOT NULL,
+    vectors  BLOB NOT NULL,
+    PRIMARY KEY (file, part)
 );

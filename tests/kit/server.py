@@ -111,8 +111,16 @@ class Server:
 
 
 @contextlib.contextmanager
-def running(parts: Parts | None = None, **settings: Any) -> Iterator[Server]:
-    """A server with a frozen clock, the scripted model and an SQLite file of its own."""
+def running(
+    parts: Parts | None = None,
+    *,
+    prepare: Callable[[Path], object] | None = None,
+    **settings: Any,
+) -> Iterator[Server]:
+    """A server with a frozen clock, the scripted model and an SQLite file of its own.
+
+    `prepare` is given the data directory before the server starts.
+    """
     directory = Path(tempfile.mkdtemp(prefix="locum-server-"))
     parts = parts or Parts()
     clock = parts.clock if isinstance(parts.clock, SteppedClock) else SteppedClock()
@@ -123,6 +131,8 @@ def running(parts: Parts | None = None, **settings: Any) -> Iterator[Server]:
         clock,
     )
     try:
+        if prepare is not None:
+            prepare(directory)
         server.start()
         yield server
     finally:
@@ -156,6 +166,8 @@ class _Listener:
 
     def stop(self) -> None:
         self._server.should_exit = True
+        if self._thread.ident is None:
+            return  # It was never started.
         self._thread.join(WAIT_S)
         assert not self._thread.is_alive(), "the server did not stop"
 

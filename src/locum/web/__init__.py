@@ -1,1 +1,1 @@
-"""."""
+"""The page at `/`: explorer, timeline, playground, and the gateway that keeps credentials."""

@@ -1,0 +1,146 @@
+"""Who may use the gateway: a key of Locum, or the cookie that the page gets for one.
+
+The cookie is a random name for a key that stays in this process. A script cannot read it, other
+sites cannot send it, and it opens nothing without a header that a form cannot set.
+"""
+
+import hashlib
+import ipaddress
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from locum.clock import Clock
+from locum.errors import Forbidden, Unauthenticated
+
+COOKIE: Final = "locum_page"
+# Only a script of our own origin can set it without asking first, and we never say yes.
+PROOF: Final = "x-locum-page"
+_LIFE_S: Final = 12 * 3600
+_MOST: Final = 1_000
+
+# Raises what a caller is to be told when the headers of a request open nothing.
+Admit = Callable[[Scope], Awaitable[None]]
+# Whether no key was ever made, so that any will do.
+IsOpen = Callable[[], Awaitable[bool]]
+
+
+class _Session(NamedTuple):
+    authorization: str
+    expires_at: float
+
+
+class Admission:
+    """Lets callers in by key or by cookie. A session is checked anew at every use of it."""
+
+    def __init__(self, *, admit: Admit, is_open: IsOpen, clock: Clock) -> None:
+        self._admit = admit
+        self._is_open = is_open
+        self._clock = clock
+        self._sessions: dict[str, _Session] = {}
+
+    async def admit(self, request: Request) -> None:
+        await self._refuse_foreign_names(request)
+        if "authorization" in request.headers or "api-key" in request.headers:
+            await self._admit(request.scope)
+            return
+        session = self._session(request)
+        if session is None:
+            # Says in the words of the API what is missing.
+            await self._admit(request.scope)
+            return
+        _require_proof(request)
+        await self._admit(_with_authorization(request.scope, session.authorization))
+
+    async def sign_in(self, request: Request) -> Response:
+        """A cookie for whoever shows a key."""
+        await self._refuse_foreign_names(request)
+        _require_proof(request)
+        await self._admit(_as_reading(request.scope))
+        authorization = request.headers.get("authorization", "")
+        if not authorization:
+            raise Unauthenticated("Sign in with a key in the Authorization header.")
+        self._make_room()
+        name = secrets.token_urlsafe(32)
+        self._sessions[_digest(name)] = _Session(authorization, self._clock.monotonic() + _LIFE_S)
+        response = Response(status_code=204, headers={"cache-control": "no-store"})
+        response.set_cookie(
+            COOKIE,
+            name,
+            max_age=_LIFE_S,
+            path="/",
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+        return response
+
+    async def sign_out(self, request: Request) -> Response:
+        _require_proof(request)
+        self._sessions.pop(_digest(request.cookies.get(COOKIE, "")), None)
+        response = Response(status_code=204, headers={"cache-control": "no-store"})
+        response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
+        return response
+
+    def _session(self, request: Request) -> _Session | None:
+        session = self._sessions.get(_digest(request.cookies.get(COOKIE, "")))
+        if session is None or session.expires_at <= self._clock.monotonic():
+            return None
+        return session
+
+    def _make_room(self) -> None:
+        now = self._clock.monotonic()
+        self._sessions = {
+            name: session for name, session in self._sessions.items() if session.expires_at > now
+        }
+        while len(self._sessions) >= _MOST:
+            del self._sessions[next(iter(self._sessions))]
+
+    async def _refuse_foreign_names(self, request: Request) -> None:
+        """While any key will do, the name of the server is what tells our page from a stranger's.
+
+        A foreign site can make its own name point to this machine; it cannot make it `localhost`.
+        """
+        if await self._is_open() and not _is_own_name(request.headers.get("host", "")):
+            raise Forbidden(
+                "While there is no API key, this is served under 'localhost' or an address only."
+                " Make a key with `locum keys create`."
+            )
+
+
+def _require_proof(request: Request) -> None:
+    origin = request.headers.get("origin")
+    if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
+        raise Forbidden("A request from another site opens nothing here.")
+    if PROOF not in request.headers:
+        raise Forbidden(f"A request with a cookie needs the header '{PROOF}'.")
+
+
+def _is_own_name(host: str) -> bool:
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+    name = name.strip("[]").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _with_authorization(scope: Scope, authorization: str) -> Scope:
+    kept = [(name, value) for name, value in scope["headers"] if name != b"authorization"]
+    return {**scope, "headers": [*kept, (b"authorization", authorization.encode("latin-1"))]}
+
+
+def _as_reading(scope: Scope) -> Scope:
+    """A read-only key may sign in, though signing in is a POST."""
+    return {**scope, "method": "GET"}
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()

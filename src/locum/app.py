@@ -37,6 +37,8 @@ from locum.tools.code_interpreter.limits import Limits
 from locum.tools.code_interpreter.on_demand import SandboxOnDemand
 from locum.tools.code_interpreter.sessions import SandboxSettings
 from locum.tools.code_interpreter.tool import CodeInterpreter
+from locum.tools.mcp.hosts import Hosts
+from locum.tools.mcp.tool import McpTools
 from locum.tools.tool import Tool
 
 
@@ -84,8 +86,10 @@ async def open_house(settings: Settings, parts: Parts) -> AsyncIterator[House]:
         sandbox = SandboxOnDemand(
             sandbox_settings(settings), tier=_sandbox_tier(settings), clock=clock
         )
+        mcp = McpTools(Hosts(settings.mcp_hosts), clock=clock, call_s=settings.mcp_timeout_s)
         tools: Sequence[Tool] = [
-            CodeInterpreter(sandbox, store=store, blobs=blobs, clock=clock, ids=ids)
+            CodeInterpreter(sandbox, store=store, blobs=blobs, clock=clock, ids=ids),
+            mcp,
         ]
         engine = Engine(
             store=store,
@@ -114,6 +118,7 @@ async def open_house(settings: Settings, parts: Parts) -> AsyncIterator[House]:
             await upkeep.close()
             await engine.close()
             await sandbox.close()
+            await mcp.close()
             await backend.close()
     finally:
         await database.close()

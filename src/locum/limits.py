@@ -20,6 +20,16 @@ STORES_PER_OWNER = 1
 FUNCTION_NAME = r"^[a-zA-Z0-9_-]+\Z"
 FUNCTION_NAME_CHARS = 64
 
+# Ours: tools of the type `mcp`.
+MCP_URL_CHARS = 2_048
+MCP_ALLOWED_TOOLS = 128
+MCP_HEADERS = 16
+HEADER_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z"
+HEADER_NAME_CHARS = 128
+# Printable ASCII, or the sign that stands for a value that is not shown.
+HEADER_VALUE = r"^([\x20-\x7e]*|…)\Z"
+HEADER_VALUE_CHARS = 8_192
+
 SEARCH_RESULTS_MAX = 50
 SEARCH_RESULTS_DEFAULT = 10
 

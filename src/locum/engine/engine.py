@@ -298,6 +298,7 @@ class Engine:
         return Setting(
             project_id=project_id,
             run=run,
+            headers=recorder.record.plan.headers,
             file_ids=_distinct(
                 file_id
                 for resources in held

@@ -120,6 +120,9 @@ class Recorder:
 
     def moved(self, status: RunStatus, *, plan: Plan | None = None, **changes: Any) -> Change:
         run = move(self.run, status, now=self.now(), **changes)
+        if status in TERMINAL and self.record.plan.headers:
+            # Secrets are kept no longer than they are needed.
+            plan = replace(plan or self.record.plan, headers={})
         return Change(run=run, plan=plan, events=[(f"thread.run.{status}", run)])
 
     # --------------------------------------------------------------------- steps

@@ -2,9 +2,10 @@
 
 from typing import TypeVar
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
-from locum.service import resources
+from locum.service import mcp, resources
 from locum.service.scope import Scope
 from locum.store.database import Transaction
 from locum.store.documents import Document, Page
@@ -25,7 +26,8 @@ async def create_assistant(scope: Scope, *, body: CreateAssistant) -> Document[A
 
 async def make(scope: Scope, tx: Transaction, body: CreateAssistant) -> Document[Assistant]:
     """A new assistant, as part of a larger transaction."""
-    tools = body.tools or ()
+    admitted = await mcp.admit(scope, tx, body.tools or ())
+    tools = admitted.tools
     found = await resources.resolve(scope, tx, body.tool_resources)
     assistant = Assistant(
         id=scope.new_id("asst"),
@@ -49,7 +51,9 @@ async def make(scope: Scope, tx: Transaction, body: CreateAssistant) -> Document
         owner_id=assistant.id,
         resources=assistant.tool_resources,
     )
-    return await scope.store.assistants.insert(tx, scope.project_id, assistant.id, assistant)
+    return await scope.store.assistants.insert(
+        tx, scope.project_id, assistant.id, assistant, headers=_json(admitted.headers)
+    )
 
 
 async def list_assistants(scope: Scope, *, query: PageQuery) -> Page[Assistant]:
@@ -74,7 +78,11 @@ async def change(
     """A changed assistant, as part of a larger transaction."""
     await tx.lock(assistant_id)
     old = (await scope.store.assistants.get(scope.project_id, assistant_id, reader=tx)).read()
-    tools = old.tools if body.tools is UNSET else body.tools or ()
+    tools = old.tools
+    columns = {}
+    if body.tools is not UNSET:
+        admitted = await mcp.admit(scope, tx, body.tools or (), before=old)
+        tools, columns["headers"] = admitted.tools, _json(admitted.headers)
     asked = None if body.tool_resources is UNSET else body.tool_resources
     found = await resources.resolve(scope, tx, asked, current=old.tool_resources)
     assistant = Assistant(
@@ -99,7 +107,9 @@ async def change(
         owner_id=assistant.id,
         resources=assistant.tool_resources,
     )
-    return await scope.store.assistants.replace(tx, scope.project_id, assistant.id, assistant)
+    return await scope.store.assistants.replace(
+        tx, scope.project_id, assistant.id, assistant, **columns
+    )
 
 
 async def delete_assistant(scope: Scope, *, assistant_id: str) -> Deleted:
@@ -110,6 +120,10 @@ async def delete_assistant(scope: Scope, *, assistant_id: str) -> Deleted:
             tx, scope.project_id, owner="assistants", owner_id=assistant_id, file_ids=()
         )
     return Deleted(id=assistant_id, object="assistant.deleted")
+
+
+def _json(headers: mcp.Headers) -> str:
+    return msgspec.json.encode(headers).decode()
 
 
 def _changed(new: T | UnsetType, old: T) -> T:

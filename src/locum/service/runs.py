@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from locum.engine.journal import START, Place
 from locum.engine.states import ACTIVE
 from locum.errors import InvalidParameter, InvalidRequest, no_such
-from locum.service import messages, threads, vector_stores
+from locum.service import mcp, messages, threads, vector_stores
 from locum.service.scope import Scope
 from locum.store.database import Transaction
 from locum.store.documents import Document, Page
@@ -60,7 +60,9 @@ async def create_run(
                 scope, tx, thread, body.additional_messages, param="additional_messages"
             )
             thread = (await scope.store.threads.get(scope.project_id, thread_id, reader=tx)).read()
-        run = _new_run(scope, body, assistant, thread)
+        admitted = await _admit(scope, tx, body, assistant)
+        plan = replace(plan, headers=admitted.headers)
+        run = _new_run(scope, body, assistant, thread, admitted.tools)
         if body.additional_instructions:
             run = replace(run, instructions=_joined(run.instructions, body))
         await _check(scope, tx, run, thread)
@@ -76,7 +78,9 @@ async def create_thread_and_run(
         assistant = await _assistant(scope, tx, body.assistant_id)
         made = await threads.make(scope, tx, _with_resources(body))
         thread = made.read()
-        run = _new_run(scope, body, assistant, thread)
+        admitted = await _admit(scope, tx, body, assistant)
+        plan = replace(plan, headers=admitted.headers)
+        run = _new_run(scope, body, assistant, thread, admitted.tools)
         await _check(scope, tx, run, thread)
         document = await scope.engine.create(
             tx, scope.project_id, run, plan=plan, thread=threads.shown(thread)
@@ -186,9 +190,22 @@ async def _assistant(scope: Scope, tx: Transaction, assistant_id: str) -> Assist
     return (await scope.store.assistants.get(scope.project_id, assistant_id, reader=tx)).read()
 
 
-def _new_run(scope: Scope, body: RunOptions, assistant: Assistant, thread: Thread) -> Run:
-    now = scope.now()
+async def _admit(
+    scope: Scope, tx: Transaction, body: RunOptions, assistant: Assistant
+) -> mcp.Admitted:
+    """The tools of the run. What its assistant may use, the operator may have forbidden since."""
     tools = assistant.tools if body.tools is None else body.tools
+    return await mcp.admit(scope, tx, tools, before=assistant)
+
+
+def _new_run(
+    scope: Scope,
+    body: RunOptions,
+    assistant: Assistant,
+    thread: Thread,
+    tools: tuple[Tool, ...],
+) -> Run:
+    now = scope.now()
     return Run(
         id=scope.new_id("run"),
         created_at=now,

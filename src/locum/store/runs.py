@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from locum.store.database import Reader, Row, Transaction
 from locum.store.documents import Document, Documents
@@ -20,6 +20,8 @@ class Plan(Struct, frozen=True, omit_defaults=True):
     include: bool = False
     # What the turn cost whose functions the client is answering.
     owed: Usage | None = None
+    # Headers of MCP servers, by label. Secrets: kept while the run lives, and never shown.
+    headers: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):

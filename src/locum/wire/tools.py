@@ -12,6 +12,8 @@ from locum import limits
 from locum.wire.fields import Input
 
 RANKER: Final = "default_2024_08_21"
+# What is shown in the place of a header's value.
+HIDDEN: Final = "…"
 
 
 class CodeInterpreterTool(Input, frozen=True, tag_field="type", tag="code_interpreter"):
@@ -67,14 +69,35 @@ class FunctionTool(Input, frozen=True, tag_field="type", tag="function"):
     function: FunctionDefinition
 
 
+class McpToolFilter(Input, frozen=True, kw_only=True):
+    tool_names: Annotated[tuple[str, ...], Meta(max_length=limits.MCP_ALLOWED_TOOLS)]
+
+
+# Values come back as `HIDDEN`, which is all that is ever shown of them.
+McpHeaders = Annotated[
+    dict[
+        Annotated[str, Meta(pattern=limits.HEADER_NAME, max_length=limits.HEADER_NAME_CHARS)],
+        Annotated[str, Meta(pattern=limits.HEADER_VALUE, max_length=limits.HEADER_VALUE_CHARS)],
+    ],
+    Meta(max_length=limits.MCP_HEADERS),
+]
+
+
 class McpTool(Input, frozen=True, kw_only=True, tag_field="type", tag="mcp"):
     """Ours, beyond the original: the tools of an MCP server, in the shape of the Responses API."""
 
     server_label: FunctionName
-    server_url: str
-    headers: dict[str, str] | None = None
-    allowed_tools: list[str] | None = None
-    require_approval: Literal["never"] | None = None
+    server_url: Annotated[str, Meta(max_length=limits.MCP_URL_CHARS)]
+    headers: McpHeaders | None = None
+    allowed_tools: (
+        Annotated[tuple[str, ...], Meta(max_length=limits.MCP_ALLOWED_TOOLS)] | McpToolFilter | None
+    ) = None
+    # Nobody is there to approve a call while a run goes on, so none can be asked.
+    require_approval: Literal["never"] | None = "never"
+
+    def __post_init__(self) -> None:
+        if self.require_approval is None:
+            force_setattr(self, "require_approval", "never")
 
 
 Tool = CodeInterpreterTool | FunctionTool | FileSearchTool | McpTool

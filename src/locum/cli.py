@@ -137,7 +137,7 @@ async def _serve_and_tell(settings: Settings, *, shows_example: bool) -> None:
 
 def _example(address: Address, *, is_open: bool) -> str:
     key = _ANY_KEY if is_open else "YOUR_KEY"
-    code = quickstart.EXAMPLE.format(url=address.url, key=key)
+    code = quickstart.example(address.url, key=key)
     return f"\nThe key: {key}\nPaste this into Python (pip install openai):\n\n{code}"
 
 

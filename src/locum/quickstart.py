@@ -18,19 +18,25 @@ Tell = Callable[[str], None]
 
 _STEPS_SHOWN = 10
 
-EXAMPLE = """\
-from openai import OpenAI
-client = OpenAI(base_url="{url}/v1", api_key="{key}")
-assistant = client.beta.assistants.create(model="gpt-4o", instructions="You are a kind host.")
-with client.beta.threads.create_and_run_stream(
-    assistant_id=assistant.id,
-    thread={{"messages": [{{"role": "user", "content": "Say hello."}}]}},
-) as stream:
-    for text in stream.text_deltas:
-        print(text, end="", flush=True)
-    run = stream.get_final_run()
-print(client.beta.threads.runs.steps.list(run.id, thread_id=run.thread_id).data)
+# Three statements that can be pasted into a file or, blank line and all, into a terminal.
+_EXAMPLE = """\
+from openai import OpenAI; api = OpenAI(base_url="{url}/v1", api_key="{key}").beta
+with api.threads.create_and_run_stream({arguments}) as stream: run = {printing}
+
+print(api.threads.runs.steps.list(run.id, thread_id=run.thread_id).to_json())
 """
+_ARGUMENTS = (
+    'assistant_id=api.assistants.create(model="gpt-4o").id,'
+    ' thread={"messages": [{"role": "user", "content": "Say hello."}]}'
+)
+_PRINTING = (
+    '[print(text, end="", flush=True) for text in stream.text_deltas] and stream.get_final_run()'
+)
+
+
+def example(url: str, *, key: str) -> str:
+    """A streamed answer, and the steps of the run that gave it."""
+    return _EXAMPLE.format(url=url, key=key, arguments=_ARGUMENTS, printing=_PRINTING)
 
 
 async def prepare(settings: Settings, tell: Tell) -> None:

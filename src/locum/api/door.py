@@ -31,6 +31,8 @@ class Door:
             self._tree.add(route.method, route.path, route)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError("The API speaks HTTP alone.")  # No client of it asks for more.
         started = self._house.clock.monotonic()
         request = request_id()
         incoming = Incoming(scope, receive)

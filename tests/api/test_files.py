@@ -1,5 +1,6 @@
 """Files over HTTP and through the official client."""
 
+import errno
 import io
 import socket
 import tracemalloc
@@ -13,6 +14,8 @@ from openai import OpenAI
 from tests.kit.forms import BOUNDARY, HEADERS, blobs, field, file, form, opened
 from tests.kit.http import Http
 from tests.kit.server import Server
+
+from locum.store.blobs import local
 
 Make = Callable[..., Server]
 PURPOSES = ("fine-tune", "assistants", "batch", "user_data", "vision", "evals")
@@ -351,6 +354,28 @@ def test_a_killed_upload_leaves_no_blob(server: Server, until: Callable[..., Non
         connection.sendall(_head(server, 10_000_000) + begun)
         until(lambda: len(blobs(server)) == len(before) + 1)
     until(lambda: blobs(server) == before)
+
+
+def test_a_full_disk_is_answered_with_507_and_nothing_is_kept(
+    make_server: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reaches inside: no disk here can be filled on purpose."""
+    server = make_server()
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(local, "_write_all", full)
+    answer = _upload(server.http(), _OK, file(b"x" * 600_000))
+    assert answer.status == 507
+    assert answer.error == {
+        "message": "The server has no space left to store this.",
+        "type": "server_error",
+        "param": None,
+        "code": None,
+    }
+    assert blobs(server) == []
+    assert server.http().get("/v1/files").json["data"] == []
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from tests.kit.clocks import SteppedClock
 from tests.kit.databases import DIALECTS, fresh_url
 
 from locum.app import Parts, open_house
-from locum.errors import InvalidRequest, NotFound, StorageFull, TooLarge
+from locum.errors import InvalidRequest, NotFound, ServerError, StorageFull, TooLarge
 from locum.llm.scripted import Scripted
 from locum.service import (
     blobs,
@@ -29,9 +29,9 @@ from locum.service.store_contents import Outcome
 from locum.settings import Settings
 from locum.store.blobs import local
 from locum.wire.assistants import AssistantFile
-from locum.wire.files import CreateFile, FileExpiry
+from locum.wire.files import CreateFile, FileExpiry, ListFiles
 from locum.wire.paging import PageQuery
-from locum.wire.uploads import CreateUpload
+from locum.wire.uploads import CompleteUpload, CreateUpload
 from locum.wire.vector_stores import (
     CreateFileBatch,
     CreateVectorStore,
@@ -243,6 +243,42 @@ async def test_what_has_expired_is_swept(scope: Scope, clock: SteppedClock) -> N
     assert upload.status == "expired"
     kept = await scope.store.files.blob(scope.project_id, staying)
     assert await _stored_blobs(scope) == [kept]
+
+
+@on_every_database
+async def test_two_completions_at_once_make_one_file(scope: Scope, clock: SteppedClock) -> None:
+    body = CreateUpload(filename="a.txt", purpose="assistants", bytes=4, mime_type="text/plain")
+    upload_id = (await uploads.create_upload(scope, body=body)).id
+    await _part(scope, upload_id)
+    (held,) = await scope.store.upload_parts.held(
+        scope.project_id, upload_id, reader=scope.store.db
+    )
+    asked = CompleteUpload(part_ids=(held.id,))
+    ends = await asyncio.gather(
+        *[uploads.complete_upload(scope, upload_id=upload_id, body=asked) for _ in range(2)],
+        return_exceptions=True,
+    )
+    refused = [end for end in ends if isinstance(end, InvalidRequest)]
+    assert [str(end) for end in refused] == ["Cannot complete upload with status 'completed'."]
+    page = await files.list_files(scope, query=ListFiles())
+    assert len(page.documents) == len(await _stored_blobs(scope)) == 1
+
+
+@on_every_database
+async def test_a_part_whose_bytes_are_missing_is_a_clear_error(
+    scope: Scope, clock: SteppedClock
+) -> None:
+    body = CreateUpload(filename="a.txt", purpose="assistants", bytes=4, mime_type="text/plain")
+    upload_id = (await uploads.create_upload(scope, body=body)).id
+    await _part(scope, upload_id)
+    (held,) = await scope.store.upload_parts.held(
+        scope.project_id, upload_id, reader=scope.store.db
+    )
+    await scope.house.blobs.delete(held.blob)
+    asked = CompleteUpload(part_ids=(held.id,))
+    with pytest.raises(ServerError, match="missing from the file store"):
+        await uploads.complete_upload(scope, upload_id=upload_id, body=asked)
+    assert await _stored_blobs(scope) == []
 
 
 @on_every_database

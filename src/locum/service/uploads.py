@@ -6,10 +6,11 @@ from typing import Final
 from msgspec.structs import replace
 
 from locum import limits
-from locum.errors import InvalidParameter, InvalidRequest, NotFound
+from locum.errors import InvalidParameter, InvalidRequest, NotFound, ServerError
 from locum.service import blobs, files
 from locum.service.blobs import Arriving
 from locum.service.scope import Scope
+from locum.store.blobs import BlobMissing
 from locum.store.database import Transaction
 from locum.store.documents import Document
 from locum.store.uploads import HeldPart, UploadPlan
@@ -87,9 +88,7 @@ async def complete_upload(
         plan = await scope.store.uploads.plan(scope.project_id, upload_id, reader=tx)
     parts = _in_order(upload, held, body)
     async with blobs.arriving(scope, limit=upload.bytes) as blob:
-        md5 = await blobs.join(
-            scope, blob, [part.blob for part in parts], hashed=body.md5 is not None
-        )
+        md5 = await _joined(scope, upload_id, parts, blob, hashed=body.md5 is not None)
         if body.md5 is not None and md5 != body.md5.lower():
             raise InvalidParameter(
                 f"Invalid 'md5': the parts have the checksum '{md5}', but got '{body.md5}'.",
@@ -122,6 +121,18 @@ async def expire(scope: Scope, upload_id: str) -> bool:
 
 
 # ------------------------------------------------------------------------ private
+
+
+async def _joined(
+    scope: Scope, upload_id: str, parts: list[HeldPart], blob: Arriving, *, hashed: bool
+) -> str | None:
+    try:
+        return await blobs.join(scope, blob, [part.blob for part in parts], hashed=hashed)
+    except BlobMissing as error:
+        # Whoever was quicker has removed the parts, and then there is a better answer.
+        async with scope.store.transaction() as tx:
+            await _pending(scope, tx, upload_id, "complete")
+        raise ServerError("The bytes of a part are missing from the file store.") from error
 
 
 async def _finish(

@@ -8,13 +8,13 @@ import pytest
 from openai import OpenAI
 from tests.kit.http import Http
 from tests.kit.server import Server, running
+from tests.kit.talk import Talk
 
 
 def pytest_configure(config: pytest.Config) -> None:
     # What we serve is deprecated elsewhere; the official client says so at every call.
-    config.addinivalue_line(
-        "filterwarnings", "ignore:The Assistants API is deprecated:DeprecationWarning"
-    )
+    for words in ("deprecated", "The Assistants API is deprecated"):
+        config.addinivalue_line("filterwarnings", f"ignore:{words}:DeprecationWarning")
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +44,8 @@ def make_server() -> Iterator[Callable[..., Server]]:
             return stack.enter_context(running(*parts, **settings))
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def talk(http: Http) -> Talk:
+    return Talk(http)

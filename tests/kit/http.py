@@ -116,7 +116,7 @@ class Http:
 
 
 class Stream:
-    """A response of server-sent events that is still coming."""
+    """A response of server-sent events that is still coming; it is closed when it has ended."""
 
     def __init__(
         self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse
@@ -134,6 +134,7 @@ class Stream:
                 piece = self._response.read1()
                 if not piece:
                     assert not self._rest, f"the stream ended within an event: {self._rest!r}"
+                    self.close()
                     return
                 self._rest += piece
             raw, self._rest = self._rest.split(b"\n\n", 1)

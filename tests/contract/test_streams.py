@@ -1,0 +1,273 @@
+"""Streams: every sequence in its order, every frame in its form, every delta in its place."""
+
+from typing import Any
+
+import pytest
+from tests.contract.requirements import covers
+from tests.kit.http import Frame, Http
+from tests.kit.server import running
+from tests.kit.talk import Talk, folded, function, last, outline, path_of
+
+_RUN = ["thread.run.created", "thread.run.queued", "thread.run.in_progress"]
+_SPEAK = [
+    "thread.run.step.created",
+    "thread.run.step.in_progress",
+    "thread.message.created",
+    "thread.message.in_progress",
+    "thread.message.delta ×n",
+]
+_SAID = [*_SPEAK, "thread.message.completed", "thread.run.step.completed"]
+_CALL = ["thread.run.step.created", "thread.run.step.in_progress", "thread.run.step.delta ×n"]
+_F = [function("f")]
+
+
+@covers("streams:plain", "streams:framing", "streams:ids")
+def test_a_plain_answer(talk: Talk) -> None:
+    frames = talk.frames("hello")
+    assert outline(frames) == [*_RUN, *_SAID, "thread.run.completed", "done"]
+    for number, frame in enumerate(frames[:-1], 1):
+        assert frame.fields == ["id", "event", "data"]
+        assert frame.id == str(number)
+        assert b"\n" not in frame.text.encode()
+    assert frames[-1].raw == b"event: done\ndata: [DONE]\n\n"
+    assert frames[0].text == frames[1].text
+    assert frames[3].text == frames[4].text
+
+
+@covers("streams:message_form", "streams:step_form", "streams:run_form")
+def test_objects_in_a_stream_are_as_they_are_at_that_moment(talk: Talk) -> None:
+    frames = talk.frames("hello")
+    run = last(frames, "thread.run.completed")
+    begun = last(frames, "thread.message.created")
+    assert (begun["status"], begun["content"], begun["completed_at"]) == ("in_progress", [], None)
+    step = last(frames, "thread.run.step.completed")
+    assert step["expires_at"] == frames[0].data["expires_at"]
+    assert frames[0].data["tool_resources"] == {"code_interpreter": {"file_ids": []}}
+    assert step | {"expires_at": None} == talk.steps(run)[0]
+    assert last(frames, "thread.message.completed") == talk.messages(run["thread_id"])[1]
+    assert run | {"tool_resources": {}} == talk.read(run)
+
+
+@covers("streams:text_deltas")
+def test_only_the_first_delta_of_a_text_has_annotations(talk: Talk) -> None:
+    deltas = [f.data for f in talk.frames("!say one two") if f.event == "thread.message.delta"]
+    assert [list(delta) for delta in deltas] == [["id", "object", "delta"]] * 2
+    assert [delta["delta"]["content"] for delta in deltas] == [
+        [{"index": 0, "type": "text", "text": {"value": "one", "annotations": []}}],
+        [{"index": 0, "type": "text", "text": {"value": " two"}}],
+    ]
+
+
+@covers("streams:thread_created")
+def test_a_thread_made_for_the_run_comes_first(http: Http, talk: Talk) -> None:
+    asked = {
+        "assistant_id": talk.assistant(),
+        "thread": {"messages": [{"role": "user", "content": "hello"}]},
+    }
+    frames = http.frames("/v1/threads/runs", asked)
+    assert outline(frames)[:2] == ["thread.created", "thread.run.created"]
+    thread = http.get(f"/v1/threads/{frames[0].data['id']}").json
+    assert frames[0].data == thread
+
+
+@covers("streams:function", "streams:submit")
+def test_a_function_call_and_its_answer(talk: Talk) -> None:
+    frames = talk.frames('!call f {"a":1}\n!then\n!say {result}', tools=_F)
+    assert outline(frames) == [*_RUN, *_CALL, "thread.run.requires_action", "done"]
+    run = last(frames, "thread.run.requires_action")
+    assert run["usage"] is None
+    deltas = _calls(frames)
+    call_id = run["required_action"]["submit_tool_outputs"]["tool_calls"][0]["id"]
+    first = {"name": "f", "arguments": "", "output": None}
+    assert deltas[0] == {"index": 0, "id": call_id, "type": "function", "function": first}
+    assert all(list(delta) == ["index", "type", "function"] for delta in deltas[1:])
+    assert all(list(delta["function"]) == ["arguments"] for delta in deltas[1:])
+    rest = talk.submit_frames(run, ["42"])
+    assert outline(rest) == [
+        "thread.run.step.completed",
+        "thread.run.queued",
+        "thread.run.in_progress",
+        *_SAID,
+        "thread.run.completed",
+        "done",
+    ]
+    step = rest[0].data
+    assert step["step_details"]["tool_calls"][0]["function"]["output"] == "42"
+    assert step["usage"] is not None
+    assert int(rest[0].id or "") == int(frames[-2].id or "") + 1
+    assert folded(rest, "thread.message.delta").popitem()[1] == {
+        "content": [{"type": "text", "text": {"value": "42", "annotations": []}}]
+    }
+
+
+@covers("streams:parallel_calls")
+def test_parallel_calls_share_a_step_and_tell_their_ids_once(talk: Talk) -> None:
+    frames = talk.frames('!call f {"a":1}\n!call g {"b":2}', tools=[*_F, function("g")])
+    assert outline(frames).count("thread.run.step.created") == 1
+    deltas = _calls(frames)
+    ids = [delta["id"] for delta in deltas if "id" in delta]
+    assert len(ids) == len(set(ids)) == 2
+    run = last(frames, "thread.run.requires_action")
+    [step] = talk.steps(run)
+    [told] = folded(frames, "thread.run.step.delta").values()
+    assert told["step_details"] == step["step_details"]
+    assert [call["id"] for call in step["step_details"]["tool_calls"]] == ids
+
+
+@covers("streams:parallel_off")
+def test_a_run_without_parallel_calls_makes_one_at_a_time(talk: Talk) -> None:
+    run = talk.run("!call f\n!call f", tools=_F, parallel_tool_calls=False)
+    assert len(run["required_action"]["submit_tool_outputs"]["tool_calls"]) == 1
+
+
+@covers("streams:text_before_calls")
+def test_text_before_a_call_is_a_message_of_its_own(talk: Talk) -> None:
+    frames = talk.frames("!say Let me see.\n!call f", tools=_F)
+    assert outline(frames) == [*_RUN, *_SAID, *_CALL, "thread.run.requires_action", "done"]
+
+
+@covers("streams:refusal")
+def test_a_refusal_is_no_text(talk: Talk) -> None:
+    frames = talk.frames("!refuse I will not.")
+    assert outline(frames) == [*_RUN, *_SAID, "thread.run.completed", "done"]
+    deltas = [f.data["delta"]["content"][0] for f in frames if f.event == "thread.message.delta"]
+    assert deltas[0] == {"index": 0, "type": "refusal", "refusal": "I"}
+    refused = [{"type": "refusal", "refusal": "I will not."}]
+    assert last(frames, "thread.message.completed")["content"] == refused
+
+
+@covers("streams:failure")
+@pytest.mark.parametrize(
+    ("text", "opened"),
+    [
+        ("!error server_error Broken.", []),
+        (
+            "!say half\n!error server_error Broken.",
+            [*_SPEAK, "thread.message.incomplete", "thread.run.step.failed"],
+        ),
+        ("!call f\n!error server_error Broken.", [*_CALL, "thread.run.step.failed"]),
+    ],
+)
+def test_a_failure_closes_what_is_open(talk: Talk, text: str, opened: list[str]) -> None:
+    frames = talk.frames(text, tools=_F)
+    assert outline(frames) == [*_RUN, *opened, "thread.run.failed", "done"]
+    failed = last(frames, "thread.run.failed")
+    assert failed["last_error"] == {"code": "server_error", "message": "Broken."}
+    assert failed["usage"] is not None
+
+
+@covers("streams:cancel")
+@pytest.mark.parametrize(
+    ("text", "seen", "opened"),
+    [
+        ("!think 60", "thread.run.in_progress", []),
+        (
+            "!say half\n!think 60",
+            "thread.message.delta",
+            ["thread.message.incomplete", "thread.run.step.cancelled"],
+        ),
+        ("!call f\n!think 60", "thread.run.step.delta", ["thread.run.step.cancelled"]),
+    ],
+)
+def test_a_cancellation_from_another_connection(
+    talk: Talk, text: str, seen: str, opened: list[str]
+) -> None:
+    stream = talk.open(text, tools=_F)
+    before = stream.until(seen)
+    assert talk.cancel(before[0].data).status == 200
+    rest = outline([f for f in stream if not f.event.endswith(".delta")])
+    assert rest == ["thread.run.cancelling", *opened, "thread.run.cancelled", "done"]
+
+
+@covers("streams:expiry")
+def test_expiry_while_streaming() -> None:
+    with running() as server:
+        talk = Talk(server.http())
+        stream = talk.open("!say half\n!think 600")
+        run = stream.until("thread.message.delta")[0].data
+        server.clock.advance(600)
+        assert talk.read(run)["status"] == "expired"
+        rest = list(stream)
+        assert outline(rest) == [
+            "thread.message.incomplete",
+            "thread.run.step.expired",
+            "thread.run.expired",
+            "done",
+        ]
+        assert rest[0].data["incomplete_details"] == {"reason": "run_expired"}
+        stream.close()
+
+
+@covers("streams:token_limit")
+def test_the_end_of_the_tokens(talk: Talk) -> None:
+    frames = talk.frames("!words 100", max_completion_tokens=16)
+    assert outline(frames) == [
+        *_RUN,
+        *_SPEAK,
+        "thread.message.incomplete",
+        "thread.run.step.completed",
+        "thread.run.incomplete",
+        "done",
+    ]
+    cut = last(frames, "thread.message.incomplete")
+    assert cut["incomplete_details"] == {"reason": "max_tokens"}
+    assert folded(frames, "thread.message.delta")[cut["id"]]["content"] == cut["content"]
+
+
+@covers("streams:content_filter")
+def test_a_filtered_answer(talk: Talk) -> None:
+    frames = talk.frames("!say half\n!filter")
+    assert last(frames, "thread.message.incomplete")["incomplete_details"] == {
+        "reason": "content_filter"
+    }
+    assert outline(frames)[-2:] == ["thread.run.incomplete", "done"]
+
+
+@covers("streams:keep_alive")
+def test_silence_is_filled_with_comments() -> None:
+    with running(keep_alive_s=0.02) as server:
+        talk = Talk(server.http())
+        stream = talk.open("!think 0.2\n!say done")
+        assert outline(list(stream))[-1] == "done"
+        assert stream.comments
+        assert set(stream.comments) == {b": keep-alive"}
+        stream.close()
+
+
+@covers("streams:leaving")
+def test_a_client_that_leaves_does_not_stop_the_run(talk: Talk) -> None:
+    stream = talk.open("!pace 0.001\n!words 50")
+    run = stream.until("thread.message.delta")[0].data
+    stream.close()
+    assert talk.until(run, "completed", "cancelled", "failed")["status"] == "completed"
+
+
+@covers("threads.runs.events:replay", "threads.runs.events:last_event_id")
+def test_a_stream_is_taken_up_after_any_of_its_events(http: Http, talk: Talk) -> None:
+    frames = talk.frames("!say one\n!call f", tools=_F)
+    run = last(frames, "thread.run.requires_action")
+    frames = frames[:-1] + talk.submit_frames(run, ["ok"])
+    told = [frame.raw for frame in frames]
+    path = f"{path_of(run)}/events"
+    for seen in range(len(told)):
+        for query, headers in ((f"?after={seen}", {}), ("", {"Last-Event-ID": str(seen)})):
+            with_id: Any = headers
+            stream = http.stream("GET", path + query, headers=with_id)
+            assert [frame.raw for frame in stream] == told[seen:]
+            stream.close()
+
+
+@covers("threads.runs.events:refusals")
+def test_a_place_that_cannot_be_is_refused(http: Http, talk: Talk) -> None:
+    run = talk.run("hello")
+    assert http.get(f"{path_of(run)}/events?after=x").error["param"] == "after"
+    assert http.get(f"/v1/threads/{run['thread_id']}/runs/run_x/events").status == 404
+
+
+def _calls(frames: list[Frame]) -> list[dict[str, Any]]:
+    return [
+        call
+        for frame in frames
+        if frame.event == "thread.run.step.delta"
+        for call in frame.data["delta"]["step_details"]["tool_calls"]
+    ]

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from locum.api.http import Incoming, PiecewiseReply
 from locum.serving import Address, CannotListen, claim, is_loopback, serve
 
 _WAIT_S = 10.0
@@ -54,11 +55,15 @@ class House:
 
     class _Stream(_Part):
         async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-            await _start(send)
-            await send({"type": "http.response.body", "body": b"begun", "more_body": True})
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            self._house.left.set()
+            reply = PiecewiseReply(self._pieces(), media="text/event-stream", headers={})
+            await reply.send(send, Incoming(scope, receive))
+
+        async def _pieces(self) -> AsyncGenerator[bytes, None]:
+            try:
+                yield b"begun"
+                await asyncio.Event().wait()
+            finally:
+                self._house.left.set()
 
 
 async def _start(send: Send) -> None:
@@ -85,6 +90,7 @@ def _visit(visit: Callable[[House, Address], Awaitable[None]]) -> None:
             os.kill(os.getpid(), signal.SIGTERM)
             await serving
             for writer in house.kept:
+                assert house.left.is_set()
                 writer.close()
         assert not house.is_open
 
@@ -103,7 +109,7 @@ async def _ask(address: Address, head: str, body: bytes = b"") -> bytes:
     return answer
 
 
-def test_a_client_that_leaves_a_stream_is_noticed() -> None:
+def test_a_client_that_leaves_ends_its_stream_on_the_server() -> None:
     async def visit(house: House, address: Address) -> None:
         reader, writer = await asyncio.open_connection(address.host, address.port)
         writer.write(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")

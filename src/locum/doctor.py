@@ -10,6 +10,7 @@ from typing import Literal
 
 import asyncpg
 from msgspec import Struct
+from msgspec.structs import replace
 
 from locum.app import embedder_folder, open_database, sandbox_settings
 from locum.errors import LocumError
@@ -104,23 +105,24 @@ async def sandbox(settings: Settings) -> Finding:
     tier: Tier = "unsafe-subprocess" if settings.sandbox == "unsafe-subprocess" else "auto"
     options = sandbox_settings(settings)
     try:
-        walls = await build_sandbox(options, tier=tier)
+        # A folder of its own: a server may be running over the other one.
+        with tempfile.TemporaryDirectory(prefix=".doctor-", dir=settings.data) as folder:
+            apart = replace(options, directory=Path(folder), pool=0)
+            walls = await build_sandbox(apart, tier=tier)
+            try:
+                said = await walls.check()
+            finally:
+                await walls.close()
     except OSError as error:
         return Finding("sandbox", "fail", f"{error.filename}: {error.strerror}.")
     except SandboxUnavailable as error:
         return Finding("sandbox", "warn", f"No code interpreter. {error}")
-    try:
-        said = f"{walls.tier}: {await walls.check()}"
-    except SandboxUnavailable as error:
-        return Finding("sandbox", "warn", f"No code interpreter. {error}")
-    finally:
-        await walls.close()
     if tier == "unsafe-subprocess":
         return Finding("sandbox", "warn", said)
     if options.packages is None:
-        said += " Only the standard library is there: run `locum sandbox install` for numpy & co."
+        said += ". Only the standard library is there: run `locum sandbox install` for numpy & co."
         return Finding("sandbox", "warn", said)
-    return Finding("sandbox", "ok", said)
+    return Finding("sandbox", "ok", f"{said}.")
 
 
 async def model(settings: Settings) -> Finding:

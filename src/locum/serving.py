@@ -18,6 +18,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 from msgspec import Struct
 from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 _BACKLOG: Final = 1024
 # Open streams count as requests; the bound on them is that of open files.
@@ -79,21 +80,21 @@ async def serve(
     _raise_open_files()
     async with app.router.lifespan_context(app):
         await admit()
-        server = _server(app, address)
-        serving = asyncio.ensure_future(server.serve())
+        requests = _Requests(app)
+        server = _server(requests, address)
         stopped = _on_signals(server)
+        serving = asyncio.ensure_future(server.serve())
         telling = asyncio.ensure_future(_tell(address, announce))
+        waiting = asyncio.ensure_future(stopped.wait())
         try:
-            await asyncio.wait(
-                {serving, ending := asyncio.ensure_future(stopped.wait())},
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-            ending.cancel()
+            await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({serving}, timeout=_GRACE_S)
+            requests.cut_off()
             await asyncio.wait({serving}, timeout=_GRACE_S)
         finally:
-            telling.cancel()
-            serving.cancel()
-            await asyncio.wait({serving, telling})
+            for task in (serving, telling, waiting):
+                task.cancel()
+            await asyncio.wait({serving, telling, waiting})
         for task in (serving, telling):
             if not task.cancelled():
                 task.result()
@@ -101,7 +102,34 @@ async def serve(
         raise CannotListen(f"The server on {address.url} ended by itself.")
 
 
-def _server(app: Starlette, address: Address) -> Server:
+class _Requests:
+    """The requests that are being answered. The server waits for all of them before it ends."""
+
+    def __init__(self, app: Starlette) -> None:
+        self._app = app
+        self._open: set[asyncio.Task[None] | None] = set()
+        self._cut_off = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        task = asyncio.current_task()
+        self._open.add(task)
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self._cut_off:
+                raise
+        finally:
+            self._open.discard(task)
+
+    def cut_off(self) -> None:
+        """End them as if their clients had left: streams above all, which know no end."""
+        self._cut_off = True
+        for task in tuple(self._open):
+            if task is not None:
+                task.cancel()
+
+
+def _server(app: ASGIApp, address: Address) -> Server:
     return Server(
         app,
         address=address.host,

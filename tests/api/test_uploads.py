@@ -230,3 +230,10 @@ def test_an_unknown_upload_is_not_found(http: Http) -> None:
     assert answer.error["message"] == (
         "Invalid 'upload_id': 'nope'. Expected an ID that begins with 'upload'."
     )
+
+
+def test_a_lenient_server_passes_over_unknown_fields_of_a_part(make_server: Make) -> None:
+    http = make_server(lenient=True).http()
+    body = form(field("other", "x"), file(b"abcdef", name="data"))
+    answer = http.post(f"/v1/uploads/{_create(http)}/parts", body, headers=HEADERS)
+    assert answer.status == 200

@@ -66,6 +66,8 @@ def test_attaching_twice_answers_the_same_file(sdk: OpenAI, http: Http) -> None:
     path = f"/v1/vector_stores/{store_id}/files"
     first = http.post(path, {"file_id": file_id, "attributes": {"n": 1, "x": 0.5, "b": True}})
     assert http.post(path, {"file_id": file_id}).json == first.json
+    renewed = http.post(path, {"file_id": file_id, "attributes": {"n": 2}}).json
+    assert renewed == first.json | {"attributes": {"n": 2}}
     assert first.json["attributes"] == {"n": 1, "x": 0.5, "b": True}
     assert _shown_counts(http, store_id) == _counts(in_progress=1)
 

@@ -105,6 +105,7 @@ async def sandbox(settings: Settings) -> Finding:
     tier: Tier = "unsafe-subprocess" if settings.sandbox == "unsafe-subprocess" else "auto"
     options = sandbox_settings(settings)
     try:
+        settings.data.mkdir(parents=True, exist_ok=True)
         # A folder of its own: a server may be running over the other one.
         with tempfile.TemporaryDirectory(prefix=".doctor-", dir=settings.data) as folder:
             apart = replace(options, directory=Path(folder), pool=0)

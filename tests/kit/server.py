@@ -125,8 +125,9 @@ def running(
     parts = parts or Parts()
     clock = parts.clock if isinstance(parts.clock, SteppedClock) else SteppedClock()
     chosen = Parts(clock=clock, ids=parts.ids, backend=parts.backend, tools=parts.tools)
+    defaults: dict[str, Any] = {"data": directory, "durable": False, "model": "scripted"}
     server = Server(
-        Settings(data=directory, durable=False, model="scripted", port=0, **settings),
+        Settings(**defaults | settings),
         chosen,
         clock,
     )

@@ -224,3 +224,20 @@ def test_every_mode_answers_for_its_model(mode: ToolMode) -> None:
     assert asyncio.run(backend.models()) == ["scripted"]
     assert asyncio.run(backend.check()) == asyncio.run(Scripted().check())
     asyncio.run(backend.close())
+
+
+def test_a_model_that_talks_where_it_must_call_is_found_out() -> None:
+    model = Told("!say The weather is fine.", f"!say {PARIS}", f"!say {PARIS}")
+    found_out = with_tool_mode(model, "auto")
+    for _ in range(2):
+        turn = take(found_out, asking("?", offers=BOTH, choice=Named("get_weather")))
+        assert turn.text == ""
+        assert turn.calls == [CalledFunction("get_weather", PARIS)]
+    assert model.asked[0].offers == BOTH
+    assert [request.offers for request in model.asked[1:]] == [(), ()]
+
+
+def test_what_is_said_before_a_call_that_must_be_made_is_not_lost() -> None:
+    model = Told(f"!say Let me look.\n!call get_weather {PARIS}")
+    turn = take(with_tool_mode(model, "auto"), asking("?", offers=BOTH, choice="required"))
+    assert (turn.text, len(turn.calls)) == ("Let me look.", 1)

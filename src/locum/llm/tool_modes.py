@@ -8,13 +8,23 @@ from typing import ClassVar, Literal
 
 from locum.llm.around import Around
 from locum.llm.by_schema import ToolsBySchema, without_tools
-from locum.llm.protocol import Backend, Event, ModelError, Request
+from locum.llm.protocol import (
+    Backend,
+    CallBegun,
+    Event,
+    Finished,
+    ModelError,
+    Request,
+    TextDelta,
+)
 
 _log = logging.getLogger(__name__)
 
 ToolMode = Literal["auto", "native", "schema", "none"]
 
 _MOST_MODELS_REMEMBERED = 1000
+# Nobody says so much before a call he has been told to make.
+_TALKS_CHARS = 1000
 # Ollama, vLLM and llama.cpp, in this order, of a model or a server that has no tools.
 _HAS_NO_TOOLS = re.compile(
     r"does not support (tools|function)|tool choice requires|--enable-auto-tool-choice|"
@@ -46,7 +56,10 @@ class _NoTools(Around):
 
 
 class _FoundOut(Around):
-    """Native tools, until a server says of a model that it has none; by schema from then on."""
+    """Native tools, until it shows that a model has none; by schema from then on.
+
+    A server may say so. Others show it: told that it must call, the model talks instead.
+    """
 
     name: ClassVar[str] = "tools_found_out"
 
@@ -58,8 +71,10 @@ class _FoundOut(Around):
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
         has_begun = False
         if request.model not in self._toolless:
+            forced = bool(request.offers) and request.choice not in {"none", "auto"}
+            native = self._forced(request) if forced else self._model.stream(request)
             try:
-                async with aclosing(self._model.stream(request)) as events:
+                async with aclosing(native) as events:
                     async for event in events:
                         has_begun = True
                         yield event
@@ -67,9 +82,32 @@ class _FoundOut(Around):
                 if has_begun or not request.offers or not _HAS_NO_TOOLS.search(error.message):
                     raise
                 self._remember(request.model)
+            except _Talked:
+                self._remember(request.model)
             else:
                 return
         async with aclosing(self._by_schema.stream(request)) as events:
+            async for event in events:
+                yield event
+
+    async def _forced(self, request: Request) -> AsyncGenerator[Event, None]:
+        """A turn that must call: what is said before the call waits until one has come."""
+        held: list[Event] = []
+        said = 0
+        async with aclosing(self._model.stream(request)) as events:
+            async for event in events:
+                if isinstance(event, CallBegun):
+                    for earlier in held:
+                        yield earlier
+                    yield event
+                    break
+                held.append(event)
+                said += len(event.text) if isinstance(event, TextDelta) else 0
+                if said > _TALKS_CHARS or (isinstance(event, Finished) and _is_talk(held)):
+                    raise _Talked
+            else:
+                for earlier in held:
+                    yield earlier
             async for event in events:
                 yield event
 
@@ -78,3 +116,11 @@ class _FoundOut(Around):
             self._toolless.clear()
         self._toolless.add(model)
         _log.warning("model.tools_by_schema model=%s", model)
+
+
+class _Talked(Exception):
+    """The model was told to call and has talked instead."""
+
+
+def _is_talk(events: list[Event]) -> bool:
+    return any(isinstance(event, TextDelta) for event in events)

@@ -66,5 +66,7 @@ async def test_a_blob_is_known_while_a_row_holds_it(store: Store) -> None:
 @on_every_database
 async def test_existing_files_are_told_from_others(store: Store) -> None:
     await _add(store, "file-1")
-    assert await store.files.existing("p", ["file-1", "file-2", "\0"]) == {"file-1"}
-    assert await store.files.existing("other", ["file-1"]) == set()
+    assert set(await store.files.names("p", ["file-1", "file-2"], now=0, reader=store.db)) == {
+        "file-1"
+    }
+    assert await store.files.names("other", ["file-1"], now=0, reader=store.db) == {}

@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from locum.errors import no_such
-from locum.service import assistants, messages, resources, vector_stores
+from locum.service import assistants, messages, resources, store_contents, vector_stores
 from locum.service.scope import Scope
 from locum.store.database import Transaction
 from locum.store.documents import Document, Page
@@ -201,4 +201,4 @@ async def _resources(
 
 
 def _searchable(filename: str) -> bool:
-    return PurePath(filename).suffix.lower() in vector_stores.SEARCHABLE
+    return PurePath(filename).suffix.lower() in store_contents.SEARCHABLE

@@ -152,7 +152,9 @@ async def _part(scope: Scope, tx: Transaction, part: NewPart, *, param: str) -> 
     if isinstance(part, ImageFilePart):
         await resources.require_files(scope, [part.image_file.file_id], tx)
         file = (
-            await scope.store.files.get(scope.project_id, part.image_file.file_id, reader=tx)
+            await scope.store.files.living(
+                scope.project_id, part.image_file.file_id, now=scope.now(), reader=tx
+            )
         ).read()
         suffix = PurePath(file.filename).suffix.lower()
         if suffix not in _IMAGES:

@@ -6,7 +6,7 @@ from msgspec import UNSET, UnsetType
 
 from locum import limits
 from locum.errors import InvalidParameter, NotFound, no_such
-from locum.service import vector_stores
+from locum.service import store_contents, vector_stores
 from locum.service.scope import Scope
 from locum.store.database import Transaction
 from locum.wire.assistants import NewSearchResources, NewToolResources
@@ -55,7 +55,9 @@ def with_tools(resources: ToolResources, tools: Sequence[Tool]) -> ToolResources
 
 
 async def require_files(scope: Scope, file_ids: Sequence[str], tx: Transaction) -> None:
-    known = await scope.store.files.existing(scope.project_id, list(file_ids), reader=tx)
+    known = await scope.store.files.names(
+        scope.project_id, list(file_ids), now=scope.now(), reader=tx
+    )
     missing = [file_id for file_id in file_ids if file_id not in known]
     if missing:
         raise NotFound(f"The following files were not found: {', '.join(missing)}")
@@ -133,7 +135,7 @@ def _add_code_files(resources: ToolResources, added: Sequence[str]) -> ToolResou
 async def _add_search_files(
     scope: Scope, tx: Transaction, resources: ToolResources, added: Sequence[str]
 ) -> ToolResources:
-    await vector_stores.require_searchable(scope, tx, added)
+    await store_contents.require_searchable(scope, tx, added)
     present = () if resources.file_search is UNSET else resources.file_search.vector_store_ids
     if present and await scope.store.vector_stores.find(scope.project_id, present[0], reader=tx):
         await vector_stores.add_files(scope, tx, present[0], added)

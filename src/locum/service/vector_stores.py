@@ -24,9 +24,6 @@ from locum.wire.vector_stores import (
 )
 
 _DAY_S = 86_400
-# Where other services look for them.
-SEARCHABLE = store_contents.SEARCHABLE
-require_searchable = store_contents.require_searchable
 
 
 async def create_vector_store(scope: Scope, *, body: CreateVectorStore) -> Document[VectorStore]:
@@ -72,7 +69,7 @@ async def make(
     )
     await scope.store.vector_stores.insert(tx, scope.project_id, store.id, store)
     if file_ids:
-        await require_searchable(scope, tx, file_ids)
+        await store_contents.require_searchable(scope, tx, file_ids)
         await add_files(scope, tx, store.id, file_ids, chunking=chunking)
     return store
 

@@ -81,15 +81,6 @@ class FileTable(Documents[File]):
                 known.add(blob)
         return known
 
-    async def existing(
-        self, project_id: str, file_ids: list[str], *, reader: Reader | None = None
-    ) -> set[str]:
-        found: set[str] = set()
-        for file_id in file_ids:
-            if await self.find(project_id, file_id, reader=reader) is not None:
-                found.add(file_id)
-        return found
-
     async def release(self, tx: Transaction, project_id: str, file_id: str) -> str:
         """Remove the row; the blob that nobody holds any more."""
         blob = await self.blob(project_id, file_id, reader=tx)

@@ -174,6 +174,8 @@ class Transport:
             raise failed(server, "points to another address, which is not followed", "redirect")
         if response.status >= HTTPStatus.BAD_REQUEST:
             return await _refusal(response)
+        if response.status == HTTPStatus.ACCEPTED:
+            raise failed(server, "took the request and did not answer it", "no answer")
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise failed(server, "sent a compressed answer, which was not asked for", "encoding")
         match response.content_type:

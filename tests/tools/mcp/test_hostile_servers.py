@@ -1,0 +1,213 @@
+"""Servers that lie, flood, point elsewhere or never answer: a call fails, and says why."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp import web
+from tests.kit.fake_mcp import (
+    WAIT_S,
+    FakeMcp,
+    Reply,
+    answers,
+    fails,
+    floods,
+    hangs,
+    says,
+    sends,
+    streams,
+)
+from tests.tools.mcp.rig import Rig, run_with, server_tool, setting
+
+from locum.tools.tool import ToolFailed
+
+MIB = 1 << 20
+SECRET = "sk-very-secret-value"
+AUTH = {"srv": {"Authorization": f"Bearer {SECRET}"}}
+
+
+def failure_of(fake: FakeMcp, **options: Any) -> str:
+    """With what words a call fails."""
+
+    async def work(rig: Rig) -> str:
+        with pytest.raises(ToolFailed) as raised:
+            await rig.call(setting(server_tool(fake)), "srv__echo")
+        return raised.value.message
+
+    return run_with(work, **options)
+
+
+LIES: list[tuple[Reply, str]] = [
+    (sends(b"x" * (5 * MIB)), "sent more than 4 MiB."),
+    (floods(b"data: " + b"x" * 65_536), "sent more than 4 MiB."),
+    (floods(b"data: {}\n\n" * 1_000), "sent more than 4 MiB."),
+    (floods(b": ping\n" * 5_000), "sent more than 4 MiB."),
+    (sends(b"{"), "sent what is not JSON-RPC."),
+    (sends(b"[]"), "sent what is not JSON-RPC."),
+    (sends(b"[" * 100_000), "sent what is not JSON-RPC."),
+    (sends(b"\xff\xfe"), "sent what is not JSON-RPC."),
+    (sends(b'{"id": 2, "result": 3}'), "sent what is not JSON-RPC."),
+    (sends(b"{}"), "answered with neither a result nor an error."),
+    (sends(b'{"id": 99, "result": {}}'), "answered what was not asked."),
+    (sends(b"<html>", content_type="text/html"), "answered with 200 and no JSON."),
+    (sends(b"", status=202), "took the request and did not answer it."),
+    (sends(b"", status=500), "refused with HTTP 500."),
+    (sends(b"{}", status=403), "refused with HTTP 403."),
+    (sends(b"x" * MIB, status=400), "refused with HTTP 400."),
+    (
+        sends(b"x", headers={"Content-Encoding": "gzip"}),
+        "sent a compressed answer, which was not asked for.",
+    ),
+    (streams("data: {}\n\n"), "ended its answer in the middle."),
+    (streams('data: {"id":{id},"resu'), "ended its answer in the middle."),
+    (streams('data: {"id":99,"result":{}}\n\n'), "ended its answer in the middle."),
+]
+
+
+@pytest.mark.parametrize(("reply", "words"), LIES)
+def test_a_lie_fails_the_call_and_is_named(fake: FakeMcp, reply: Reply, words: str) -> None:
+    fake.replies["tools/call"] = reply
+    assert failure_of(fake) == f"The MCP server 'srv' {words}"
+
+
+@pytest.mark.parametrize(("reply", "words"), LIES)
+@pytest.mark.parametrize("method", ["server/discover", "tools/list"])
+def test_a_lie_before_any_call_only_leaves_the_server_out(
+    fake: FakeMcp, method: str, reply: Reply, words: str
+) -> None:
+    fake.replies[method] = reply
+    fake.replies.setdefault("initialize", reply)
+    assert run_with(lambda rig: rig.names(setting(server_tool(fake)))) == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(fake: FakeMcp, old: FakeMcp, status: int) -> None:
+    fake.replies["tools/call"] = sends(b"", status=status, headers={"Location": old.url})
+    assert failure_of(fake) == (
+        "The MCP server 'srv' points to another address, which is not followed."
+    )
+    assert old.received == []
+
+
+def test_a_server_that_closes_the_connection_fails_the_call(fake: FakeMcp) -> None:
+    async def drop(_: FakeMcp, request: web.Request, __: Any) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.close()
+        return web.Response()
+
+    fake.replies["tools/call"] = drop
+    assert failure_of(fake) == "The MCP server 'srv' closed the connection."
+    assert len(fake.calls()) == 1, "a call is never sent twice"
+
+
+def test_a_server_that_is_not_there_fails_the_call(fake: FakeMcp) -> None:
+    async def work(rig: Rig) -> str:
+        asked = setting(server_tool("http://127.0.0.1:9/mcp"))
+        await rig.names(setting(server_tool(fake)))
+        # Reaching inside: what was offered while the server could still be heard.
+        key = (asked.project_id, asked.run.id)
+        target = rig.tools._offered[key]["srv__echo"]
+        moved = type(target.server)("srv", "http://127.0.0.1:9/mcp", {})
+        rig.tools._offered[key] = {"srv__echo": type(target)(moved, target.tool)}
+        with pytest.raises(ToolFailed) as raised:
+            await rig.call_again(asked, "srv__echo")
+        return raised.value.message
+
+    assert run_with(work) == "The MCP server 'srv' cannot be reached: Connection refused."
+
+
+def test_a_function_that_is_no_longer_offered_fails_its_call(fake: FakeMcp) -> None:
+    async def work(rig: Rig) -> str:
+        with pytest.raises(ToolFailed) as raised:
+            await rig.call(setting(server_tool(fake)), "srv__gone")
+        return raised.value.message
+
+    assert run_with(work) == "The tool 'srv__gone' is no longer offered."
+
+
+@pytest.mark.parametrize(
+    "reply", [hangs, streams("data: {}\n\n", then_hangs=True), streams(then_hangs=True)]
+)
+def test_a_server_that_never_ends_is_left_after_its_time(fake: FakeMcp, reply: Reply) -> None:
+    fake.replies["tools/call"] = reply
+    assert failure_of(fake, call_s=0.2) == "The MCP server 'srv' did not answer within 0.2 s."
+    assert fake.released.wait(WAIT_S), "the request was closed"
+
+
+def test_an_older_server_is_told_that_a_call_took_too_long(old: FakeMcp) -> None:
+    old.replies["tools/call"] = hangs
+    failure_of(old, call_s=0.2)
+    assert old.cancelled.wait(WAIT_S)
+    sent = next(body for body, _ in old.received if body.get("method") == "notifications/cancelled")
+    asked = next(body for body, _ in old.received if body.get("method") == "tools/call")
+    assert sent["params"]["requestId"] == asked["id"]
+
+
+@pytest.mark.parametrize("era", ["fake", "old"])
+def test_a_cancelled_call_closes_its_request(era: str, request: pytest.FixtureRequest) -> None:
+    server: FakeMcp = request.getfixturevalue(era)
+    server.replies["tools/call"] = hangs
+
+    async def work(rig: Rig) -> None:
+        asked = setting(server_tool(server))
+        await rig.names(asked)
+        call = asyncio.ensure_future(rig.call_again(asked, "srv__echo"))
+        await asyncio.to_thread(server.hung.wait, WAIT_S)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert await asyncio.to_thread(server.released.wait, WAIT_S)
+        if era == "old":
+            assert await asyncio.to_thread(server.cancelled.wait, WAIT_S)
+
+    run_with(work)
+    assert server.cancelled.is_set() is (era == "old")
+
+
+def test_text_too_long_for_a_model_is_cut_for_it_and_kept_in_the_step(fake: FakeMcp) -> None:
+    fake.replies["tools/call"] = answers(says("x" * 100_000))
+
+    async def work(rig: Rig) -> None:
+        asked = setting(server_tool(fake))
+        await rig.names(asked)
+        call = await rig.open(asked, "srv__echo")
+        deltas = [delta async for delta in call.run()]
+        assert len(deltas[0]["output"]) == 100_000
+        assert call.memory().result == "x" * 20_000 + "\n[cut]"
+
+    run_with(work)
+
+
+def test_text_beyond_all_measure_is_cut_in_the_step_too(fake: FakeMcp) -> None:
+    fake.replies["tools/call"] = answers(says("x" * 3_000_000))
+    output = run_with(lambda rig: rig.call(setting(server_tool(fake)), "srv__echo"))
+    assert output == "x" * 256_000 + "\n[cut]"
+
+
+# -------------------------------------------------------------------------- secrets
+
+
+def test_headers_reach_their_server_and_no_other(fake: FakeMcp, old: FakeMcp) -> None:
+    asked = setting(server_tool(fake), server_tool(old, "other"), headers=AUTH)
+    run_with(lambda rig: rig.names(asked))
+    assert all(h["authorization"] == f"Bearer {SECRET}" for _, h in fake.received)
+    assert not any("authorization" in h for _, h in old.received)
+
+
+@pytest.mark.parametrize("echo", [SECRET, f"Bearer {SECRET}", f"a {SECRET}."])
+def test_a_server_that_repeats_a_secret_is_not_quoted(fake: FakeMcp, echo: str) -> None:
+    asked = setting(server_tool(fake), headers=AUTH)
+    schema = {"type": "object", "description": echo, "properties": {echo: {"type": "string"}}}
+    fake.tools = [{"name": "echo", "description": echo, "inputSchema": schema}]
+    fake.replies["tools/call"] = answers(says(echo))
+
+    async def work(rig: Rig) -> str:
+        functions = await rig.tools.functions(asked)
+        output = await rig.call_again(asked, "srv__echo")
+        fake.replies["tools/call"] = fails(-32602, echo)
+        failure = await rig.call_again(asked, "srv__echo")
+        return f"{functions} {output} {failure}"
+
+    said = run_with(work)
+    assert SECRET not in said
+    assert said.count("…") == 5

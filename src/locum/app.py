@@ -18,8 +18,12 @@ from locum.api.routes import ROUTES
 from locum.clock import Clock, SystemClock
 from locum.engine.engine import Engine
 from locum.ids import Ids, RandomIds
+from locum.llm import tokens
 from locum.llm.choose import choose_backend
 from locum.llm.protocol import Backend
+from locum.service.embedding import choose_embedder
+from locum.service.ingestion import Ingestion
+from locum.service.reading import FileReader
 from locum.service.scope import House
 from locum.service.upkeep import Upkeep
 from locum.settings import Settings, SettingsError
@@ -37,6 +41,12 @@ from locum.tools.code_interpreter.limits import Limits
 from locum.tools.code_interpreter.on_demand import SandboxOnDemand
 from locum.tools.code_interpreter.sessions import SandboxSettings
 from locum.tools.code_interpreter.tool import CodeInterpreter
+from locum.tools.file_search.embedding import SearchEmbedder
+from locum.tools.file_search.extract import Extractor
+from locum.tools.file_search.prepare import Tokenizer
+from locum.tools.file_search.search import Searcher
+from locum.tools.file_search.stored_index import StoredIndex
+from locum.tools.file_search.tool import FileSearch
 from locum.tools.mcp.hosts import Hosts
 from locum.tools.mcp.tool import McpTools
 from locum.tools.tool import Tool
@@ -50,6 +60,7 @@ class Parts:
     ids: Ids | None = None
     backend: Backend | None = None
     tools: Sequence[Tool] | None = None
+    embedder: SearchEmbedder | None = None
 
 
 def create_app(settings: Settings, parts: Parts = Parts()) -> Starlette:  # frozen
@@ -87,8 +98,11 @@ async def open_house(settings: Settings, parts: Parts) -> AsyncIterator[House]:
             sandbox_settings(settings), tier=_sandbox_tier(settings), clock=clock
         )
         mcp = McpTools(Hosts(settings.mcp_hosts), clock=clock, call_s=settings.mcp_timeout_s)
+        embedder = parts.embedder or choose_embedder(settings, weights=embedder_folder(settings))
+        searcher = open_searcher(store, embedder)
         tools: Sequence[Tool] = [
             CodeInterpreter(sandbox, store=store, blobs=blobs, clock=clock, ids=ids),
+            FileSearch(searcher, store=store, clock=clock, count_tokens=tokens.count),
             mcp,
         ]
         engine = Engine(
@@ -108,17 +122,22 @@ async def open_house(settings: Settings, parts: Parts) -> AsyncIterator[House]:
             blobs=blobs,
             engine=engine,
             backend=backend,
+            searcher=searcher,
         )
         upkeep = Upkeep(house)
+        ingestion = open_ingestion(house, embedder)
         await engine.start()
+        await ingestion.start()
         upkeep.start()
         try:
             yield house
         finally:
             await upkeep.close()
+            await ingestion.close()
             await engine.close()
             await sandbox.close()
             await mcp.close()
+            await embedder.close()
             await backend.close()
     finally:
         await database.close()
@@ -128,6 +147,23 @@ def open_database(settings: Settings) -> Database:
     if settings.database_url is None:
         return SqliteDatabase(settings.data / "locum.db", durable=settings.durable)
     return PostgresDatabase(settings.database_url)
+
+
+def open_searcher(store: Store, embedder: SearchEmbedder) -> Searcher:
+    index = StoredIndex(store.passages, model=embedder.name, dimensions=embedder.dimensions)
+    return Searcher(index, embedder)
+
+
+def open_ingestion(house: House, embedder: SearchEmbedder) -> Ingestion:
+    """What reads the files of vector stores, once it is started."""
+    at_once = house.settings.files_at_once
+    reader = FileReader(
+        house,
+        extractor=Extractor(workers=max(1, at_once)),
+        embedder=embedder,
+        tokenizer=Tokenizer(tokens.encode, tokens.token_bytes),
+    )
+    return Ingestion(house, reader, at_once=at_once)
 
 
 def open_blobs(settings: Settings) -> Blobs:

@@ -32,6 +32,7 @@ HEADER_VALUE_CHARS = 8_192
 
 SEARCH_RESULTS_MAX = 50
 SEARCH_RESULTS_DEFAULT = 10
+SEARCH_QUERIES = 32
 
 # The schema asks for 256; the original took 16 (contract, fact 39).
 MIN_COMPLETION_TOKENS = 1

@@ -72,6 +72,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     embeddings_key: str | None = None
     embeddings_model: str | None = None
     embeddings_dimensions: int | None = None
+    # Files of vector stores that this process reads at once; 0 leaves them to other processes.
+    files_at_once: Annotated[int, Meta(ge=0, le=64)] = 2
 
     # Hosts whose MCP servers assistants may use: `host`, `*.domain` or `*`, with `http://` before
     # it where the connection may be plain. None may be used when none is named.

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -124,7 +125,7 @@ def running(
     directory = Path(tempfile.mkdtemp(prefix="locum-server-"))
     parts = parts or Parts()
     clock = parts.clock if isinstance(parts.clock, SteppedClock) else SteppedClock()
-    chosen = Parts(clock=clock, ids=parts.ids, backend=parts.backend, tools=parts.tools)
+    chosen = replace(parts, clock=clock)
     defaults: dict[str, Any] = {"data": directory, "durable": False, "model": "scripted"}
     server = Server(
         Settings(**defaults | settings),

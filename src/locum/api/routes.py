@@ -12,6 +12,7 @@ from locum.service import (
     messages,
     models,
     runs,
+    search,
     steps,
     threads,
     uploads,
@@ -34,6 +35,7 @@ from locum.wire.vector_stores import (
     ListStoreFiles,
     ModifyAttributes,
     ModifyVectorStore,
+    Search,
 )
 
 _ASSISTANT: Final = "/assistants/{assistant_id}"
@@ -136,6 +138,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     operation("GET", _STORE, vector_stores.get_vector_store),
     operation("POST", _STORE, vector_stores.modify_vector_store, body=ModifyVectorStore),
     operation("DELETE", _STORE, vector_stores.delete_vector_store),
+    operation("POST", f"{_STORE}/search", search.search_vector_store, body=Search),
     operation(
         "POST",
         f"{_STORE}/files",

@@ -29,6 +29,7 @@ from locum.tools.tool import Setting, Tool
 from locum.wire.runs import Run, RunError, ToolOutput, Usage
 from locum.wire.steps import FunctionCall, RunStep, StepError, ToolCalls
 from locum.wire.threads import Thread
+from locum.wire.tools import ToolResources
 
 _SWEEP_S = 1.0
 # A run that has cost so many workers their life is the likely reason.
@@ -305,12 +306,8 @@ class Engine:
                 if resources.code_interpreter is not UNSET
                 for file_id in resources.code_interpreter.file_ids
             ),
-            vector_store_ids=_distinct(
-                store_id
-                for resources in held
-                if resources.file_search is not UNSET
-                for store_id in resources.file_search.vector_store_ids
-            ),
+            vector_store_ids=_stores(held),
+            thread_store_ids=_stores(held[1:]),
         )
 
 
@@ -339,6 +336,15 @@ def _answered(step: RunStep, outputs: Sequence[ToolOutput]) -> tuple[FunctionCal
         replace(call, function=replace(call.function, output=by_id[call.id]))
         for call in step.step_details.tool_calls
         if isinstance(call, FunctionCall)
+    )
+
+
+def _stores(held: Sequence[ToolResources]) -> tuple[str, ...]:
+    return _distinct(
+        store_id
+        for resources in held
+        if resources.file_search is not UNSET
+        for store_id in resources.file_search.vector_store_ids
     )
 
 

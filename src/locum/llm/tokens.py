@@ -23,9 +23,20 @@ def count(text: str) -> int:
     return counted
 
 
+def encode(text: str) -> list[int]:
+    """The tokens of a text that can be encoded: one without half a surrogate pair."""
+    ids: list[int] = _encoding().encode_ordinary(text)
+    return ids
+
+
+def token_bytes(token: int) -> bytes:
+    single: bytes = _encoding().decode_single_token_bytes(token)
+    return single
+
+
 def head(text: str, tokens: int) -> str:
     """Cut `text` to its first so many tokens, never inside a character."""
-    ids: list[int] = _encoding().encode_ordinary(_encodable(text))
+    ids = encode(_encodable(text))
     if len(ids) <= tokens:
         return text
     kept: bytes = _encoding().decode_bytes(ids[: max(tokens, 0)])

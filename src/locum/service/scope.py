@@ -9,6 +9,7 @@ from locum.llm.protocol import Backend
 from locum.settings import Settings
 from locum.store.blobs import Blobs
 from locum.store.tables import Store
+from locum.tools.file_search.search import Searcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class House:
     blobs: Blobs
     engine: Engine
     backend: Backend
+    searcher: Searcher
 
 
 @dataclass(frozen=True, slots=True)

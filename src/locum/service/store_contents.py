@@ -154,6 +154,10 @@ async def settle(
         await scope.store.vector_store_files.put(
             tx, scope.project_id, Entry(settled, entry.batch_id)
         )
+        if outcome.status != "completed":
+            # What has been written of it already is not to be found, ever.
+            key = StoreKey(scope.project_id, vector_store_id)
+            await scope.store.passages.drop(tx, key, file_id=file_id)
         moves.append(
             _Move(
                 was="in_progress",

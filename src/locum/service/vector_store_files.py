@@ -6,12 +6,14 @@ from locum.service import store_contents, vector_stores
 from locum.service.scope import Scope
 from locum.service.store_contents import Wanted
 from locum.store.documents import Document, Page
+from locum.store.passages import StoreKey
 from locum.wire.fields import Deleted
 from locum.wire.vector_stores import (
     AttachFile,
     FileContentPage,
     ListStoreFiles,
     ModifyAttributes,
+    TextContent,
     VectorStoreFile,
 )
 
@@ -79,4 +81,6 @@ async def get_vector_store_file_content(
 ) -> FileContentPage:
     """The text that was read from a file: nothing, as long as nothing was."""
     await get_vector_store_file(scope, vector_store_id=vector_store_id, file_id=file_id)
-    return FileContentPage(data=())
+    key = StoreKey(scope.project_id, vector_store_id)
+    pages = await scope.store.passages.pages(key, file_id)
+    return FileContentPage(data=tuple(map(TextContent, pages)))

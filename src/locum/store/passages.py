@@ -53,6 +53,10 @@ class LiveFile(Struct, frozen=True):
     passages: int
     blocks: list[VectorBlock]
 
+    @property
+    def first_id(self) -> int:
+        return self.number << PLACE_BITS
+
 
 class Outdated(Struct, frozen=True):
     """A file whose vectors are another model's."""
@@ -145,14 +149,15 @@ class PassageTable:
 
     async def clear_some(self, *, most: int) -> bool:
         """Remove some of what was dropped; False when there was nothing."""
+        rows = await self._db.fetch(
+            "SELECT number, project_id, vector_store_id FROM passage_files"
+            " WHERE state = 'dropped' ORDER BY number LIMIT 1"
+        )
+        if not rows:
+            return False
+        number, key = rows[0][0], StoreKey(rows[0][1], rows[0][2])
         async with self._db.transaction() as tx:
-            rows = await tx.fetch(
-                "SELECT number, project_id, vector_store_id FROM passage_files"
-                " WHERE state = 'dropped' ORDER BY number LIMIT 1"
-            )
-            if not rows:
-                return False
-            number, key = rows[0][0], StoreKey(rows[0][1], rows[0][2])
+            await tx.lock("passages/dropped")
             first, end = number << PLACE_BITS, (number + 1) << PLACE_BITS
             passages = await tx.fetch(
                 "SELECT id, terms FROM passages WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3",
@@ -182,9 +187,9 @@ class PassageTable:
         return highest << 64 | count << 32 | ours
 
     async def live_files(
-        self, key: StoreKey, *, model: str, beyond: Collection[int] = ()
+        self, key: StoreKey, *, model: str, known: Collection[int] = ()
     ) -> list[LiveFile]:
-        """The searchable files with vectors of the model; without blocks those in `beyond`."""
+        """The searchable files that have vectors of the model; those `known` without them."""
         rows = await self._db.fetch(
             f"SELECT number, file_id, passages FROM passage_files WHERE {_LIVE} AND model = $3"
             " ORDER BY number",
@@ -193,7 +198,7 @@ class PassageTable:
             model,
         )
         files = {row[0]: LiveFile(row[0], row[1], row[2], []) for row in rows}
-        wanted = [number for number in files if number not in beyond]
+        wanted = [number for number in files if number not in known]
         for start in range(0, len(wanted), _ASKED_TOGETHER):
             some = wanted[start : start + _ASKED_TOGETHER]
             blocks = await self._db.fetch_aside(
@@ -203,7 +208,7 @@ class PassageTable:
             )
             for number, spans, vectors in blocks:
                 files[number].blocks.append(VectorBlock(spans, vectors))
-        return list(files.values())
+        return [file for file in files.values() if file.blocks or file.number in known]
 
     async def keyword(
         self, key: StoreKey, terms: Sequence[str], *, within: Collection[str] | None, most: int
@@ -265,11 +270,18 @@ class PassageTable:
 
     # ------------------------------------------------------------ another model's
 
-    async def outdated(self, model: str, *, most: int) -> list[Outdated]:
+    async def is_live(self, tx: Transaction, number: int) -> bool:
+        rows = await tx.fetch(
+            "SELECT 1 FROM passage_files WHERE number = $1 AND state = 'live'", number
+        )
+        return bool(rows)
+
+    async def outdated(self, model: str, *, beyond: int, most: int) -> list[Outdated]:
         rows = await self._db.fetch(
             "SELECT number, project_id, vector_store_id, file_id FROM passage_files"
-            " WHERE state = 'live' AND model <> $1 ORDER BY number LIMIT $2",
+            " WHERE state = 'live' AND model <> $1 AND number > $2 ORDER BY number LIMIT $3",
             model,
+            beyond,
             most,
         )
         return [Outdated(row[0], StoreKey(row[1], row[2]), row[3]) for row in rows]

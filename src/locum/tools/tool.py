@@ -23,6 +23,8 @@ class Setting(Struct, frozen=True, kw_only=True):
     run: Run
     file_ids: tuple[str, ...] = ()
     vector_store_ids: tuple[str, ...] = ()
+    # Those of them that are the thread's own.
+    thread_store_ids: tuple[str, ...] = ()
     # What MCP servers are sent, by label; the run itself shows only the names of headers.
     headers: dict[str, dict[str, str]] = field(default_factory=dict)
 

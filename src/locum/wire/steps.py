@@ -66,7 +66,7 @@ class FoundPassage(Struct, frozen=True, kw_only=True):
     file_id: str
     file_name: str
     score: float
-    attributes: dict[str, str | float | bool]
+    attributes: dict[str, str | int | float | bool]
     # Shown only to those who ask for it with `include[]`.
     content: tuple[TextContent, ...] | UnsetType = UNSET
 

@@ -1,7 +1,7 @@
-"""The seam between file search and the database that keeps passages.
+"""The seam between file search and the database that keeps passages: what a search asks of it.
 
-Every implementation stores what `add` is given in one transaction, and gives it back in these
-shapes; ranking and fusion happen above, the same for all.
+Whatever keeps them gives them back in these shapes; ranking and fusion happen above, the same
+for all. Ingestion writes them, by `store.passages`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -47,11 +47,15 @@ class Passage(Struct, frozen=True):
 class Matrix(Struct, frozen=True):
     """Every vector of one store. The windows of passage `n` are `rows[starts[n]:starts[n + 1]]`.
 
-    Passages are in ascending order of id, and `file_numbers` points into `file_ids`.
+    Passages are in ascending order of id, and `file_numbers` points into `file_ids`. Files that
+    were indexed without vectors, or with another model's, are not in it.
     """
 
     version: int
     vectors: Vectors
+    # The first and the last passage of each window, by id.
+    first: Numbers
+    last: Numbers
     rows: Numbers
     starts: Numbers
     passage_ids: Numbers
@@ -60,33 +64,24 @@ class Matrix(Struct, frozen=True):
 
     @property
     def size_bytes(self) -> int:
-        parts = (self.vectors, self.rows, self.starts, self.passage_ids, self.file_numbers)
-        return sum(part.nbytes for part in parts)
+        numbers = (self.first, self.last, self.rows, self.starts, self.passage_ids)
+        return self.vectors.nbytes + sum(part.nbytes for part in (*numbers, self.file_numbers))
 
 
 class PassageIndex(Protocol):
-    async def add(
-        self,
-        store_id: str,
-        file_id: str,
-        *,
-        passages: Sequence[NewPassage],
-        windows: Sequence[NewWindow],
-    ) -> None:
-        """Index a file, in place of what was indexed of it before."""
-        ...
-
-    async def remove(self, store_id: str, file_id: str) -> None: ...
-
-    async def files(self, store_id: str) -> Mapping[str, FileEntry]:
-        """The files of the store that may be searched, by id."""
+    async def files(
+        self, store_id: str, *, only: Collection[str] | None = None
+    ) -> Mapping[str, FileEntry]:
+        """The files of the store that may be searched, by id; or those among the given."""
         ...
 
     async def version(self, store_id: str) -> int:
-        """Another number after every `add` and `remove`; it tells a cached matrix is old."""
+        """Another number whenever its vectors are others; it tells that a cached matrix is old."""
         ...
 
-    async def matrix(self, store_id: str) -> Matrix: ...
+    async def matrix(self, store_id: str, *, known: Matrix | None = None) -> Matrix:
+        """The matrix as it is now; of one that was `known` what still holds need not be read."""
+        ...
 
     async def keyword(
         self, store_id: str, terms: Sequence[str], *, within: Collection[str] | None, most: int
@@ -110,25 +105,46 @@ def matrix_of(
     (vector, first id, last id), where the ids between belong to the same file.
     """
     data = b"".join(vector for vector, _, _ in windows)
-    vectors = np.frombuffer(data, dtype="<f4").reshape(len(windows), dimensions)
-    ids = np.array([passage_id for passage_id, _ in passages], dtype=np.int64)
-    first = np.searchsorted(ids, np.array([first for _, first, _ in windows], dtype=np.int64))
-    last = np.searchsorted(ids, np.array([last for _, _, last in windows], dtype=np.int64))
-    spans = last - first + 1
-    rows = np.repeat(np.arange(len(windows), dtype=np.int64), spans)
-    offsets = np.arange(len(rows)) - np.repeat(np.cumsum(spans) - spans, spans)
-    places = np.repeat(first, spans) + offsets
-    order = np.argsort(places, kind="stable")
-    starts = np.searchsorted(places[order], np.arange(len(ids) + 1)).astype(np.int64)
-    assert (np.diff(starts) > 0).all(), "a passage has no window"
     numbers: dict[str, int] = {}
     file_numbers = [numbers.setdefault(file_id, len(numbers)) for _, file_id in passages]
+    return arranged(
+        version=version,
+        vectors=np.frombuffer(data, dtype="<f4").reshape(len(windows), dimensions),
+        first=np.array([first for _, first, _ in windows], dtype=np.int64),
+        last=np.array([last for _, _, last in windows], dtype=np.int64),
+        passage_ids=np.array([passage_id for passage_id, _ in passages], dtype=np.int64),
+        file_numbers=np.array(file_numbers, dtype=np.int64),
+        file_ids=list(numbers),
+    )
+
+
+def arranged(
+    *,
+    version: int,
+    vectors: Vectors,
+    first: Numbers,
+    last: Numbers,
+    passage_ids: Numbers,
+    file_numbers: Numbers,
+    file_ids: Sequence[str],
+) -> Matrix:
+    """Find the windows of each passage; every passage has one."""
+    begin = np.searchsorted(passage_ids, first)
+    spans = np.searchsorted(passage_ids, last) - begin + 1
+    rows = np.repeat(np.arange(len(vectors), dtype=np.int64), spans)
+    offsets = np.arange(len(rows)) - np.repeat(np.cumsum(spans) - spans, spans)
+    places = np.repeat(begin, spans) + offsets
+    order = np.argsort(places, kind="stable")
+    starts = np.searchsorted(places[order], np.arange(len(passage_ids) + 1)).astype(np.int64)
+    assert (np.diff(starts) > 0).all(), "a passage has no window"
     return Matrix(
         version=version,
         vectors=np.asarray(vectors, dtype=np.float32),
+        first=first,
+        last=last,
         rows=rows[order],
         starts=starts,
-        passage_ids=ids,
-        file_numbers=np.array(file_numbers, dtype=np.int64),
-        file_ids=list(numbers),
+        passage_ids=passage_ids,
+        file_numbers=file_numbers,
+        file_ids=file_ids,
     )

@@ -56,13 +56,16 @@ class MemoryIndex:
         store.entries.pop(file_id, None)
         store.version += 1
 
-    async def files(self, store_id: str) -> Mapping[str, FileEntry]:
-        return self._stores[store_id].entries
+    async def files(
+        self, store_id: str, *, only: Collection[str] | None = None
+    ) -> Mapping[str, FileEntry]:
+        entries = self._stores[store_id].entries
+        return entries if only is None else {one: entries[one] for one in only if one in entries}
 
     async def version(self, store_id: str) -> int:
         return self._stores[store_id].version
 
-    async def matrix(self, store_id: str) -> Matrix:
+    async def matrix(self, store_id: str, *, known: Matrix | None = None) -> Matrix:  # noqa: ARG002  # everything is at hand
         store = self._stores[store_id]
         return matrix_of(
             version=store.version,

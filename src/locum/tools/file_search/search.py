@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from locum.tools.file_search.filters import Attributes, Filter, allows
 from locum.tools.file_search.fuse import candidates, fuse, word_evidence
-from locum.tools.file_search.index import FileEntry, Matrix, PassageIndex, Vectors
+from locum.tools.file_search.index import Matrix, PassageIndex, Vectors
 from locum.tools.file_search.terms import query_terms
 
 # Each opinion nominates so many passages; more change nothing that anyone sees.
@@ -70,36 +70,37 @@ class Searcher:
         vectors = await self._embedder.embed(asked, kind="query")
         found: dict[tuple[str, int], Found] = {}
         for store_id in store_ids:
-            files = await self._index.files(store_id)
-            within: Collection[str] = files.keys()
-            if filters is not None:
-                within = {one for one in files if allows(filters, files[one].attributes)}
-            if not within:
+            within = await self._within(store_id, filters)
+            if within is not None and not within:
                 continue
             for query, vector in zip(asked, vectors, strict=True):
                 floats = np.frombuffer(vector, dtype=np.float32)  # type: ignore[call-overload]  # a buffer by its own word
-                for one in await self._one(store_id, query, floats, files, within):
+                for one in await self._one(store_id, query, floats, within):
                     known = found.get((store_id, one.passage_id))
                     if one.score >= threshold and (known is None or known.score < one.score):
                         found[store_id, one.passage_id] = one
         return sorted(found.values(), key=lambda one: (-one.score, one.passage_id))[:most]
 
+    async def _within(self, store_id: str, filters: Filter | None) -> Collection[str] | None:
+        """The files that pass; None when nothing is asked of them."""
+        if filters is None:
+            return None
+        files = await self._index.files(store_id)
+        return {one for one in files if allows(filters, files[one].attributes)}
+
     async def _one(
-        self,
-        store_id: str,
-        query: str,
-        vector: Vectors,
-        files: Mapping[str, FileEntry],
-        within: Collection[str],
+        self, store_id: str, query: str, vector: Vectors, within: Collection[str] | None
     ) -> list[Found]:
         matrix = await self._matrices.get(store_id)
         wanted = query_terms(query)
-        meaning = await _meaning(matrix, vector)
-        allowed = None if len(within) == len(files) else within
-        by_words = await self._index.keyword(store_id, wanted, within=allowed, most=_NOMINATED)
+        meaning, by_words = await asyncio.gather(
+            _meaning(matrix, vector),
+            self._index.keyword(store_id, wanted, within=within, most=_NOMINATED),
+        )
         nominated = candidates([_best(matrix, meaning, within), by_words], most=2 * _NOMINATED)
         passages = await self._index.passages(store_id, nominated)
         words = word_evidence(wanted, {one.passage_id: one.terms for one in passages})
+        files = await self._index.files(store_id, only={one.file_id for one in passages})
         return [
             Found(
                 passage_id=one.passage_id,
@@ -111,7 +112,7 @@ class Searcher:
                 score=fuse(_of(matrix, meaning, one.passage_id), words[one.passage_id]),
             )
             for one in passages
-            if one.file_id in within
+            if one.file_id in files and (within is None or one.file_id in within)
         ]
 
 
@@ -126,7 +127,7 @@ class _MatrixCache:
     async def get(self, store_id: str) -> Matrix:
         kept = self._kept.get(store_id)
         if kept is None or kept.version != await self._index.version(store_id):
-            kept = await self._index.matrix(store_id)
+            kept = await self._index.matrix(store_id, known=kept)
             self._kept[store_id] = kept
         if store_id in self._kept:
             self._kept.move_to_end(store_id)
@@ -152,8 +153,8 @@ def _nearest(matrix: Matrix, vector: Vectors) -> Vectors:
     return np.maximum.reduceat(cosines[matrix.rows], matrix.starts[:-1])
 
 
-def _best(matrix: Matrix, meaning: Vectors, within: Collection[str]) -> list[int]:
-    if len(within) < len(matrix.file_ids):
+def _best(matrix: Matrix, meaning: Vectors, within: Collection[str] | None) -> list[int]:
+    if within is not None:
         allowed = np.array([file_id in within for file_id in matrix.file_ids], dtype=bool)
         meaning = np.where(allowed[matrix.file_numbers], meaning, np.float32(-1))
     most = min(_NOMINATED, len(meaning))

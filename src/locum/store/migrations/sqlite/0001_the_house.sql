@@ -229,7 +229,7 @@ CREATE TABLE passage_files (
 );
 CREATE INDEX passage_files_of_store
     ON passage_files (project_id, vector_store_id, state, model, number);
-CREATE INDEX passage_files_by_model ON passage_files (model, number) WHERE state = 'live';
+CREATE INDEX passage_files_live ON passage_files (number, model) WHERE state = 'live';
 CREATE INDEX passage_files_dropped ON passage_files (number) WHERE state = 'dropped';
 
 -- The number of a file, times 2^20, and the place in it.

@@ -37,7 +37,7 @@ bench: $(VENV)/.dev ## measure the hot paths; writes benchmarks/RESULTS.md
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.dev ## write the generated pages anew
-	$(BIN)/python -m tests.docs.generate
+	$(BIN)/python -m tests.docs.generate && $(BIN)/python -m tests.contract.coverage
 
 lock: ## pin the newest dependencies, with hashes
 	uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade -q requirements/runtime.in -o requirements/runtime.txt --custom-compile-command "make lock"

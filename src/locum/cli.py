@@ -100,6 +100,7 @@ async def _serve(_given: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _quickstart(_given: argparse.Namespace, settings: Settings) -> int:
+    claim(settings.host, settings.port)  # Said now rather than after a download.
     await quickstart.prepare(settings, _tell)
     await _serve_and_tell(settings, shows_example=True)
     return DONE

@@ -99,7 +99,10 @@ def test_fifty_assistants_are_deleted_while_they_are_paged(server: Server) -> No
 
 @covers("lists:unknown_query")
 def test_what_a_list_does_not_know_it_ignores(http: Http) -> None:
-    assert http.get("/v1/assistants?foo=1&limit=&after=").status == 200
+    for query in ("foo=1&limit=&after=", "limit[a]=1", "order=asc&order[]=desc", "%=&[=&]="):
+        assert http.get(f"/v1/assistants?{query}").status == 200
+    answer = http.get("/v1/threads?metadata=x&metadata[k]=v")
+    assert (answer.status, answer.error["param"]) == (400, "metadata")
 
 
 @covers("threads.runs.list:order", "threads.messages.list:walk")

@@ -82,9 +82,15 @@ def _gather(kind: type, pairs: list[tuple[str, str]]) -> dict[str, Any]:
         elif f"{stem}[]" in fields:
             # `include[]=`, `include=` and `include[0]=` are three spellings of one list.
             value.setdefault(f"{stem}[]", []).append(text)
-        elif stem in fields and inner.endswith("]"):
-            value.setdefault(stem, {})[inner[:-1]] = text
+        elif _is_map(fields.get(stem)) and inner.endswith("]"):
+            held = value.setdefault(stem, {})
+            if isinstance(held, dict):  # Else the parameter was also given plain; that is told.
+                held[inner[:-1]] = text
     return value
+
+
+def _is_map(field: inspect.Field | None) -> bool:
+    return field is not None and isinstance(field.type, inspect.DictType)
 
 
 def _numbers(value: dict[str, Any], kind: type) -> dict[str, Any]:

@@ -1,0 +1,104 @@
+"""The server without a socket: requests go straight to the door, as fast as it can take them.
+
+Whole answers only; streams are collected to their end. Nothing a real client could not send is
+kept from the door: paths, headers and bodies are bytes.
+"""
+
+import asyncio
+import json
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.kit.clocks import SteppedClock
+from tests.kit.http import Answer
+
+from locum.api.auth import new_key
+from locum.api.door import Door
+from locum.app import Parts, open_house
+from locum.llm.scripted import Scripted
+from locum.service.scope import House
+from locum.settings import Settings
+from locum.store.keys import ApiKey
+
+_ANSWER_S = 30.0
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Inside:
+    def __init__(self, house: House, door: Door) -> None:
+        self.house = house
+        self._door = door
+
+    async def send(
+        self,
+        method: str,
+        target: bytes,
+        *,
+        headers: Headers = (),
+        body: bytes = b"",
+    ) -> Answer:
+        path, _, query = target.partition(b"?")
+        scope = {
+            "type": "http",
+            "method": method,
+            "raw_path": path,
+            "path": path.decode("latin-1"),
+            "query_string": query,
+            "headers": list(headers),
+        }
+        pending = [{"type": "http.request", "body": body, "more_body": False}]
+        status, answered = 0, {}
+        pieces: list[bytes] = []
+
+        async def receive() -> Any:
+            if pending:
+                return pending.pop()
+            return await asyncio.get_running_loop().create_future()
+
+        async def send(message: Any) -> None:
+            nonlocal status, answered
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                answered = {name.decode(): value.decode() for name, value in message["headers"]}
+            else:
+                pieces.append(message["body"])
+
+        async with asyncio.timeout(_ANSWER_S):
+            await self._door(scope, receive, send)
+        return Answer(status, answered, b"".join(pieces))
+
+    async def json(self, method: str, path: str, body: Any = None, *, key: str = "k") -> Answer:
+        headers = [(b"authorization", f"Bearer {key}".encode())]
+        content = b"" if body is None else json.dumps(body).encode()
+        return await self.send(method, path.encode(), headers=headers, body=content)
+
+    async def add_key(self, project_id: str) -> str:
+        secret, digest, hint = new_key()
+        key = ApiKey(
+            id=f"key_{digest[:24]}",
+            project_id=project_id,
+            name="test",
+            hint=hint,
+            read_only=False,
+            created_at=0,
+            expires_at=None,
+            revoked_at=None,
+        )
+        keys = self.house.store.keys
+        async with self.house.store.transaction() as tx:
+            await keys.ensure_project(tx, project_id, name=project_id, now=0)
+            await keys.add(tx, key, digest)
+        return secret
+
+
+@asynccontextmanager
+async def inside(**settings: Any) -> AsyncIterator[Inside]:
+    """A house with a frozen clock and the scripted model, and its door."""
+    with tempfile.TemporaryDirectory(prefix="locum-inside-") as directory:
+        chosen = Settings(data=Path(directory), durable=False, model="scripted", **settings)
+        parts = Parts(clock=SteppedClock(), backend=Scripted(), tools=())
+        async with open_house(chosen, parts) as house:
+            yield Inside(house, Door(house))

@@ -105,5 +105,17 @@ def test_every_settings_file_in_the_documentation_can_be_read(tmp_path: Path) ->
             load(environment={}, file=file)
 
 
+def test_every_dependency_has_its_reason() -> None:
+    written = (ROOT / "docs/explanation/dependencies.md").read_text("utf-8")
+    names = {
+        re.split(r"[\[;<>= ]", line)[0]
+        for file in ("runtime.in", "dev.in")
+        for line in (ROOT / "requirements" / file).read_text("utf-8").splitlines()
+        if line and not line.startswith(("#", "-r"))
+    }
+    assert "starlette" in names
+    assert not {name for name in names if not re.search(rf"\b{re.escape(name)}\b", written)}
+
+
 def test_the_map_is_short() -> None:
     assert len((ROOT / "ARCHITECTURE.md").read_text("utf-8").splitlines()) < 200

@@ -65,6 +65,8 @@ def test_files_of_a_message(v1: Http, sdk: OpenAI) -> None:
     asked = {"role": "user", "content": "hello", "file_ids": [file_id]}
     message = v1.post(f"/v1/threads/{thread_id}/messages", asked).json
     assert message["file_ids"] == [file_id]
+    path = f"/v1/threads/{message['thread_id']}/messages/{message['id']}"
+    assert v1.post(path, {"metadata": {}}).json["file_ids"] == [file_id]
     path = f"/v1/threads/{thread_id}/messages/{message['id']}/files"
     [held] = v1.get(path).json["data"]
     assert held == {

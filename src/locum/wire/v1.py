@@ -154,6 +154,8 @@ def _message(told: Json) -> Json:
     for key, value in told.items():
         if key == "attachments":
             shown["file_ids"] = list(dict.fromkeys(each["file_id"] for each in value))
+        elif key == "file_ids":
+            continue  # The second version's, which is always empty.
         elif key == "content":
             shown["content"] = [_part(part) for part in value]
         else:

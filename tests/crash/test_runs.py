@@ -11,6 +11,7 @@ import pytest
 from tests.kit.clocks import SteppedClock
 from tests.kit.mortal import Died, Moment, MortalDatabase
 
+from locum.app import open_searcher
 from locum.engine import fold
 from locum.engine.engine import Engine
 from locum.engine.states import TERMINAL
@@ -24,6 +25,7 @@ from locum.store.events import Event
 from locum.store.migrations import migrate
 from locum.store.sqlite import SqliteDatabase
 from locum.store.tables import Store
+from locum.tools.file_search.embedding import WordsOnly
 from locum.tools.tool import Function, Kind, Memory, Setting
 from locum.wire.assistants import CreateAssistant
 from locum.wire.messages import CreateMessage, Message, Text
@@ -123,6 +125,7 @@ class Life:
             blobs=blobs,
             engine=self.engine,
             backend=Scripted(),
+            searcher=open_searcher(self.store, WordsOnly()),
         )
         self.scope = Scope(house, PROJECT)
 

@@ -68,6 +68,11 @@ def test_a_bracket_that_opens_no_marker_is_let_go_when_it_runs_on() -> None:
     assert "".join(text for text, _ in speech.feed("y")) == "【" + "x" * 299 + "y"
 
 
+def test_a_bracket_left_open_before_a_marker_does_not_swallow_it() -> None:
+    text, [annotation] = speak(["【 see 【【4:0†menu.txt】"])
+    assert text[annotation.start_index : annotation.end_index] == "【4:0†menu.txt】"
+
+
 def test_a_link_waits_for_the_longer_one_that_it_may_still_become() -> None:
     speech = Speech(citations={}, paths=PATHS)
     assert list(speech.feed("sandbox:/mnt/data/a.csv")) == [("sandbox:/mnt/data/a.csv", None)]

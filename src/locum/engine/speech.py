@@ -37,7 +37,11 @@ class Speech:
             elif start > 0:
                 yield from self._say(self._take(start))
             else:
-                end = self._held.find(_CLOSE)
+                end, again = self._held.find(_CLOSE), self._held.find(_OPEN, 1)
+                if again > 0 and not 0 < end < again:
+                    # A marker holds no other: what was opened before was no marker.
+                    yield from self._say(self._take(again))
+                    continue
                 if end < 0 and len(self._held) <= _LONGEST:
                     return
                 yield from self._marker(self._take(end + 1 if 0 < end < _LONGEST else 1))

@@ -1,0 +1,182 @@
+"""Passages in both databases: written in slices, shown whole, dropped at once, cleared slowly."""
+
+from array import array
+
+from tests.kit.databases import on_every_database
+from tests.store import objects
+
+from locum.store.passages import PLACE_BITS, StoreKey, TextRow, VectorBlock
+from locum.store.tables import Store
+from locum.store.vector_store_files import Entry
+from locum.wire.vector_stores import ChunkSizes, FileStatus, StaticChunking, VectorStoreFile
+
+KEY = StoreKey("p", "vs_1")
+OTHER = StoreKey("q", "vs_1")
+
+
+async def _index(
+    store: Store, file_id: str, *texts: str, key: StoreKey = KEY, model: str = "m"
+) -> int:
+    table = store.passages
+    async with store.transaction() as tx:
+        number = await table.begin(tx, key, file_id, pages=texts)
+        await table.write(tx, key, number, 0, [TextRow(text, text.lower()) for text in texts])
+        for part, _ in enumerate(texts):
+            block = VectorBlock(array("i", [part, part]).tobytes(), array("f", [1, 0]).tobytes())
+            await table.write_block(tx, number, part, block)
+        await table.go_live(tx, key, file_id, number, passages=len(texts), model=model)
+    return number
+
+
+async def _find(store: Store, *terms: str, key: StoreKey = KEY, **options: object) -> list[str]:
+    within = options.get("within")
+    assert within is None or isinstance(within, list)
+    ids = await store.passages.keyword(key, terms, within=within, most=10)
+    return [row.text for row in await store.passages.passages(key, ids)]
+
+
+@on_every_database
+async def test_words_find_their_passages_rare_and_frequent_ones_first(store: Store) -> None:
+    await _index(store, "file-1", "tea and milk", "tea and ERR-2041 a.b", "tea and tea 面包")
+    assert await _find(store, "err-2041") == ["tea and ERR-2041 a.b"]
+    assert await _find(store, "a.b") == ["tea and ERR-2041 a.b"]
+    assert await _find(store, "面包") == ["tea and tea 面包"]
+    assert (await _find(store, "tea", "milk"))[0] == "tea and milk"
+    assert len(await _find(store, "tea")) == 3
+    assert await _find(store, "nothing") == []
+    assert await _find(store) == []
+
+
+@on_every_database
+async def test_no_term_is_syntax(store: Store) -> None:
+    await _index(store, "file-1", "plain words")
+    for term in ('"', "'", "a' | 'plain", '" OR "plain', "\\", "*", "plain:*", "(", "&", "|", "!"):
+        assert await _find(store, term) == [], term
+
+
+@on_every_database
+async def test_a_search_sees_its_own_store_in_its_own_project_only(store: Store) -> None:
+    await _index(store, "file-1", "ours is red")
+    await _index(store, "file-1", "theirs is red", key=OTHER)
+    await _index(store, "file-1", "another is red", key=StoreKey("p", "vs_2"))
+    assert await _find(store, "red") == ["ours is red"]
+    assert await _find(store, "red", key=OTHER) == ["theirs is red"]
+    theirs = await store.passages.keyword(OTHER, ["red"], within=None, most=10)
+    assert await store.passages.passages(KEY, theirs) == []
+
+
+@on_every_database
+async def test_a_search_can_be_held_to_some_files(store: Store) -> None:
+    await _index(store, "file-1", "one red thing")
+    await _index(store, "file-2", "two red things")
+    assert await _find(store, "red", within=["file-2"]) == ["two red things"]
+    assert await _find(store, "red", within=[]) == []
+
+
+@on_every_database
+async def test_a_file_indexed_again_is_found_once(store: Store) -> None:
+    first = await _index(store, "file-1", "old red", "older red")
+    second = await _index(store, "file-1", "new red")
+    assert await _find(store, "red") == ["new red"]
+    assert second > first
+    assert await store.passages.count(KEY) == 3
+    while await store.passages.clear_some(most=1):
+        pass
+    assert await store.passages.count(KEY) == 1
+    assert await _find(store, "red") == ["new red"]
+
+
+@on_every_database
+async def test_what_is_being_filled_is_not_found(store: Store) -> None:
+    async with store.transaction() as tx:
+        number = await store.passages.begin(tx, KEY, "file-1", pages=["red"])
+        await store.passages.write(tx, KEY, number, 0, [TextRow("red", "red")])
+    assert await _find(store, "red") == []
+    assert await store.passages.passages(KEY, [number << PLACE_BITS]) == []
+    assert await store.passages.pages(KEY, "file-1") == ()
+
+
+@on_every_database
+async def test_a_dropped_store_is_out_of_searches_at_once_and_gone_after_clearing(
+    store: Store,
+) -> None:
+    await _index(store, "file-1", "red", "blue")
+    await _index(store, "file-2", "red")
+    await _index(store, "file-1", "red", key=OTHER)
+    async with store.transaction() as tx:
+        await store.remove_store_contents(tx, KEY.project_id, KEY.vector_store_id)
+    assert await _find(store, "red") == []
+    while await store.passages.clear_some(most=1):
+        pass
+    assert await store.passages.count(KEY) == 0
+    for table, left in (("passage_files", 1), ("passage_vectors", 1), ("passages", 1)):
+        assert await store.db.fetch(f"SELECT COUNT(*) FROM {table}") == [(left,)]
+    assert await _find(store, "red", key=OTHER) == ["red"]
+
+
+@on_every_database
+async def test_the_version_tells_every_change_of_what_a_model_can_search(store: Store) -> None:
+    seen = [await store.passages.version(KEY, model="m")]
+    await _index(store, "file-1", "a")
+    seen.append(await store.passages.version(KEY, model="m"))
+    await _index(store, "file-2", "b", model="another")
+    seen.append(await store.passages.version(KEY, model="m"))
+    await _index(store, "file-2", "b")
+    seen.append(await store.passages.version(KEY, model="m"))
+    async with store.transaction() as tx:
+        await store.passages.drop(tx, KEY, file_id="file-1")
+    seen.append(await store.passages.version(KEY, model="m"))
+    assert len(set(seen)) == len(seen)
+
+
+@on_every_database
+async def test_vectors_come_by_file_those_of_another_model_never(store: Store) -> None:
+    first = await _index(store, "file-1", "a", "b")
+    await _index(store, "file-2", "c", model="another")
+    [file] = await store.passages.live_files(KEY, model="m")
+    assert (file.number, file.file_id, file.passages, len(file.blocks)) == (first, "file-1", 2, 2)
+    assert array("f", file.blocks[0].vectors).tolist() == [1.0, 0.0]
+    [known] = await store.passages.live_files(KEY, model="m", known={first})
+    assert known.blocks == []
+    [outdated] = await store.passages.outdated("m", beyond=0, most=10)
+    assert (outdated.key, outdated.file_id) == (KEY, "file-2")
+    assert await store.passages.outdated("m", beyond=outdated.number, most=10) == []
+
+
+@on_every_database
+async def test_the_text_of_a_file_is_kept_by_page(store: Store) -> None:
+    await _index(store, "file-1", "page one", "page two")
+    assert await store.passages.pages(KEY, "file-1") == ("page one", "page two")
+    assert await store.passages.pages(OTHER, "file-1") == ()
+
+
+@on_every_database
+async def test_files_are_entered_by_what_they_are_and_only_when_read(store: Store) -> None:
+    async with store.transaction() as tx:
+        states: dict[str, FileStatus] = {"file-1": "completed", "file-2": "in_progress"}
+        for file_id, status in states.items():
+            await store.files.insert(
+                tx, "p", file_id, objects.file(file_id), purpose="assistants", blob=file_id
+            )
+            entry = Entry(_held(file_id, status), None)
+            await store.vector_store_files.add(tx, "p", "vs_1", [entry])
+    for only in (None, ["file-1", "file-2", "file-3"]):
+        [(held, file)] = await store.passages.entries(KEY, only=only)
+        assert (held.attributes, file.filename) == ({"year": 2024}, "a.txt")
+    assert await store.passages.entries(KEY, only=[]) == []
+    assert await store.passages.entries(OTHER, only=None) == []
+
+
+def _held(file_id: str, status: FileStatus) -> VectorStoreFile:
+    return VectorStoreFile(
+        id=file_id,
+        usage_bytes=0,
+        created_at=1,
+        vector_store_id="vs_1",
+        status=status,
+        last_error=None,
+        chunking_strategy=StaticChunking(
+            ChunkSizes(max_chunk_size_tokens=800, chunk_overlap_tokens=400)
+        ),
+        attributes={"year": 2024},
+    )

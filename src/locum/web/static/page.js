@@ -1,0 +1,122 @@
+/** The frame of the page: rooms, the way between them, who is signed in, light and dark. */
+
+import { connection, config } from "./core/connection.js";
+import { fill, h, icon } from "./core/dom.js";
+import { failure, loading } from "./core/parts.js";
+import { here, to } from "./core/router.js";
+import { signIn } from "./core/sign_in.js";
+import { themeSwitch } from "./core/theme.js";
+
+/** @typedef {{ show: (place: HTMLElement, at: import("./core/router.js").Place, signal: AbortSignal) => void }} Room */
+
+/** @type {Record<string, { title: string, open: () => Promise<Room> }>} */
+const ROOMS = {
+  timeline: { title: "Timeline", open: () => import("./timeline/room.js") },
+  explorer: { title: "Explorer", open: () => import("./explorer/room.js") },
+  playground: { title: "Playground", open: () => import("./playground/room.js") },
+  manage: { title: "Manage", open: () => import("./manage/room.js") },
+};
+
+const main = /** @type {HTMLElement} */ (document.getElementById("main"));
+let leaving = new AbortController();
+let shown = "";
+
+async function show() {
+  const at = here();
+  const name = at.room in ROOMS ? at.room : "timeline";
+  leaving.abort();
+  leaving = new AbortController();
+  const { signal } = leaving;
+  drawRail(name);
+  document.title = `${ROOMS[name].title} · Locum`;
+  if (shown !== name) fill(main, loading(ROOMS[name].title));
+  shown = name;
+  try {
+    const room = await ROOMS[name].open();
+    if (signal.aborted) return;
+    main.dataset.room = name;
+    room.show(main, at, signal);
+  } catch (error) {
+    if (!signal.aborted) fill(main, failure(error, show));
+  }
+}
+
+/** @param {string} current */
+function drawRail(current) {
+  const rail = /** @type {HTMLElement} */ (document.getElementById("rail"));
+  fill(
+    rail,
+    Object.entries(ROOMS).map(([name, { title }], at) =>
+      h(
+        "a",
+        {
+          href: to([name]),
+          "aria-current": name === current ? "page" : null,
+          title: `${title} (g, then ${at + 1})`,
+        },
+        icon(name),
+        h("span", null, title),
+      ),
+    ),
+  );
+}
+
+function drawBar() {
+  const bar = /** @type {HTMLElement} */ (document.getElementById("bar"));
+  const remote = connection.base !== "/v1";
+  fill(
+    bar,
+    h("a.brand", { href: "#/" }, h("span.mark", { "aria-hidden": "true" }), "Locum"),
+    h("span.where", { title: "Where requests go" }, remote ? connection.base : "this server"),
+    h("span.grow"),
+    themeSwitch(),
+    h(
+      "button.quiet.who",
+      { type: "button", onclick: () => signIn(), "aria-label": "Key and server" },
+      icon("key"),
+      h("span", null, connection.key ? `…${connection.key.slice(-4)}` : "no key"),
+    ),
+  );
+}
+
+/** `g` and a digit go to a room; `/` to the search of the room that has one. */
+function keys() {
+  let waiting = false;
+  addEventListener("keydown", (event) => {
+    const target = /** @type {HTMLElement} */ (event.target);
+    if (event.metaKey || event.ctrlKey || event.altKey) return;
+    if (target.closest("input, textarea, select, [contenteditable], dialog")) return;
+    if (waiting && /^[1-4]$/.test(event.key)) location.hash = to([Object.keys(ROOMS)[+event.key - 1]]);
+    waiting = event.key === "g";
+    if (event.key === "/") {
+      const field = /** @type {HTMLElement | null} */ (main.querySelector("[data-find]"));
+      if (field) {
+        event.preventDefault();
+        field.focus();
+      }
+    }
+  });
+}
+
+addEventListener("hashchange", show);
+connection.addEventListener("change", () => {
+  drawBar();
+  show();
+});
+let asked = false;
+connection.addEventListener("refused", () => {
+  if (asked) return;
+  asked = true;
+  signIn().addEventListener("close", () => {
+    asked = false;
+  });
+});
+const line = () => document.body.classList.toggle("offline", !navigator.onLine);
+addEventListener("online", line);
+addEventListener("offline", line);
+
+drawBar();
+keys();
+show();
+// What the page needs to know later; a server that wants a key says so here first.
+config().catch(() => {});

@@ -16,6 +16,7 @@ from locum import doctor, quickstart
 from locum.cli import main
 from locum.llm import weights
 from locum.packages import PackageUnavailable
+from locum.serving import alone
 from locum.settings import Settings
 from locum.tools.code_interpreter import packages
 from locum.tools.file_search import minilm
@@ -106,6 +107,16 @@ def test_migrations_are_checked_and_applied(capsys: pytest.CaptureFixture[str]) 
 def test_without_a_key_only_loopback_is_listened_on(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--host", "0.0.0.0", "--port", "0"]) == 1
     assert "There is no API key" in capsys.readouterr().err
+
+
+def test_two_servers_never_share_a_folder(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with alone(tmp_path / "data"):
+        assert main(["serve", "--port", "0", "--data", str(tmp_path / "data")]) == 1
+    assert "Another server is running" in capsys.readouterr().err
+    with alone(tmp_path / "data"):
+        pass
 
 
 def test_the_doctor_says_of_each_thing_how_it_is(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import sqlite3
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Final
 
 import asyncpg
@@ -16,7 +17,7 @@ from locum.arguments import parser
 from locum.errors import LocumError
 from locum.llm.protocol import ModelError
 from locum.packages import PackageUnavailable
-from locum.serving import Address, CannotListen, claim, is_loopback, serve
+from locum.serving import Address, CannotListen, alone, claim, is_loopback, serve
 from locum.settings import Settings, SettingsError, load
 from locum.store.migrations import MigrationError, migrate, pending
 from locum.tools.code_interpreter.packages import PackagesUnavailable
@@ -133,7 +134,8 @@ async def _serve_and_tell(settings: Settings, *, shows_example: bool) -> None:
         if shows_example:
             _tell(_example(address, is_open=is_open))
 
-    await serve(app, address, announce=announce, admit=admit)
+    with alone(settings.data) if settings.database_url is None else nullcontext():
+        await serve(app, address, announce=announce, admit=admit)
 
 
 def _example(address: Address, *, is_open: bool) -> str:

@@ -5,12 +5,14 @@ from more servers on one PostgreSQL. Any other ASGI server can serve `create_app
 """
 
 import asyncio
+import fcntl
 import ipaddress
 import resource
 import signal
 import socket
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Final
 
 from granian.constants import HTTPModes, Interfaces
@@ -20,6 +22,7 @@ from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+_LOCK: Final = "server.lock"
 _BACKLOG: Final = 1024
 # Open streams count as requests; the bound on them is that of open files.
 _REQUESTS_AT_ONCE: Final = 65_536
@@ -42,7 +45,7 @@ class Address(Struct, frozen=True):
 
 
 class CannotListen(Exception):
-    """The address cannot be had; the message says why."""
+    """The address, or the data, cannot be had; the message says why."""
 
 
 def claim(host: str, port: int) -> Address:
@@ -59,6 +62,24 @@ def claim(host: str, port: int) -> Address:
             return Address(*probe.getsockname()[:2])
     except OSError as error:
         raise CannotListen(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a folder against other servers: two would both take up the runs of one SQLite file.
+
+    The kernel lets go of the lock when the process ends, however it ends.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _LOCK).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CannotListen(
+                f"Another server is running over {folder}. Stop it, choose another --data, or let"
+                " both use one PostgreSQL (LOCUM_DATABASE_URL)."
+            ) from error
+        yield
 
 
 def is_loopback(address: Address) -> bool:

@@ -67,7 +67,7 @@ def test_every_program_of_the_readme_runs() -> None:
         assert '"object": "thread.run.step"' in said.getvalue()
 
 
-@pytest.mark.filterwarnings("ignore:The Assistants API is deprecated:DeprecationWarning")
+@pytest.mark.slow
 def test_the_first_program_can_be_pasted_into_a_terminal() -> None:
     with running() as server:
         code = quickstart.example(server.url, key="sk-local")

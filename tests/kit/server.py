@@ -120,13 +120,20 @@ def running(
 ) -> Iterator[Server]:
     """A server with a frozen clock, the scripted model and an SQLite file of its own.
 
+    Files in vector stores stay in progress, unless it is told to read some at once.
+
     `prepare` is given the data directory before the server starts.
     """
     directory = Path(tempfile.mkdtemp(prefix="locum-server-"))
     parts = parts or Parts()
     clock = parts.clock if isinstance(parts.clock, SteppedClock) else SteppedClock()
     chosen = replace(parts, clock=clock)
-    defaults: dict[str, Any] = {"data": directory, "durable": False, "model": "scripted"}
+    defaults: dict[str, Any] = {
+        "data": directory,
+        "durable": False,
+        "model": "scripted",
+        "files_at_once": 0,
+    }
     server = Server(
         Settings(**defaults | settings),
         chosen,

@@ -4,6 +4,7 @@ import asyncio
 import errno
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,11 @@ Test = Callable[[Scope, SteppedClock], Awaitable[None]]
 async def _scope(dialect: str, path: Path, clock: SteppedClock) -> AsyncIterator[Scope]:
     parts = Parts(clock=clock, backend=Scripted())
     if dialect == "sqlite":
-        async with open_house(Settings(data=path, durable=False), parts) as house:
+        async with open_house(Settings(data=path, durable=False, files_at_once=0), parts) as house:
             yield Scope(house, "proj_default")
         return
     async with fresh_url() as url:
-        settings = Settings(data=path, database_url=url)
+        settings = Settings(data=path, database_url=url, files_at_once=0)
         async with open_house(settings, parts) as house:
             yield Scope(house, "proj_default")
 
@@ -354,13 +355,4 @@ def test_a_full_disk_is_said_and_leaves_nothing(
 
 def _at(scope: Scope, clock: SteppedClock) -> Any:
     """The same house at another time."""
-    house = scope.house
-    return type(house)(
-        settings=house.settings,
-        clock=clock,
-        ids=house.ids,
-        store=house.store,
-        blobs=house.blobs,
-        engine=house.engine,
-        backend=house.backend,
-    )
+    return replace(scope.house, clock=clock)

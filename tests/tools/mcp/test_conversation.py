@@ -10,8 +10,9 @@ from tests.kit.fake_mcp import ECHO, FakeMcp, answers, error, fails, says, strea
 from tests.tools.mcp.rig import HERE, Rig, run_with, server_tool, setting
 
 from locum.tools.mcp import protocol
+from locum.tools.mcp.answers import Server
 from locum.tools.mcp.hosts import Hosts
-from locum.tools.mcp.transport import Server, Transport
+from locum.tools.mcp.transport import Transport
 from locum.tools.tool import Function
 from locum.wire.tools import McpToolFilter
 

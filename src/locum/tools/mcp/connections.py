@@ -8,17 +8,10 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct, field
 
+from locum.tools.mcp.answers import Answer, McpFailed, Refusal, RpcError, Server, failed
 from locum.tools.mcp.mirrors import mirrored, mirrors
 from locum.tools.mcp.protocol import Protocol, agree, refused
-from locum.tools.mcp.transport import (
-    Answer,
-    McpFailed,
-    Refusal,
-    RpcError,
-    Server,
-    Transport,
-    failed,
-)
+from locum.tools.mcp.transport import Transport
 
 T = TypeVar("T")
 

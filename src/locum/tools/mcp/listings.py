@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import TypeAlias
 
 from locum.clock import Clock
+from locum.tools.mcp.answers import McpFailed
 from locum.tools.mcp.connections import RemoteTool
-from locum.tools.mcp.transport import McpFailed
 
 Tools: TypeAlias = tuple[RemoteTool, ...]
 

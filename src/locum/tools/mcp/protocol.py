@@ -14,7 +14,8 @@ from typing import Any
 from msgspec import Struct
 
 from locum import __version__
-from locum.tools.mcp.transport import McpFailed, Refusal, RpcError, Server, Transport, failed
+from locum.tools.mcp.answers import McpFailed, Refusal, RpcError, Server, failed
+from locum.tools.mcp.transport import Transport
 
 _NEWEST = "2026-07-28"
 _WITH_HANDSHAKE = ("2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")

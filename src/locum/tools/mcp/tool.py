@@ -10,12 +10,13 @@ from msgspec import Struct
 
 from locum import logs
 from locum.clock import Clock
-from locum.tools.mcp.connections import Connection, RemoteTool
+from locum.tools.mcp.answers import McpFailed, RpcError, Server
+from locum.tools.mcp.connections import MOST_TOOLS, Connection, RemoteTool
 from locum.tools.mcp.hosts import Hosts
 from locum.tools.mcp.listings import Listings, Tools
 from locum.tools.mcp.names import function_name
 from locum.tools.mcp.results import cut, written
-from locum.tools.mcp.transport import McpFailed, RpcError, Server, Transport
+from locum.tools.mcp.transport import Transport
 from locum.tools.tool import Function, Kind, Memory, Setting, ToolFailed
 from locum.wire.steps import FunctionCall, FunctionDone, ToolCall
 from locum.wire.tools import McpTool, McpToolFilter
@@ -58,12 +59,18 @@ class McpTools:
             for tool in asked
         ]
         found = await asyncio.gather(*(self._tools(setting, server) for server in servers))
+        wanted = [
+            _Target(server, remote)
+            for tool, server, remotes in zip(asked, servers, found, strict=True)
+            for remote in remotes
+            if _is_allowed(tool, remote)
+        ]
+        if len(wanted) > MOST_TOOLS:
+            logs.warning("mcp.tools_left_out", run_id=setting.run.id, count=len(wanted))
         targets: dict[str, _Target] = {}
-        for tool, server, remotes in zip(asked, servers, found, strict=True):
-            for remote in remotes:
-                if _is_allowed(tool, remote):
-                    name = function_name(server.label, remote.name, taken=targets)
-                    targets[name] = _Target(server, remote)
+        for target in wanted[:MOST_TOOLS]:
+            name = function_name(target.server.label, target.tool.name, taken=targets)
+            targets[name] = target
         self._remember(setting, targets)
         return [_function(name, target.tool) for name, target in targets.items()]
 

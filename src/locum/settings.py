@@ -4,7 +4,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -22,6 +22,45 @@ class BackendSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     url: str
     key: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    # How its models call tools: by themselves, by writing to a schema, not at all, or found out.
+    tools: Literal["auto", "native", "schema", "none"] = "auto"
+
+
+class UpstreamSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A server that the gateway passes requests on to, with credentials that stay here."""
+
+    url: str
+    key: str | None = None
+    # How the key is sent: `Authorization: Bearer`, `api-key` or `x-api-key`.
+    kind: Literal["openai", "azure", "anthropic"] = "openai"
+    headers: dict[str, str] = field(default_factory=dict)
+    query: dict[str, str] = field(default_factory=dict)
+    methods: tuple[str, ...] = ("GET", "POST", "DELETE")
+    # `*` is one segment, a final `**` all that follow. Nothing that administers an account.
+    paths: tuple[str, ...] = (
+        "assistants/**",
+        "threads/**",
+        "vector_stores/**",
+        "files/**",
+        "uploads/**",
+        "models/**",
+        "chat/completions",
+        "embeddings",
+        "responses/**",
+    )
+    connect_timeout_s: float = 10.0
+    answer_timeout_s: float = 300.0
+    idle_timeout_s: float = 300.0
+    # Of a request, and of an answer.
+    max_bytes: int = 512 * 1024 * 1024
+
+
+class Price(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a million tokens of a model cost, in any one currency."""
+
+    input: float
+    output: float
+    cached: float | None = None
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,6 +118,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     # it where the connection may be plain. None may be used when none is named.
     mcp_hosts: tuple[str, ...] = ()
     mcp_timeout_s: float = 60.0
+
+    # What `/gateway/NAME/…` leads to.
+    upstreams: dict[str, UpstreamSettings] = field(default_factory=dict)
+    # What the timeline reckons with: `prices.gpt-4o = { input = 2.5, output = 10 }`.
+    prices: dict[str, Price] = field(default_factory=dict)
+    currency: str = "USD"
 
     sandbox: str = "auto"
     sandbox_packages: tuple[str, ...] = ()

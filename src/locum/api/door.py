@@ -77,7 +77,7 @@ class Door:
         if route.handler is not None:
             return await route.handler(incoming, scope, parameters)
         result = await operation.call(route, incoming, scope, parameters)
-        return operation.write(route, result, keep_alive_s=self._house.settings.keep_alive_s)
+        return operation.write(route, result)
 
     def _headers(self, request: str, caller: Caller | None, elapsed_ms: float) -> dict[str, str]:
         project = self._house.settings.project if caller is None else caller.project_id

@@ -108,7 +108,7 @@ def _query(incoming: Incoming) -> list[tuple[str, str]]:
     return incoming.query if resumed is None else [("after", resumed), *incoming.query]
 
 
-def write(route: Route, result: Any, *, keep_alive_s: float) -> AnyReply:
+def write(route: Route, result: Any) -> AnyReply:
     match result:
         case Document():
             text: str = result.text
@@ -116,7 +116,7 @@ def write(route: Route, result: Any, *, keep_alive_s: float) -> AnyReply:
         case Page():
             return Reply(_page(result))
         case RunStream():
-            pieces = sse.frames(result, keep_alive_s=keep_alive_s)
+            pieces = sse.frames(result)
             return PiecewiseReply(pieces, media=sse.MEDIA, headers=sse.HEADERS)
         case Download():
             return PiecewiseReply(result.pieces, media=result.media, headers=result.headers)

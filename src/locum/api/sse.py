@@ -1,7 +1,6 @@
 """Runs as server-sent events: framing, keep-alives, and the end of a stream."""
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 
 import msgspec
 
@@ -25,11 +24,11 @@ Translate = Callable[[str, str], str]
 
 
 async def frames(
-    stream: RunStream, *, keep_alive_s: float, translate: Translate | None = None
+    stream: RunStream, *, translate: Translate | None = None
 ) -> AsyncGenerator[bytes, None]:
     """The bytes of a stream, from its first event to `done`."""
     try:
-        async for event in _or_silence(stream.events, keep_alive_s):
+        async for event in stream.events:
             if event is None:
                 yield _ALIVE
             else:
@@ -62,27 +61,3 @@ def _bare(name: str, data: str) -> str:
 
 def _error(message: str) -> bytes:
     return b"event: error\ndata: " + error_body(ServerError(message)) + b"\n\n"
-
-
-async def _or_silence(
-    events: AsyncIterator[Event], silence_s: float
-) -> AsyncGenerator[Event | None, None]:
-    """Every event, and None whenever nothing happened for so long."""
-    coming: asyncio.Task[Event] | None = None
-    try:
-        while True:
-            coming = coming or asyncio.ensure_future(anext(events))
-            await asyncio.wait({coming}, timeout=silence_s)
-            if not coming.done():
-                yield None
-                continue
-            done, coming = coming, None
-            try:
-                event = done.result()
-            except StopAsyncIteration:
-                return
-            yield event
-    finally:
-        if coming is not None:
-            coming.cancel()
-            await asyncio.wait({coming})

@@ -54,12 +54,11 @@ async def answer_v1(
 ) -> AnyReply:
     """Run an operation for a client of the first version."""
     result = await _call(route, incoming, scope, path)
-    keep_alive_s = scope.house.settings.keep_alive_s
     if isinstance(result, RunStream):
         files = {result.assistant_id: await assistant_files.names(scope, result.assistant_id)}
-        pieces = sse.frames(result, keep_alive_s=keep_alive_s, translate=_translator(files))
+        pieces = sse.frames(result, translate=_translator(files))
         return PiecewiseReply(pieces, media=sse.MEDIA, headers=sse.HEADERS)
-    reply = operation.write(route, result, keep_alive_s=keep_alive_s)
+    reply = operation.write(route, result)
     if isinstance(reply, Reply):
         told = msgspec.json.decode(reply.body)
         files = {

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Literal
 
 from msgspec import UNSET
@@ -102,12 +103,22 @@ class Engine:
     def offer(self, project_id: str, run: Run) -> None:
         self._dispatch.offer((project_id, run.thread_id, run.id))
 
-    def follow(self, key: Key, *, after: Place = START) -> AsyncIterator[Event]:
-        """Every event of a run after a place, live, until it ends or waits for its client."""
-        return self._journal.follow(key, after)
+    def follow(
+        self, key: Key, *, after: Place = START, silence_s: float | None = None
+    ) -> AsyncIterator[Event | None]:
+        """Every event of a run after a place, live, until it ends or waits for its client.
+
+        None tells that nothing has happened for so long; without a number nothing does.
+        """
+        return self._journal.follow(key, after, silence_s=silence_s)
 
     async def submit(self, key: Key, outputs: Sequence[ToolOutput]) -> tuple[Run, Place]:
         """Answer the calls a run waits for; the run, queued again, and where it was before."""
+        while True:
+            with suppress(LostLease):  # Somebody took the run at this moment: look again.
+                return await self._submit(key, outputs)
+
+    async def _submit(self, key: Key, outputs: Sequence[ToolOutput]) -> tuple[Run, Place]:
         recorder = await self._take(key, _accepts_outputs)
         before = Place(recorder.record.attempts, recorder.record.events)
         required = recorder.run.required_action
@@ -135,28 +146,37 @@ class Engine:
         while True:
             driver = self._drivers.get(key)
             if driver is None:
-                recorder = await self._take(key, _accepts_cancel)
-                await recorder.move("cancelling")
-                cancelling = recorder.run
-                spent = await close_open(self._store, recorder, _CANCELLED)
-                await recorder.move("cancelled", usage=spent)
-                return cancelling
+                with suppress(LostLease):  # Somebody took the run at this moment: look again.
+                    return await self._cancel_undriven(key)
+                continue
             _accepts_cancel(await self._record(key))
             driver.stop("cancelled")
             await self._dispatch.driven(key, timeout_s=_STOP_TIMEOUT_S, or_else=driver.cancelling)
             if driver.cancelling.done():
                 return driver.cancelling.result()
 
+    async def _cancel_undriven(self, key: Key) -> Run:
+        recorder = await self._take(key, _accepts_cancel)
+        await recorder.move("cancelling")
+        cancelling = recorder.run
+        with suppress(LostLease):  # Whoever takes a run that is cancelling brings it to its end.
+            spent = await close_open(self._store, recorder, _CANCELLED)
+            await recorder.move("cancelled", usage=spent)
+        return cancelling
+
     async def expire(self, key: Key) -> None:
         """End a run whose time is up, whatever it is doing."""
-        driver = self._drivers.get(key)
-        if driver is not None:
-            driver.stop("expired")
-            await self._dispatch.driven(key, timeout_s=_STOP_TIMEOUT_S)
-            return
-        recorder = await self._take(key, _nothing_to_say)
-        if recorder.run.status in ACTIVE:
-            await self._end(recorder, "expired")
+        while True:
+            driver = self._drivers.get(key)
+            if driver is not None:
+                driver.stop("expired")
+                await self._dispatch.driven(key, timeout_s=_STOP_TIMEOUT_S)
+                return
+            with suppress(LostLease):  # Somebody took the run at this moment: look again.
+                recorder = await self._take(key, _nothing_to_say)
+                if recorder.run.status in ACTIVE:
+                    await self._end(recorder, "expired")
+                return
 
     async def forget(self, project_id: str, *, thread_id: str, run_id: str | None) -> None:
         """The thread is gone: stop what runs on it, and tell those who listen."""

@@ -77,13 +77,21 @@ class Journal:
         for listener in self._listeners.get(key, ()):
             listener.end(RunGone())
 
-    async def follow(self, key: Key, after: Place) -> AsyncIterator[Event]:
-        """Every event after a place, until the run has ended or waits for its client."""
+    async def follow(
+        self, key: Key, after: Place, *, silence_s: float | None = None
+    ) -> AsyncIterator[Event | None]:
+        """Every event after a place, until the run has ended or waits for its client.
+
+        None tells that nothing has happened for so long; without a number nothing does.
+        """
         listener = _Listener(self._unwritten.get(key, ()))
         self._listeners[key].add(listener)
         try:
             place = after
-            async for event in self._events(key, after, listener):
+            async for event in self._events(key, after, listener, silence_s):
+                if event is None:
+                    yield None
+                    continue
                 place = Place(event.life, event.number)
                 yield event
                 if event.name in _ENDS:
@@ -95,7 +103,9 @@ class Journal:
             if not self._listeners[key]:
                 del self._listeners[key]
 
-    async def _events(self, key: Key, after: Place, listener: "_Listener") -> AsyncIterator[Event]:
+    async def _events(
+        self, key: Key, after: Place, listener: "_Listener", silence_s: float | None
+    ) -> AsyncIterator[Event | None]:
         place = after
         # Asked before the journal is read: a run that is over has nothing more to say after it.
         over = await self._is_over(key)
@@ -106,10 +116,12 @@ class Journal:
                 over = event.name in _ENDS or event.name == _PAUSE
                 yield event
         while not over:
-            event = await listener.next()
-            if event.number > place.number or event.life > place.life:
-                place = Place(event.life, event.number)
-                yield event
+            heard = await listener.next(silence_s)
+            if heard is None:
+                yield None
+            elif heard.number > place.number or heard.life > place.life:
+                place = Place(heard.life, heard.number)
+                yield heard
 
     async def _is_over(self, key: Key) -> bool:
         state = await self._store.runs.state(*key)
@@ -146,8 +158,15 @@ class _Listener:
             self._ended = True
             self._heard.put_nowait(reason)
 
-    async def next(self) -> Event:
-        heard = await self._heard.get()
+    async def next(self, silence_s: float | None) -> Event | None:
+        if self._heard.empty():
+            try:
+                async with asyncio.timeout(silence_s):
+                    heard = await self._heard.get()
+            except TimeoutError:
+                return None
+        else:
+            heard = self._heard.get_nowait()
         if isinstance(heard, Exception):
             raise heard
         return heard

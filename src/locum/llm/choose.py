@@ -58,7 +58,7 @@ def _servers(settings: Settings) -> Backend:
             ChatCompletions(
                 server.url, key=server.key, headers=server.headers, timeouts=_timeouts(settings)
             ),
-            "auto",
+            server.tools,
         )
         for name, server in servers.items()
     }

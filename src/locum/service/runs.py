@@ -37,9 +37,12 @@ _KINDS = {
 
 
 class RunStream(Struct, frozen=True):
-    """The answer to a request that asked for a stream: events, and whether chunks show in them."""
+    """The answer to a request that asked for a stream: events, and whether chunks show in them.
 
-    events: AsyncIterator[Event]
+    None among the events tells of a silence that a client should not mistake for the end.
+    """
+
+    events: AsyncIterator[Event | None]
     assistant_id: str
     include: bool
 
@@ -156,8 +159,16 @@ async def _stream(scope: Scope, key: tuple[str, str, str], *, after: Place) -> R
     record = await scope.store.runs.record(*key)
     if record is None:
         raise no_such("run", key[2])
-    events = scope.engine.follow(key, after=after)
-    return RunStream(events, record.run.assistant_id, record.plan.include)
+    return _stream_of(scope, record.run, include=record.plan.include, after=after)
+
+
+def _stream_of(scope: Scope, run: Run, *, include: bool, after: Place = START) -> RunStream:
+    events = scope.engine.follow(
+        (scope.project_id, run.thread_id, run.id),
+        after=after,
+        silence_s=scope.house.settings.keep_alive_s,
+    )
+    return RunStream(events, run.assistant_id, include)
 
 
 async def expire_if_due(scope: Scope, thread_id: str, run_id: str) -> int | None:
@@ -324,5 +335,4 @@ def _begun(
     scope.engine.offer(scope.project_id, run)
     if not stream:
         return document
-    events = scope.engine.follow((scope.project_id, run.thread_id, run.id))
-    return RunStream(events, run.assistant_id, plan.include)
+    return _stream_of(scope, run, include=plan.include)

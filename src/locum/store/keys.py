@@ -28,7 +28,8 @@ class KeyTable:
         return _key(rows[0]) if rows else None
 
     async def any(self) -> bool:
-        return bool(await self._db.fetch("SELECT 1 FROM api_keys WHERE revoked_at IS NULL LIMIT 1"))
+        """Whether a key was ever made. One that is revoked does not open the door to all others."""
+        return bool(await self._db.fetch("SELECT 1 FROM api_keys LIMIT 1"))
 
     async def all(self) -> list[ApiKey]:
         rows = await self._db.fetch(f"SELECT {_COLUMNS} FROM api_keys ORDER BY seq")

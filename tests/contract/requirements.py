@@ -244,11 +244,42 @@ REQUIREMENTS: Final = (
         models.delete:unknown — So is one that is to be deleted.
         """,
     ),
-    Requirement(
-        "vector_stores.search:results",
-        "contract §15.6",
-        "A store is searched without an assistant.",
-        gap="The route comes with file search.",
+    *_of(
+        "contract §15.4–15.7",
+        """
+        vector_stores.files.create:read — A file is read, and sized as its text and 1024 a chunk.
+        vector_stores.files.create:broken — A file that cannot be read fails, and says why.
+        vector_stores.files.create:hostile — Hostile files fail while the server keeps answering.
+        vector_stores.files.delete:found — What is taken out of a store is not found any more.
+        vector_stores.file_batches.create:read — A batch ends when each of its files has an end.
+        vector_stores.search:results — A store is searched without an assistant.
+        vector_stores.search:filters — Attributes narrow a search, by every operator.
+        vector_stores.search:filter_errors — A filter that cannot be says which part is wrong.
+        vector_stores.search:options — Threshold, number, rewriting and several queries are heeded.
+        vector_stores.search:expired — A store that has expired is not searched.
+        """,
+    ),
+    *_of(
+        "contract §10",
+        """
+        file_search:include — Content of results is given to those who ask for it.
+        file_search:options — A step has the ranking options of its tool, and no more results.
+        file_search:together — The assistant's store and the thread's are searched together.
+        file_search:gone — A store that was deleted gives nothing, one that expired refuses the run.
+        """,
+    ),
+    *_of(
+        "contract §13.3",
+        """
+        file_search:stream — A search streams one delta, its results come with the ended step.
+        file_search:citations — Each marker is cited, in code points, whole in one delta.
+        """,
+    ),
+    *_of(
+        "contract §6.1",
+        """
+        file_search:attachments — An attached file makes a store of seven days, which a run awaits.
+        """,
     ),
     *_of(
         "contract §16",

@@ -1,0 +1,523 @@
+"""File search through the official client: files in, passages found, answers that cite them."""
+
+import io
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from openai import BadRequestError, OpenAI
+from tests.contract.requirements import covers
+from tests.kit.embedders import HashEmbedder
+from tests.kit.server import Server, running
+
+from locum.app import Parts
+
+CONTENT: Any = ["step_details.tool_calls[*].file_search.results[*].content"]
+_FIGS = "Ann likes figs most of all."
+_PLUMS = "Bob likes plums, and the drink ERR-2041."
+_POLL_MS = 20
+_DAY_S = 86_400
+
+
+@pytest.fixture(scope="module")
+def reading() -> Iterator[Server]:
+    with running(Parts(embedder=HashEmbedder()), files_at_once=2) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(reading: Server) -> Iterator[OpenAI]:
+    with reading.sdk() as client:
+        yield client
+
+
+def _store(client: OpenAI, **files: str) -> str:
+    """A store with text files of these names, all read."""
+    store = client.vector_stores.create()
+    for name, text in files.items():
+        file = client.vector_stores.files.upload_and_poll(
+            vector_store_id=store.id,
+            file=(f"{name}.txt", text.encode()),
+            poll_interval_ms=_POLL_MS,
+        )
+        assert file.status == "completed", file.last_error
+    return store.id
+
+
+def _ask(client: OpenAI, text: str, *, store_id: str | None = None, **tool: Any) -> Any:
+    """A finished run on a new thread whose assistant has the store."""
+    assistant = _assistant(client, store_id, **tool)
+    return client.beta.threads.create_and_run_poll(
+        assistant_id=assistant,
+        thread={"messages": [{"role": "user", "content": text}]},
+        poll_interval_ms=_POLL_MS,
+    )
+
+
+def _assistant(client: OpenAI, store_id: str | None, **tool: Any) -> str:
+    resources: Any = {} if store_id is None else {"file_search": {"vector_store_ids": [store_id]}}
+    options: Any = {"type": "file_search", **({"file_search": tool} if tool else {})}
+    created = client.beta.assistants.create(
+        model="scripted", tools=[options], tool_resources=resources
+    )
+    return created.id
+
+
+def _searches(client: OpenAI, run: Any, **options: Any) -> list[Any]:
+    steps = client.beta.threads.runs.steps.list(
+        run.id, thread_id=run.thread_id, order="asc", **options
+    )
+    return [step for step in steps if step.type == "tool_calls"]
+
+
+def _found(client: OpenAI, run: Any, **options: Any) -> list[Any]:
+    [step] = _searches(client, run, **options)
+    return list(step.step_details.tool_calls[0].file_search.results)
+
+
+# ------------------------------------------------------------------------- stores
+
+
+@covers("vector_stores.files.create:read", "vector_stores.files.content.list:text")
+def test_a_file_is_read_and_its_size_is_that_of_text_and_vectors(client: OpenAI) -> None:
+    store = client.vector_stores.create()
+    text = "Twenty-one letters…😀"
+    file = client.vector_stores.files.upload_and_poll(
+        vector_store_id=store.id, file=("a.txt", text.encode()), poll_interval_ms=_POLL_MS
+    )
+    assert (file.status, file.last_error) == ("completed", None)
+    assert file.usage_bytes == len(text.encode()) + 1024
+    read = client.vector_stores.retrieve(store.id)
+    assert (read.status, read.usage_bytes) == ("completed", file.usage_bytes)
+    assert (read.file_counts.completed, read.file_counts.total) == (1, 1)
+    pages = client.vector_stores.files.content(file.id, vector_store_id=store.id)
+    assert [page.text for page in pages] == [text]
+
+
+@covers("vector_stores.files.create:broken")
+@pytest.mark.parametrize(
+    ("name", "data", "code"),
+    [
+        ("broken.pdf", b"%PDF-1.7 and nothing else", "invalid_file"),
+        ("empty.txt", b"   \n", "invalid_file"),
+        ("latin.txt", "caf\u00e9".encode("latin-1"), "invalid_file"),
+    ],
+)
+def test_a_file_that_cannot_be_read_fails_and_says_why(
+    client: OpenAI, name: str, data: bytes, code: str
+) -> None:
+    store = client.vector_stores.create()
+    file = client.vector_stores.files.upload_and_poll(
+        vector_store_id=store.id, file=(name, data), poll_interval_ms=_POLL_MS
+    )
+    assert file.status == "failed"
+    assert file.last_error is not None
+    assert file.last_error.code == code
+    assert file.last_error.message.endswith(".")
+    read = client.vector_stores.retrieve(store.id)
+    assert (read.status, read.file_counts.failed, read.usage_bytes) == ("completed", 1, 0)
+
+
+@covers("vector_stores.files.create:hostile")
+def test_hostile_files_fail_while_the_server_keeps_answering(client: OpenAI) -> None:
+    store = client.vector_stores.create()
+    hostile = [
+        ("bomb.docx", _zip({"word/document.xml": b"<a>" + b"0" * 300_000_000})),
+        ("laughs.docx", _zip({"word/document.xml": _laughs()})),
+        ("deep.html", b"<div>" * 200_000),
+        ("wrong.xlsx", b"MZ\x90\x00 a program"),
+    ]
+    files = [client.files.create(file=file, purpose="assistants") for file in hostile]
+    batch = client.vector_stores.file_batches.create(store.id, file_ids=[file.id for file in files])
+    answered = 0
+    while batch.status == "in_progress" and answered < 5_000:
+        batch = client.vector_stores.file_batches.retrieve(batch.id, vector_store_id=store.id)
+        answered += 1
+    assert batch.status == "failed"
+    assert (batch.file_counts.failed, batch.file_counts.total) == (4, 4)
+    codes = {f.last_error and f.last_error.code for f in client.vector_stores.files.list(store.id)}
+    assert codes == {"invalid_file"}
+
+
+def _zip(members: dict[str, bytes]) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return data.getvalue()
+
+
+def _laughs() -> bytes:
+    lines = ["<!DOCTYPE a [<!ENTITY l0 'ha'>"]
+    lines += [f"<!ENTITY l{n} '{f'&l{n - 1};' * 10}'>" for n in range(1, 12)]
+    return ("".join(lines) + "]><a>&l11;</a>").encode()
+
+
+@covers("vector_stores.file_batches.create:read")
+def test_a_batch_ends_when_each_of_its_files_has_an_end(client: OpenAI) -> None:
+    store = client.vector_stores.create()
+    batch = client.vector_stores.file_batches.upload_and_poll(
+        vector_store_id=store.id,
+        files=[("a.txt", b"apples"), ("b.md", b"bananas"), ("c.json", b"[1, 2]")],
+        file_ids=[client.files.create(file=("d.pdf", b"no"), purpose="assistants").id],
+        poll_interval_ms=_POLL_MS,
+    )
+    assert batch.status == "completed"
+    assert batch.file_counts.to_dict() == {
+        "in_progress": 0, "completed": 3, "failed": 1, "cancelled": 0, "total": 4,
+    }  # fmt: skip
+    failed = client.vector_stores.files.list(store.id, filter="failed").data
+    assert [file.status for file in failed] == ["failed"]
+
+
+@covers("vector_stores.files.delete:found")
+def test_what_is_taken_out_of_a_store_is_not_found_any_more(client: OpenAI) -> None:
+    store_id = _store(client, figs=_FIGS, plums=_PLUMS)
+    best = client.vector_stores.search(store_id, query="Bob likes plums").data[0]
+    client.vector_stores.files.delete(best.file_id, vector_store_id=store_id)
+    left = client.vector_stores.search(store_id, query="Bob likes plums").data
+    assert [one.filename for one in left] == ["figs.txt"]
+    [figs] = client.vector_stores.files.list(store_id).data
+    client.files.delete(figs.id)
+    assert client.vector_stores.search(store_id, query="figs").data == []
+
+
+# ------------------------------------------------------------------------- search
+
+
+@covers("vector_stores.search:results")
+def test_a_store_is_searched_without_an_assistant(client: OpenAI) -> None:
+    store_id = _store(client, figs=_FIGS, plums=_PLUMS)
+    page = client.vector_stores.search(store_id, query="Who likes ERR-2041?")
+    assert [one.filename for one in page.data] == ["plums.txt", "figs.txt"]
+    best = page.data[0]
+    assert best.content[0].to_dict() == {"type": "text", "text": _PLUMS}
+    assert best.attributes == {}
+    assert 1 >= best.score > page.data[1].score > 0
+    raw = page.to_dict()
+    assert raw["search_query"] == ["Who likes ERR-2041?"]
+    assert (raw["object"], raw["has_more"], raw["next_page"]) == (
+        "vector_store.search_results.page",
+        False,
+        None,
+    )
+
+
+@pytest.fixture(scope="module")
+def shelf(client: OpenAI) -> str:
+    """Reports of three years, of which one has no year."""
+    store = client.vector_stores.create()
+    years: dict[str, dict[str, Any]] = {
+        "old": {"year": 2020, "draft": False, "author": "ann"},
+        "new": {"year": 2024, "draft": True, "author": "bob"},
+        "bare": {},
+    }
+    for name, attributes in years.items():
+        file = client.files.create(
+            file=(f"{name}.txt", f"the report {name}".encode()), purpose="assistants"
+        )
+        client.vector_stores.files.create_and_poll(
+            file.id, vector_store_id=store.id, attributes=attributes, poll_interval_ms=_POLL_MS
+        )
+    return store.id
+
+
+@covers("vector_stores.search:filters")
+@pytest.mark.parametrize(
+    ("rule", "names"),
+    [
+        ({"type": "eq", "key": "year", "value": 2024}, {"new"}),
+        ({"type": "ne", "key": "year", "value": 2024}, {"old", "bare"}),
+        ({"type": "gt", "key": "year", "value": 2020}, {"new"}),
+        ({"type": "gte", "key": "year", "value": 2020}, {"old", "new"}),
+        ({"type": "lt", "key": "year", "value": 2024}, {"old"}),
+        ({"type": "lte", "key": "year", "value": 2024}, {"old", "new"}),
+        ({"type": "in", "key": "author", "value": ["ann", "eve"]}, {"old"}),
+        ({"type": "nin", "key": "author", "value": ["ann"]}, {"new", "bare"}),
+        ({"type": "eq", "key": "draft", "value": True}, {"new"}),
+        ({"type": "eq", "key": "draft", "value": 1}, set()),
+        (
+            {
+                "type": "and",
+                "filters": [
+                    {"type": "gte", "key": "year", "value": 2000},
+                    {
+                        "type": "or",
+                        "filters": [
+                            {"type": "eq", "key": "author", "value": "bob"},
+                            {"type": "eq", "key": "author", "value": "eve"},
+                        ],
+                    },
+                ],
+            },
+            {"new"},
+        ),
+    ],
+)
+def test_attributes_narrow_a_search(client: OpenAI, shelf: str, rule: Any, names: set[str]) -> None:
+    page = client.vector_stores.search(shelf, query="report", filters=rule)
+    assert {one.filename.removesuffix(".txt") for one in page.data} == names
+
+
+@covers("vector_stores.search:filters")
+def test_attributes_that_were_modified_count_at_once(client: OpenAI) -> None:
+    store_id = _store(client, figs=_FIGS)
+    [file] = client.vector_stores.files.list(store_id).data
+    wanted: Any = {"type": "eq", "key": "fruit", "value": "fig"}
+    assert client.vector_stores.search(store_id, query="figs", filters=wanted).data == []
+    client.vector_stores.files.update(
+        file.id, vector_store_id=store_id, attributes={"fruit": "fig"}
+    )
+    [found] = client.vector_stores.search(store_id, query="figs", filters=wanted).data
+    assert found.attributes == {"fruit": "fig"}
+
+
+@covers("vector_stores.search:filter_errors")
+@pytest.mark.parametrize(
+    ("rule", "param"),
+    [
+        ({"type": "like", "key": "a", "value": 1}, "filters.type"),
+        ({"type": "eq", "value": 1}, "filters.key"),
+        ({"type": "in", "key": "a", "value": "x"}, "filters.value"),
+        ({"type": "and", "filters": []}, "filters.filters"),
+        (
+            {"type": "or", "filters": [{"type": "gt", "key": "a", "value": True}]},
+            "filters.filters[0].value",
+        ),
+    ],
+)
+def test_a_filter_that_cannot_be_says_which_part_is_wrong(
+    client: OpenAI, shelf: str, rule: Any, param: str
+) -> None:
+    with pytest.raises(BadRequestError) as refusal:
+        client.vector_stores.search(shelf, query="report", filters=rule)
+    assert refusal.value.param == param
+
+
+@covers("vector_stores.search:options")
+def test_threshold_number_rewriting_and_several_queries_are_heeded(
+    client: OpenAI, shelf: str
+) -> None:
+    search = client.vector_stores.search
+    assert len(search(shelf, query="report", max_num_results=2).data) == 2
+    best = search(shelf, query="the report old").data[0]
+    kept = search(
+        shelf, query="the report old", ranking_options={"score_threshold": best.score}
+    ).data
+    assert [one.file_id for one in kept] == [best.file_id]
+    rewritten = search(
+        shelf, query="Could you please tell me about the report?", rewrite_query=True
+    )
+    assert rewritten.to_dict()["search_query"] == ["the report"]
+    several = search(shelf, query=["the report old", "the report new"])
+    assert several.to_dict()["search_query"] == ["the report old", "the report new"]
+    assert {one.filename for one in several.data[:2]} == {"old.txt", "new.txt"}
+    with pytest.raises(BadRequestError) as refusal:
+        search(shelf, query=["x"] * 33)
+    assert refusal.value.param == "query"
+
+
+@covers("vector_stores.search:expired", "file_search:gone")
+def test_a_store_that_has_expired_is_neither_searched_nor_run_with() -> None:
+    with (
+        running(Parts(embedder=HashEmbedder()), files_at_once=2) as server,
+        server.sdk() as client,
+    ):
+        store_id = _store(client, figs=_FIGS)
+        client.vector_stores.update(store_id, expires_after={"anchor": "last_active_at", "days": 1})
+        server.clock.advance(_DAY_S - 1)
+        assert client.vector_stores.search(store_id, query="figs").data != []
+        server.clock.advance(_DAY_S - 1)
+        assert client.vector_stores.retrieve(store_id).status == "completed"
+        server.clock.advance(1)
+        assert client.vector_stores.retrieve(store_id).status == "expired"
+        with pytest.raises(BadRequestError, match="has expired"):
+            client.vector_stores.search(store_id, query="figs")
+        with pytest.raises(BadRequestError, match="is expired"):
+            _ask(client, "!search figs", store_id=store_id)
+
+
+# --------------------------------------------------------------------------- runs
+
+
+@covers("file_search:include", "file_search:options")
+def test_content_of_results_is_given_to_those_who_ask_for_it(client: OpenAI) -> None:
+    store_id = _store(client, figs=_FIGS, plums=_PLUMS)
+    run = _ask(client, "!search who likes figs\n!then\n!say {marker}", store_id=store_id)
+    assert run.status == "completed"
+    plain, full = _found(client, run), _found(client, run, include=CONTENT)
+    assert [one.content for one in plain] == [None, None]
+    assert [one.content[0].text for one in full] == [_FIGS, _PLUMS]
+    assert [one.file_name for one in plain] == ["figs.txt", "plums.txt"]
+    assert 1 >= plain[0].score > plain[1].score > 0
+    [step] = _searches(client, run)
+    options = step.step_details.tool_calls[0].file_search.ranking_options
+    assert options.to_dict() == {"ranker": "default_2024_08_21", "score_threshold": 0.0}
+    one: Any = client.beta.threads.runs.steps.retrieve(
+        step.id, thread_id=run.thread_id, run_id=run.id, include=CONTENT
+    )
+    cited = _message(client, run).content[0].text.annotations[0].file_citation.file_id
+    [shown] = [
+        found
+        for found in one.step_details.tool_calls[0].file_search.results
+        if found.file_id == cited
+    ]
+    assert shown.content[0].text == _FIGS
+
+
+@covers("file_search:options")
+def test_no_more_results_than_the_tool_asks_for_and_none_below_its_threshold(
+    client: OpenAI,
+) -> None:
+    store_id = _store(client, figs=_FIGS, plums=_PLUMS)
+    run = _ask(client, "!search likes", store_id=store_id, max_num_results=1)
+    assert len(_found(client, run)) == 1
+    strict = {"score_threshold": 0.99}
+    run = _ask(client, "!search likes", store_id=store_id, ranking_options=strict)
+    [step] = _searches(client, run)
+    search = step.step_details.tool_calls[0].file_search
+    assert search.results == []
+    assert search.ranking_options.score_threshold == 0.99
+
+
+@covers("file_search:stream")
+@pytest.mark.parametrize("include", [None, CONTENT])
+def test_a_search_streams_one_delta_and_its_results_with_the_ended_step(
+    client: OpenAI, include: Any
+) -> None:
+    store_id = _store(client, figs=_FIGS)
+    thread = client.beta.threads.create(messages=[{"role": "user", "content": "!search figs"}])
+    events: list[Any] = list(
+        client.beta.threads.runs.create(
+            thread.id,
+            assistant_id=_assistant(client, store_id),
+            stream=True,
+            **({"include": include} if include else {}),
+        )
+    )
+    [delta] = [event.data for event in events if event.event == "thread.run.step.delta"]
+    [call] = delta.delta.step_details.tool_calls
+    assert call.id.startswith("call_")
+    assert call.to_dict() == {
+        "index": 0,
+        "id": call.id,
+        "type": "file_search",
+        "file_search": {
+            "ranking_options": {"ranker": "default_2024_08_21", "score_threshold": 0.0},
+            "results": [],
+        },
+    }
+    ended = next(event.data for event in events if event.event == "thread.run.step.completed")
+    [found] = ended.step_details.tool_calls[0].file_search.results
+    assert found.file_name == "figs.txt"
+    assert (found.content is not None) == (include is not None)
+
+
+@covers("file_search:citations")
+def test_each_marker_is_cited_in_code_points_whole_in_one_delta(client: OpenAI) -> None:
+    store_id = _store(client, figs=_FIGS)
+    thread = client.beta.threads.create(
+        messages=[
+            {
+                "role": "user",
+                "content": "!search figs\n!then\n!say 👩‍🚀日本 {marker} – {marker} 【9:9†x】.",
+            }
+        ]
+    )
+    marker = "【0:0†figs.txt】"
+    with client.beta.threads.runs.stream(
+        thread_id=thread.id, assistant_id=_assistant(client, store_id)
+    ) as stream:
+        events: list[Any] = list(stream)
+        final: Any = stream.get_final_messages()[0]
+    parts = [
+        event.data.delta.content[0].text
+        for event in events
+        if event.event == "thread.message.delta"
+    ]
+    told = [part for part in parts if part.annotations]
+    assert [part.value for part in told] == [marker, marker]
+    assert told[0].annotations[0].file_citation.to_dict()["quote"] == ""
+    text = final.content[0].text
+    assert text.value == f"👩‍🚀日本 {marker} – {marker} 【9:9†x】."
+    spans = [(one.start_index, one.end_index) for one in text.annotations]
+    assert [text.value[start:end] for start, end in spans] == [marker, marker]
+    assert spans[0][0] == 6
+    stored = client.beta.threads.messages.list(thread.id).data[0].to_dict()
+    annotations = stored["content"][0]["text"]["annotations"]  # type: ignore[index]  # plain JSON
+    assert [list(one["file_citation"]) for one in annotations] == [["file_id"], ["file_id"]]
+
+
+@covers("file_search:citations")
+def test_a_later_run_may_cite_what_an_earlier_one_found(client: OpenAI) -> None:
+    store_id = _store(client, figs=_FIGS)
+    first = _ask(client, "!search figs\n!then\n!say ok", store_id=store_id)
+    client.beta.threads.messages.create(
+        first.thread_id,
+        role="user",
+        content="!search figs\n!then\n!say 【0:0†figs.txt】 {marker}",
+    )
+    second = client.beta.threads.runs.create_and_poll(
+        thread_id=first.thread_id, assistant_id=first.assistant_id, poll_interval_ms=_POLL_MS
+    )
+    text = _message(client, second).content[0].text
+    assert text.value == "【0:0†figs.txt】 【1:0†figs.txt】"
+    assert len(text.annotations) == 2
+
+
+@covers("file_search:together")
+def test_the_assistants_store_and_the_threads_are_searched_together(client: OpenAI) -> None:
+    assistant = _assistant(client, _store(client, figs=_FIGS))
+    run = client.beta.threads.create_and_run_poll(
+        assistant_id=assistant,
+        thread={
+            "messages": [{"role": "user", "content": "!search likes"}],
+            "tool_resources": {"file_search": {"vector_store_ids": [_store(client, plums=_PLUMS)]}},
+        },
+        poll_interval_ms=_POLL_MS,
+    )
+    assert {one.file_name for one in _found(client, run)} == {"figs.txt", "plums.txt"}
+
+
+@covers("file_search:gone")
+def test_a_store_that_was_deleted_gives_nothing(client: OpenAI) -> None:
+    store_id = _store(client, figs=_FIGS)
+    assistant = _assistant(client, store_id)
+    client.vector_stores.delete(store_id)
+    run = client.beta.threads.create_and_run_poll(
+        assistant_id=assistant,
+        thread={"messages": [{"role": "user", "content": "!search figs"}]},
+        poll_interval_ms=_POLL_MS,
+    )
+    assert run.status == "completed"
+    assert _found(client, run) == []
+
+
+@covers("file_search:attachments")
+def test_an_attached_file_makes_a_store_of_seven_days_that_a_run_awaits(client: OpenAI) -> None:
+    file = client.files.create(file=("plums.txt", _PLUMS.encode()), purpose="assistants")
+    run: Any = client.beta.threads.create_and_run_poll(
+        assistant_id=_assistant(client, None),
+        thread={
+            "messages": [
+                {
+                    "role": "user",
+                    "content": "!search plums",
+                    "attachments": [{"file_id": file.id, "tools": [{"type": "file_search"}]}],
+                }
+            ]
+        },
+        poll_interval_ms=_POLL_MS,
+    )
+    assert run.status == "completed"
+    assert [one.file_id for one in _found(client, run)] == [file.id]
+    thread: Any = client.beta.threads.retrieve(run.thread_id)
+    [store_id] = thread.tool_resources.file_search.vector_store_ids
+    store = client.vector_stores.retrieve(store_id)
+    assert store.expires_after is not None
+    assert (store.expires_after.anchor, store.expires_after.days) == ("last_active_at", 7)
+
+
+def _message(client: OpenAI, run: Any) -> Any:
+    return client.beta.threads.messages.list(run.thread_id, run_id=run.id).data[0]

@@ -20,7 +20,7 @@ ECHO_HI = '{"text":"hi"}'
 
 
 def named(name: str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "inputSchema": {"type": "object"}, **more}
+    return {"name": name, "inputSchema": {"type": "object"}} | more
 
 
 def test_the_tools_of_an_official_server_are_functions_and_can_be_called(official: str) -> None:
@@ -139,6 +139,18 @@ def test_pages_without_end_are_left_after_a_while(fake: FakeMcp) -> None:
     names = run_with(lambda rig: rig.names(setting(server_tool(fake))))
     assert fake.methods().count("tools/list") == 32
     assert "srv__t" in names
+
+
+def test_all_servers_together_are_taken_no_more_of(fake: FakeMcp) -> None:
+    fake.tools = [named(f"t{number}") for number in range(100)]
+    asked = setting(server_tool(fake, "one"), server_tool(fake, "two"))
+    names = run_with(lambda rig: rig.names(asked))
+    assert (len(names), names[-1]) == (128, "two__t27")
+
+
+def test_a_tool_with_a_schema_beyond_all_measure_is_left_out(fake: FakeMcp) -> None:
+    fake.tools = [named("huge", inputSchema={"description": "x" * 70_000}), ECHO]
+    assert run_with(lambda rig: rig.names(setting(server_tool(fake)))) == ["srv__echo"]
 
 
 def test_no_more_tools_are_taken_than_a_model_can_be_told_of(fake: FakeMcp) -> None:

@@ -19,6 +19,8 @@ from tests.kit.fake_mcp import (
 )
 from tests.tools.mcp.rig import Rig, run_with, server_tool, setting
 
+from locum.tools.mcp import connections
+from locum.tools.mcp.hosts import Hosts
 from locum.tools.tool import ToolFailed
 
 MIB = 1 << 20
@@ -162,6 +164,62 @@ def test_a_cancelled_call_closes_its_request(era: str, request: pytest.FixtureRe
 
     run_with(work)
     assert server.cancelled.is_set() is (era == "old")
+
+
+@pytest.mark.parametrize("method", ["server/discover", "tools/list"])
+def test_a_server_that_never_lists_its_tools_is_left_out(
+    fake: FakeMcp, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_LISTING_S", 0.2)
+    fake.replies[method] = hangs
+    assert run_with(lambda rig: rig.names(setting(server_tool(fake)))) == []
+    assert fake.released.wait(WAIT_S)
+
+
+@pytest.mark.parametrize("method", ["server/discover", "initialize", "tools/list"])
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500])
+def test_a_server_that_refuses_is_left_out_and_the_log_says_how(
+    old: FakeMcp, method: str, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    old.replies[method] = sends(b"no", status=status)
+    names = run_with(lambda rig: rig.names(setting(server_tool(old))))
+    goes_on = method == "server/discover" and status in (404, 429)
+    assert names == (["srv__echo"] if goes_on else [])
+    reasons = [record.__dict__["fields"]["reason"] for record in caplog.records]
+    assert reasons == ([] if goes_on else [f"http {status}"])
+
+
+@pytest.mark.parametrize(
+    ("method", "reply", "reason"),
+    [
+        ("initialize", fails(-32600, "stay out"), "handshake"),
+        ("initialize", answers({"protocolVersion": "1999-01-01"}), "version"),
+        ("initialize", answers({}), "version"),
+        ("tools/list", fails(-32603, "broken"), "rpc error"),
+        ("tools/list", answers({"tools": 3}), None),
+        ("tools/list", answers({}), None),
+    ],
+)
+def test_a_server_that_cannot_list_is_left_out(
+    old: FakeMcp, method: str, reply: Reply, reason: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    old.replies[method] = reply
+    assert run_with(lambda rig: rig.names(setting(server_tool(old)))) == []
+    reasons = [record.__dict__["fields"]["reason"] for record in caplog.records]
+    assert reasons == ([] if reason is None else [reason])
+
+
+def test_a_host_that_is_forbidden_while_a_run_goes_on_is_not_called(fake: FakeMcp) -> None:
+    async def work(rig: Rig) -> str:
+        asked = setting(server_tool(fake))
+        await rig.names(asked)
+        rig.tools._transport._hosts = Hosts([])  # as a restart with other settings would
+        with pytest.raises(ToolFailed) as raised:
+            await rig.call_again(asked, "srv__echo")
+        return raised.value.message
+
+    assert run_with(work).startswith("The host '127.0.0.1' is not among those")
+    assert fake.calls() == []
 
 
 def test_text_too_long_for_a_model_is_cut_for_it_and_kept_in_the_step(fake: FakeMcp) -> None:

@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 _LISTING_S = 15.0
 _MOST_PAGES = 32
+_MOST_SCHEMA_BYTES = 64 << 10
 MOST_TOOLS = 128
 _UNSUPPORTED_VERSION = -32022
 
@@ -156,6 +157,8 @@ def _items(page: Any) -> list[Any]:
 
 def _tool(item: Any) -> RemoteTool | None:
     try:
-        return msgspec.convert(item, RemoteTool)
+        tool = msgspec.convert(item, RemoteTool)
     except msgspec.ValidationError:
         return None
+    # Every turn of a run tells the model all of it.
+    return tool if len(msgspec.json.encode(tool.schema)) <= _MOST_SCHEMA_BYTES else None

@@ -112,8 +112,12 @@ def test_of_mixed_addresses_only_the_public_ones_are_connected_to() -> None:
 
 
 def test_a_name_that_was_named_exactly_may_lead_anywhere() -> None:
-    resolver = GuardedResolver(Hosts(["tools.lan"]), Names("10.0.0.1"))
-    assert asyncio.run(resolver.resolve("tools.lan."))
+    async def work() -> None:
+        resolver = GuardedResolver(Hosts(["tools.lan"]), Names("10.0.0.1"))
+        assert await resolver.resolve("tools.lan.")
+        await resolver.close()
+
+    asyncio.run(work())
 
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1"])

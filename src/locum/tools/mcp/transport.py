@@ -173,8 +173,12 @@ class Transport:
 
 def _why(error: aiohttp.ClientError) -> str:
     match error:
-        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
+        case aiohttp.InvalidURL():
+            return "has an address that cannot be called"
+        case aiohttp.ClientConnectorCertificateError():
             return "cannot be trusted: its certificate does not hold"
+        case aiohttp.ClientConnectorSSLError():
+            return "does not speak TLS"
         case aiohttp.ClientConnectorDNSError(os_error=PrivateAddress()):
             return "is in a private network that its operator has not named in 'mcp_hosts'"
         case aiohttp.ClientConnectorDNSError():

@@ -24,6 +24,12 @@ async def sweep_expired(house: House) -> int:
         if not await uploads.expire(Scope(house, project_id), upload_id):
             break  # They are in the order of their age, more or less: the rest is younger.
         swept += 1
+    for key in await house.store.passages.expired_stores(house.clock.now()):
+        # The store stays to be seen, as expired; what it held is found no more.
+        async with house.store.transaction() as tx:
+            await tx.lock(key.vector_store_id)
+            await house.store.passages.drop(tx, key)
+        swept += 1
     return swept
 
 

@@ -95,6 +95,8 @@ async def modify_vector_store(
         if body.metadata is not UNSET:
             store = replace(store, metadata=body.metadata or {})
         if body.expires_after is not UNSET:
+            if expired(store, scope.now()):
+                raise _expired_error(vector_store_id)  # Its passages may be gone already.
             active = store.last_active_at or scope.now()
             store = replace(
                 store,
@@ -161,7 +163,7 @@ async def usable(scope: Scope, tx: Transaction, vector_store_id: str) -> VectorS
     await tx.lock(vector_store_id)
     store = await read(scope, tx, vector_store_id)
     if expired(store, scope.now()):
-        raise InvalidRequest(f"Vector store '{vector_store_id}' has expired.")
+        raise _expired_error(vector_store_id)
     return store
 
 
@@ -178,6 +180,10 @@ def as_new(resources: ToolResources) -> NewToolResources:
 
 def expired(store: VectorStore, now: int) -> bool:
     return store.expires_at is not None and store.expires_at <= now
+
+
+def _expired_error(vector_store_id: str) -> InvalidRequest:
+    return InvalidRequest(f"Vector store '{vector_store_id}' has expired.")
 
 
 def _shown(document: Document[VectorStore], now: int) -> Document[VectorStore]:

@@ -16,10 +16,10 @@ run: $(VENV)/.runtime ## start the server on 127.0.0.1:8000
 	$(BIN)/locum quickstart
 
 test: $(VENV)/.dev ## the tests, within a minute or so
-	$(BIN)/python -m pytest -m "not slow and not node"
+	$(BIN)/python -m pytest -n auto -m "not slow and not node and not browser"
 
 test-slow: $(VENV)/.dev ## only what `make test` leaves out, but for Node's
-	$(BIN)/python -m pytest -m "slow and not node"
+	$(BIN)/python -m pytest -n auto -m "slow and not node and not browser"
 
 test-all: $(VENV)/.dev ## every suite, the slow ones and Node's too
 	$(BIN)/python -m pytest

@@ -10,11 +10,23 @@ from locum.engine import fold
 from locum.engine.recorder import Change, Recorder
 from locum.store.events import Event
 from locum.store.tables import Store
+from locum.tools.tool import Memory
 from locum.wire.messages import IncompleteReason
 from locum.wire.runs import Usage
-from locum.wire.steps import MessageCreation, RunStep, StepError, StepStatus, ToolCalls
+from locum.wire.steps import (
+    FunctionCall,
+    MessageCreation,
+    RunStep,
+    StepError,
+    StepStatus,
+    ToolCall,
+    ToolCalls,
+)
 
 _READ = 1_000
+_MAYBE_DONE = (
+    "Error: it is not known whether this call was carried out; the worker that made it was lost."
+)
 # Above every life: then the number alone decides what comes after.
 _ANY_LIFE = 1_000_000
 
@@ -50,7 +62,9 @@ async def _closed(
         case ToolCalls(tool_calls):
             calls = ToolCalls(tool_calls or fold.step_calls(events, step.id))
             step = replace(step, step_details=calls)
-            return Change(steps=[(step, ())], events=[(told[0], step)])
+            # A run that is not in progress waits for its client, and no tool was at work.
+            begun = _begun(tool_calls) if recorder.run.status == "in_progress" else ()
+            return Change(steps=[(step, begun)], events=[(told[0], step)])
         case MessageCreation(made):
             found = await store.messages.find(
                 recorder.record.project_id, made.message_id, owner_id=recorder.run.thread_id
@@ -64,6 +78,18 @@ async def _closed(
                 steps=[(step, ())],
                 events=[("thread.message.incomplete", message), told],
             )
+
+
+def _begun(calls: tuple[ToolCall, ...]) -> tuple[Memory, ...]:
+    """Calls of foreign servers that were being made, lest a model repeat them unaware.
+
+    The row of a step names its calls only when a tool has begun to do them.
+    """
+    return tuple(
+        Memory(call.id, call.function.name, call.function.arguments, _MAYBE_DONE)
+        for call in calls
+        if isinstance(call, FunctionCall)
+    )
 
 
 async def _journal(store: Store, recorder: Recorder) -> list[Event]:

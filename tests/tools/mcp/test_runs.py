@@ -1,6 +1,7 @@
 """Assistants with MCP servers, through the official client: runs, steps and streams."""
 
 import asyncio
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -244,6 +245,33 @@ def test_a_cancelled_stream_ends_as_every_cancelled_stream(talk: Talk, fake: Fak
         "thread.run.cancelled",
         "done",
     ]
+
+
+def test_a_call_that_was_lost_with_its_worker_is_not_made_again(
+    house: Server, talk: Talk, fake: FakeMcp, tmp_path: Path
+) -> None:
+    """The data of a server whose run waits for a call, as they would be found after a kill."""
+    fake.replies["tools/call"] = hangs
+    run = talk.begin(ECHO, tools=[mcp(fake, headers={"Authorization": "Bearer kept"})])
+    assert fake.hung.wait(WAIT_S)
+    data = shutil.copytree(house.settings.data, tmp_path / "data", ignore=_no_locks)
+    talk.cancel(run)
+    fake.replies.clear()
+    with running(data=data, mcp_hosts=HERE) as after:
+        again = Talk(after.http())
+        assert again.until(run, *ENDED)["status"] == "completed"
+        lost, said = again.steps(run)
+        (message,) = [m for m in again.messages(run["thread_id"]) if m["role"] == "assistant"]
+    assert (lost["status"], said["status"]) == ("failed", "completed")
+    assert "worker" in lost["last_error"]["message"]
+    assert lost["step_details"]["tool_calls"][0]["function"]["arguments"] == '{"text":"hi"}'
+    assert "not known whether this call was carried out" in message["content"][0]["text"]["value"]
+    assert len(fake.calls()) == 1
+    assert fake.headers("tools/list")["authorization"] == "Bearer kept"
+
+
+def _no_locks(_: str, names: list[str]) -> list[str]:
+    return [name for name in names if name.endswith(".lock") or name == "blobs"]
 
 
 # ------------------------------------------------------------------------ refusals

@@ -1,7 +1,9 @@
-"""Clients and drivers that reach for the same run at the same moment."""
+"""Clients, drivers and the watchman who reach for the same run at the same moment."""
 
 import asyncio
+from typing import Any
 
+import pytest
 from tests.kit.inside import inside
 
 from locum.service import assistants, runs, threads
@@ -10,31 +12,45 @@ from locum.wire.assistants import CreateAssistant
 from locum.wire.messages import CreateMessage
 from locum.wire.runs import CreateRun, CreateRunQuery
 from locum.wire.threads import CreateThread
+from locum.wire.tools import FunctionDefinition, FunctionTool
 
-_MOMENTS = 30
+_MOMENTS = 40
+_TEST_S = 20
+_ENDED = ["thread.run.cancelling", "thread.run.cancelled"]
 
 
-def test_a_cancellation_at_the_moment_a_run_is_taken_up_is_answered() -> None:
-    """The driver's task begins while the request is writing, a little later every time."""
+@pytest.mark.parametrize("text", ["!think 60", "!call f"])
+def test_a_cancellation_is_answered_whoever_else_takes_the_run_up(text: str) -> None:
+    """The watchman comes a little later every time, until he has come at every moment."""
 
     async def scenario() -> None:
-        async with asyncio.timeout(20), inside() as door:
-            scope = Scope(door.house, "proj")
-            made = await assistants.create_assistant(scope, body=CreateAssistant(model="m"))
-            said = (CreateMessage(role="user", content="!think 60"),)
+        async with asyncio.timeout(_TEST_S), inside() as door:
+            engine = door.house.engine
             for moment in range(_MOMENTS):
-                thread = await threads.create_thread(scope, body=CreateThread(messages=said))
-                asked = CreateRun(assistant_id=made.id)
-                run = await runs.create_run(
-                    scope, thread_id=thread.id, body=asked, query=CreateRunQuery()
-                )
-                assert not isinstance(run, runs.RunStream)
+                key = await _begun(Scope(door.house, "proj"), text)
+                if text == "!call f":
+                    [event async for event in engine.follow(key)]
+                cancelling = asyncio.ensure_future(engine.cancel(key))
                 for _ in range(moment):
                     await asyncio.sleep(0)
-                key = ("proj", thread.id, run.id)
-                cancelled = await door.house.engine.cancel(key)
-                assert cancelled.status == "cancelling"
-                events = [told.name async for told in door.house.engine.follow(key) if told]
-                assert events[-2:] == ["thread.run.cancelling", "thread.run.cancelled"]
+                await engine.sweep()
+                assert (await cancelling).status == "cancelling"
+                events: list[Any] = [event async for event in engine.follow(key)]
+                assert [event.name for event in events if "run.canc" in event.name] == _ENDED
 
     asyncio.run(scenario())
+
+
+async def _begun(scope: Scope, text: str) -> tuple[str, str, str]:
+    tools = (FunctionTool(FunctionDefinition(name="f")),)
+    made = await assistants.create_assistant(scope, body=CreateAssistant(model="m", tools=tools))
+    said = (CreateMessage(role="user", content=text),)
+    thread = await threads.create_thread(scope, body=CreateThread(messages=said))
+    run = await runs.create_run(
+        scope,
+        thread_id=thread.id,
+        body=CreateRun(assistant_id=made.id),
+        query=CreateRunQuery(),
+    )
+    assert not isinstance(run, runs.RunStream)
+    return scope.project_id, thread.id, run.id

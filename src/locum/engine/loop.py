@@ -294,6 +294,9 @@ class Driver:
     async def _end_cut(self, turn: Turn, reason: str) -> None:
         """Out of tokens, or filtered: what is there stays, the step is done, the run is not."""
         cut: IncompleteReason = "max_tokens" if reason == "length" else "content_filter"
+        if not turn.is_open:
+            # Cut before its first word: a step must bear what the run has cost all the same.
+            await turn.say_nothing()
         for change in await turn.close_all("completed", cut=cut):
             await self._recorder.write(change)
         details = RunIncompleteDetails(

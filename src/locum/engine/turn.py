@@ -72,6 +72,7 @@ class Turn:
         self._calls: dict[int, tuple[Hosted | None, int]] = {}
         self._text_deltas = 0
         self._late_text = ""
+        self._late_refusal = ""
         self._borne_early = 0
         self._owed = Usage()
 
@@ -104,15 +105,20 @@ class Turn:
 
     async def say_late(self) -> None:
         """Give what was said after the calls a message of its own."""
-        if not self._late_text:
+        if not self._late_text and not self._late_refusal:
             return
         self.message, self._said = None, OpenMessage()
         self._speech = _speech(self._history)
         for piece, annotation in self._speech.feed(self._late_text):
             await self._say_text(piece, annotation)
+        if self._late_refusal:
+            await self._say(self._said.refusal(self._late_refusal))
         await self._recorder.write(await self.close_message())
 
     async def hear_refusal(self, text: str) -> None:
+        if self.has_calls:
+            self._late_refusal += text
+            return
         self._text_deltas += 1
         if self.message is None:
             await self._show_images()

@@ -109,16 +109,21 @@ class RunTable(Documents[Run]):
     async def claim(
         self, tx: Transaction, record: RunRecord, *, worker: str, until: int
     ) -> int | None:
-        """Take the run; the new fence, or None when somebody else was quicker."""
+        """Take the run as it was read; the new fence, or None when somebody was quicker.
+
+        Whoever holds it may have moved it since: then its events have gone on, too.
+        """
         rows = await tx.fetch(
             "UPDATE runs SET fence = fence + 1, leased_by = $1, leased_until = $2"
-            " WHERE project_id = $3 AND thread_id = $4 AND id = $5 AND fence = $6 RETURNING fence",
+            " WHERE project_id = $3 AND thread_id = $4 AND id = $5 AND fence = $6 AND events = $7"
+            " RETURNING fence",
             worker,
             until,
             record.project_id,
             record.run.thread_id,
             record.run.id,
             record.fence,
+            record.events,
         )
         return rows[0][0] if rows else None
 

@@ -159,6 +159,7 @@ REQUIREMENTS: Final = (
         streams:parallel_calls — Parallel calls share one step; ids are told once.
         streams:parallel_off — Without parallel calls there is one a turn.
         streams:text_before_calls — Text before a call is a message and a step of its own.
+        streams:late_words — Words after a call are told when the call is whole.
         streams:refusal — A refusal is a part of its own kind.
         streams:text_deltas — Only the first delta of a text has annotations.
         streams:message_form — Messages show their status and are whole at their end.
@@ -322,6 +323,8 @@ REQUIREMENTS: Final = (
         sdk:stream_error — An error in mid-stream is raised.
         sdk:parameters — Every parameter of the client's methods is one of ours.
         sdk:fields — Every field of the client's objects is one of ours.
+        sdk:python_generations — Programs for the newest 1.x and 2.x, and of 2024, run unchanged.
+        sdk:node_generations — Programs for the newest node client and for 4.x run unchanged.
         sdk:paths — Every call of the client is one of our routes.
         """,
     ),
@@ -333,6 +336,7 @@ REQUIREMENTS: Final = (
         threads.runs.events:last_event_id — `Last-Event-ID` says the place, too.
         threads.runs.events:refusals — A place that cannot be is refused.
         streams:ids — Events are numbered without a gap.
+        backends:real_server — A real OpenAI-compatible server gives the same shapes of steps.
         streams:many — Two hundred streams and a sleeping reader disturb nobody.
         streams:keep_alive — Silence is filled with comments.
         auth:read_only — A read-only key reads, and does nothing else.

@@ -136,6 +136,15 @@ def test_a_refusal_is_no_text(talk: Talk) -> None:
     assert last(frames, "thread.message.completed")["content"] == refused
 
 
+@covers("streams:late_words")
+@pytest.mark.parametrize("word", ["say", "refuse"])
+def test_words_after_a_call_are_told_when_the_call_is_whole(talk: Talk, word: str) -> None:
+    frames = talk.frames(f"!call f\n!{word} Wait.", tools=_F)
+    assert outline(frames) == [*_RUN, *_CALL, *_SAID, "thread.run.requires_action", "done"]
+    run = last(frames, "thread.run.requires_action")
+    assert talk.until(talk.submit(run, ["ok"]).json, "completed")["status"] == "completed"
+
+
 @covers("streams:failure")
 @pytest.mark.parametrize(
     ("text", "opened"),
@@ -212,6 +221,19 @@ def test_the_end_of_the_tokens(talk: Talk) -> None:
     cut = last(frames, "thread.message.incomplete")
     assert cut["incomplete_details"] == {"reason": "max_tokens"}
     assert folded(frames, "thread.message.delta")[cut["id"]]["content"] == cut["content"]
+
+
+@covers("streams:token_limit")
+def test_an_answer_that_is_cut_before_its_first_word_still_bears_its_cost(talk: Talk) -> None:
+    frames = talk.frames("!cut")
+    assert outline(frames)[-4:] == [
+        "thread.message.incomplete",
+        "thread.run.step.completed",
+        "thread.run.incomplete",
+        "done",
+    ]
+    run = last(frames, "thread.run.incomplete")
+    assert run["usage"] == last(frames, "thread.run.step.completed")["usage"]
 
 
 @covers("streams:content_filter")

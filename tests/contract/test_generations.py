@@ -1,0 +1,92 @@
+"""Programs for older and other official clients, unchanged but for their base URL.
+
+Each generation gets an environment of its own, built once from pinned names and hashes.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+from tests.contract.requirements import covers
+from tests.kit.server import Server
+
+_HERE = Path(__file__).parent
+_CLIENTS, _NODE = _HERE / "clients", _HERE / "node"
+_CACHE = Path.home() / ".cache" / "locum-tests"
+_BUILD_S = 300
+_PROGRAM_S = 90
+
+
+@covers("sdk:python_generations")
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("pins", "program"),
+    [
+        ("requirements-2.txt", "second_version.py"),
+        ("requirements-1.txt", "second_version.py"),
+        ("requirements-1-first.txt", "first_version.py"),
+    ],
+)
+def test_a_program_for_an_older_python_client(server: Server, pins: str, program: str) -> None:
+    python = _environment(_CLIENTS / pins)
+    _run(str(python), str(_CLIENTS / program), f"{server.url}/v1")
+
+
+@covers("sdk:python_generations")
+def test_the_same_program_under_the_newest_python_client(server: Server) -> None:
+    _run(sys.executable, str(_CLIENTS / "second_version.py"), f"{server.url}/v1")
+
+
+@covers("sdk:node_generations")
+@pytest.mark.node
+@pytest.mark.parametrize("package", ["openai", "openai-4"])
+def test_a_program_for_the_node_client(server: Server, package: str) -> None:
+    node = shutil.which("node")
+    assert node is not None, "the tests marked `node` need Node.js"
+    _install_node_clients()
+    _run(node, str(_NODE / "program.mjs"), package, f"{server.url}/v1")
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_PROGRAM_S, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("well")
+
+
+def _environment(pins: Path) -> Path:
+    """The Python of an environment that holds exactly these packages."""
+    seal = hashlib.sha256(pins.read_bytes() + sys.version.encode()).hexdigest()[:16]
+    directory = _CACHE / f"{pins.stem}-{seal}"
+    python = directory / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    if not (directory / "complete").exists():
+        venv.create(directory, with_pip=True, clear=True)
+        subprocess.run(
+            [
+                *(python, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"),
+                *("--require-hashes", "--only-binary", ":all:", "-r", pins),
+            ],
+            check=True,
+            timeout=_BUILD_S,
+        )
+        (directory / "complete").touch()
+    return python
+
+
+def _install_node_clients() -> None:
+    """Install what the lock names, unless it is there."""
+    installed = _NODE / "node_modules" / ".package-lock.json"
+    lock = _NODE / "package-lock.json"
+    if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
+        return
+    npm = shutil.which("npm")
+    assert npm is not None, "the tests marked `node` need npm"
+    subprocess.run(
+        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"],
+        cwd=_NODE,
+        check=True,
+        timeout=_BUILD_S,
+    )

@@ -9,6 +9,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from tests.kit.fake_mcp import FakeMcp
 from tests.tools.mcp.rig import run_with, server_tool, setting
 
+from locum.settings import SettingsError
 from locum.tools.mcp.hosts import GuardedResolver, HostRefused, Hosts, PrivateAddress, is_public
 
 
@@ -47,6 +48,11 @@ class Names(AbstractResolver):
         ("http://*.lan", "http://a.lan/mcp"),
         ("http://10.1.2.3", "http://10.1.2.3/mcp"),
         ("https://mcp.example.com/", "https://mcp.example.com/mcp"),
+        ("mcp.example.com:8443", "https://mcp.example.com:8443/mcp"),
+        ("mcp.example.com:443", "https://mcp.example.com/mcp"),
+        ("*.example.com:8443", "https://a.example.com:8443/mcp"),
+        ("[::1]:3000", "http://[::1]:3000/mcp"),
+        ("http://tools:8000", "http://tools:8000/mcp"),
     ],
 )
 def test_an_address_that_is_covered_may_be_called(allowed: str, address: str) -> None:
@@ -63,6 +69,8 @@ def test_an_address_that_is_covered_may_be_called(allowed: str, address: str) ->
         (["mcp.example.com"], "https://:key@mcp.example.com/", "must not hold a password"),
         (["mcp.example.com"], "https://evil.test#mcp.example.com", "not among those"),
         (["mcp.example.com"], "https://evil.test\\@mcp.example.com", "Expected the address"),
+        (["mcp.example.com:8443"], "https://mcp.example.com", "not among those"),
+        (["mcp.example.com:8443"], "https://mcp.example.com:8444", "not among those"),
         (["*.example.com"], "https://example.com", "not among those"),
         (["*.example.com"], "https://.example.com", "not among those"),
         (["*.example.com"], "https://evilexample.com", "not among those"),
@@ -94,6 +102,15 @@ def test_an_address_that_is_covered_may_be_called(allowed: str, address: str) ->
 def test_every_other_address_is_refused(allowed: list[str], address: str, why: str) -> None:
     with pytest.raises(HostRefused, match=why):
         Hosts(allowed).check(address)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["", "a b", "*example.com", "a.*.com", "**", "host/path", "ftp://host", "host:port", "u@host"],
+)
+def test_an_entry_that_cannot_be_stops_the_server_from_starting(entry: str) -> None:
+    with pytest.raises(SettingsError, match="The setting 'mcp_hosts' holds hosts"):
+        Hosts([entry])
 
 
 @pytest.mark.parametrize(

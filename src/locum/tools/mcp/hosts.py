@@ -4,6 +4,7 @@ A name alone is no wall: it may resolve to a machine of the operator's own netwo
 address is looked at once more when it is connected to.
 """
 
+import re
 import socket
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -14,10 +15,17 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from msgspec import Struct
 from yarl import URL
 
+from locum.settings import SettingsError
+
 IP: TypeAlias = IPv4Address | IPv6Address
 
 _PLAIN = "http://"
 _NO_ADDRESS = "Expected the address of an MCP server, as in 'https://host.example/mcp'."
+_ENTRY = re.compile(
+    r"(https?://)?"
+    r"(?:\[([0-9a-f:.]+)\]|([0-9a-f]*:[0-9a-f.]*:[0-9a-f:.]*)|(\*|(?:\*\.)?[^\s*:/@\[\]]+))"
+    r"(?::(\d{1,5}))?/?\Z"
+)
 # Addresses of the old internet, written within the new one.
 _NAT64 = IPv6Network("64:ff9b::/96")
 
@@ -38,9 +46,12 @@ class _Entry(Struct, frozen=True):
     """`host`, `*.domain` or `*`; with `http://` before it, without encryption too."""
 
     pattern: str
+    port: int | None
     plain: bool
 
-    def covers(self, host: str) -> bool:
+    def covers(self, host: str, port: int | None) -> bool:
+        if self.port not in (None, port):
+            return False
         if self.pattern.startswith("*."):
             return host.endswith(self.pattern[1:]) and len(host) > len(self.pattern) - 1
         return self.pattern in ("*", host)
@@ -56,7 +67,7 @@ class Hosts:
         """The address of a server that may be called; `HostRefused` for every other."""
         url = _read(address)
         host = _host(url)
-        covering = [entry for entry in self._entries if entry.covers(host)]
+        covering = [entry for entry in self._entries if entry.covers(host, url.port)]
         if not covering:
             raise HostRefused(
                 f"The host '{host}' is not among those that this server may call."
@@ -114,9 +125,18 @@ def is_public(address: IP) -> bool:
 
 
 def _entry(text: str) -> _Entry:
-    plain = text.startswith(_PLAIN)
-    pattern = text.removeprefix(_PLAIN).removeprefix("https://").lower()
-    return _Entry(pattern.strip("[]/").rstrip("."), plain)
+    parts = _ENTRY.match(text.strip().lower())
+    if parts is None:
+        raise SettingsError(
+            "The setting 'mcp_hosts' holds hosts as in 'host.example', '*.example', '*',"
+            f" 'host.example:8443' or 'http://host.example', not '{text}'."
+        )
+    scheme, address, bare_address, name, port = parts.groups()
+    return _Entry(
+        pattern=(address or bare_address or name).rstrip("."),
+        port=None if port is None else int(port),
+        plain=scheme == _PLAIN,
+    )
 
 
 def _read(address: str) -> URL:

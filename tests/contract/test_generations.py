@@ -37,6 +37,7 @@ def test_a_program_for_an_older_python_client(server: Server, pins: str, program
 
 
 @covers("sdk:python_generations")
+@pytest.mark.slow
 def test_the_same_program_under_the_newest_python_client(server: Server) -> None:
     _run(sys.executable, str(_CLIENTS / "second_version.py"), f"{server.url}/v1")
 

@@ -92,7 +92,7 @@ def _stories(draw: st.DrawFn) -> Story:
 
 _STORIES = _stories()
 _FEW = settings(
-    max_examples=120,
+    max_examples=80,
     deadline=None,
     derandomize=True,
     database=None,

@@ -1,0 +1,254 @@
+/** The playground: talk to an assistant, answer its functions by hand, give it files, stop it. */
+
+import { config, connection } from "../core/connection.js";
+import { fill, h, icon } from "../core/dom.js";
+import { follow } from "../core/events.js";
+import { shortId } from "../core/format.js";
+import { badge, empty, failure, loading, notice } from "../core/parts.js";
+import { say, to } from "../core/router.js";
+import { Conversation } from "../timeline/messages.js";
+import { priceOf } from "../timeline/reckoning.js";
+import { isOver, RunState } from "../timeline/run_state.js";
+import { errorBox } from "../timeline/step_details.js";
+import { StepRow } from "../timeline/step_row.js";
+import { answerForm } from "./answers.js";
+import { Attachments } from "./attachments.js";
+
+const CHOSEN = "locum.assistant";
+
+/** @param {HTMLElement} place @param {import("../core/router.js").Place} at @param {AbortSignal} signal */
+export async function show(place, at, signal) {
+  fill(place, loading("Opening the playground"));
+  try {
+    const assistants = await connection.all("/assistants", [], undefined, { signal, most: 200 });
+    const told = await config().catch(() => ({ prices: {}, currency: "" }));
+    if (signal.aborted) return;
+    if (!assistants.length) {
+      fill(place, noAssistant());
+      return;
+    }
+    await new Playground(place, assistants, told, at.path, signal).start();
+  } catch (error) {
+    if (!signal.aborted) fill(place, failure(error, () => show(place, at, signal)));
+  }
+}
+
+function noAssistant() {
+  return empty(
+    "No assistant to talk to yet",
+    "An assistant is a model with instructions and tools.",
+    h("a.button", { href: to(["manage", "assistants", "new"]) }, icon("plus"), "Create one"),
+  );
+}
+
+class Playground {
+  /** @param {HTMLElement} place @param {any[]} assistants @param {any} told @param {string[]} path @param {AbortSignal} signal */
+  constructor(place, assistants, told, path, signal) {
+    this.place = place;
+    this.assistants = assistants;
+    this.told = told;
+    [this.threadId, this.runId] = path;
+    this.signal = signal;
+    this.state = /** @type {RunState | null} */ (null);
+    this.following = new AbortController();
+    signal.addEventListener("abort", () => this.following.abort());
+    this.conversation = new Conversation({ cited: (/** @type {any} */ mark) => this.#cited(mark) });
+    this.status = h("div.row");
+    this.steps = h("ol.steps");
+    this.action = h("div");
+    this.attachments = new Attachments();
+    const kept = localStorage.getItem(CHOSEN);
+    this.assistant = h(
+      "select",
+      { "aria-label": "Assistant", onchange: () => localStorage.setItem(CHOSEN, this.assistant.value) },
+      assistants.map((one) => h("option", { value: one.id, selected: one.id === kept }, one.name || shortId(one.id), ` · ${one.model}`)),
+    );
+    this.text = h("textarea", {
+      rows: 2,
+      "aria-label": "Message",
+      placeholder: "Say something. Enter sends, Shift and Enter begins a line.",
+      onkeydown: (/** @type {KeyboardEvent} */ event) => {
+        if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+          event.preventDefault();
+          this.#send();
+        }
+      },
+    });
+    this.sendButton = h("button.primary", { type: "submit" }, icon("send"), "Send");
+    this.stopButton = h("button.danger", { type: "button", hidden: true, onclick: () => this.#cancel() }, icon("stop"), "Cancel the run");
+  }
+
+  async start() {
+    this.#frame();
+    if (!this.threadId) return;
+    const path = `/threads/${encodeURIComponent(this.threadId)}`;
+    const messages = await connection.all(`${path}/messages`, [["order", "asc"]], undefined, { signal: this.signal, most: 500 });
+    for (const message of messages) this.conversation.put(message);
+    this.#down();
+    const { data } = await connection.json(`${path}/runs`, { query: [["limit", "1"]], signal: this.signal });
+    const run = this.runId ? await connection.json(`${path}/runs/${encodeURIComponent(this.runId)}`) : data[0];
+    if (run) await this.#watch(run);
+  }
+
+  #frame() {
+    const link = h("a.button", { href: to(["timeline"]), hidden: true }, icon("timeline"), "Timeline");
+    this.link = link;
+    fill(
+      this.place,
+      h(
+        "div.head",
+        null,
+        h("h1", null, "Playground"),
+        h("div.pick", null, this.assistant),
+        h("span.grow"),
+        link,
+        h("a.button", { href: to(["playground"]), onclick: () => this.threadId && location.reload() }, icon("plus"), "New thread"),
+      ),
+      h(
+        "div.play",
+        null,
+        h("section.chat", { "aria-label": "Conversation" }, this.conversation.element, this.action, this.#form()),
+        h("section.card.ledger.doing", { "aria-label": "What the run does" }, h("div.pad", null, this.status), this.steps),
+      ),
+    );
+    this.#drawRun();
+    this.text.focus();
+  }
+
+  #form() {
+    return h(
+      "form.compose.card",
+      {
+        onsubmit: (/** @type {Event} */ event) => {
+          event.preventDefault();
+          this.#send();
+        },
+      },
+      this.text,
+      h("div.row", null, this.attachments.element, h("span.grow"), this.stopButton, this.sendButton),
+    );
+  }
+
+  async #send() {
+    const text = this.text.value.trim();
+    if (!text || this.sendButton.disabled) return;
+    this.sendButton.disabled = true;
+    try {
+      if (!this.threadId) {
+        const thread = await connection.json("/threads", { method: "POST", body: {} });
+        this.threadId = thread.id;
+        say(to(["playground", thread.id]));
+      }
+      const path = `/threads/${encodeURIComponent(/** @type {string} */ (this.threadId))}`;
+      const attachments = this.attachments.take();
+      const body = { role: "user", content: text, ...(attachments.length ? { attachments } : {}) };
+      this.conversation.put(await connection.json(`${path}/messages`, { method: "POST", body }));
+      this.text.value = "";
+      this.#down();
+      const run = await connection.json(`${path}/runs`, { method: "POST", body: { assistant_id: this.assistant.value } });
+      await this.#watch(run);
+    } catch (error) {
+      notice(/** @type {Error} */ (error).message, { kind: "bad", ms: 7000 });
+    } finally {
+      this.sendButton.disabled = false;
+    }
+  }
+
+  /** Follow a run to its end, or to where it waits for us. @param {any} run */
+  async #watch(run) {
+    this.following.abort();
+    this.following = new AbortController();
+    const { signal } = this.following;
+    this.signal.addEventListener("abort", () => this.following.abort());
+    const state = new RunState(run);
+    this.state = state;
+    const path = `/threads/${encodeURIComponent(run.thread_id)}/runs/${encodeURIComponent(run.id)}`;
+    this.rows = new Map();
+    fill(this.steps);
+    this.#drawRun();
+    if (isOver(run.status)) {
+      state.addSteps(await connection.all(`${path}/steps`, [["order", "asc"]], undefined, { signal }));
+      this.#drawSteps();
+      return;
+    }
+    await follow(run.thread_id, run.id, {
+      signal,
+      onFrame: (frame) => {
+        const change = state.apply(frame);
+        if (change?.kind === "message") {
+          this.conversation.put(state.messages.get(change.id));
+          this.#down();
+        }
+        if (change?.kind === "step") this.#drawSteps();
+        if (change?.kind === "run") this.#drawRun();
+      },
+    });
+    if (signal.aborted) return;
+    state.run = await connection.json(path, { signal });
+    this.#drawRun();
+  }
+
+  #drawSteps() {
+    const { state } = this;
+    if (!state) return;
+    const context = {
+      price: priceOf(state.run.model, this.told.prices),
+      currency: this.told.currency,
+      words: () => [],
+      message: (/** @type {string} */ id) => state.messages.get(id),
+    };
+    for (const step of state.steps.values()) {
+      const row = this.rows?.get(step.id);
+      if (row) {
+        row.update(step);
+        continue;
+      }
+      const fresh = new StepRow(step, this.rows?.size ?? 0, context);
+      this.rows?.set(step.id, fresh);
+      this.steps.append(fresh.element);
+    }
+  }
+
+  #drawRun() {
+    const run = this.state?.run;
+    const isGoing = Boolean(run && !isOver(run.status));
+    this.stopButton.hidden = !isGoing;
+    this.sendButton.hidden = isGoing;
+    if (!run) {
+      fill(this.status, h("p.faint", null, "The steps of the run show here as they happen."));
+      return;
+    }
+    if (this.link) {
+      this.link.hidden = false;
+      this.link.href = to(["timeline", run.thread_id, run.id]);
+    }
+    fill(this.status, badge(run.status), h("span.mono.faint", null, shortId(run.id)), run.last_error && errorBox(run.last_error));
+    fill(this.action, run.status === "requires_action" && run.required_action && answerForm(run, (answered) => this.#watch(answered)));
+    if (run.status === "requires_action") this.#down();
+  }
+
+  async #cancel() {
+    const run = this.state?.run;
+    if (!run) return;
+    const path = `/threads/${encodeURIComponent(run.thread_id)}/runs/${encodeURIComponent(run.id)}`;
+    try {
+      const cancelled = await connection.json(`${path}/cancel`, { method: "POST" });
+      if (run.status === "requires_action") await this.#watch(cancelled);
+    } catch (error) {
+      notice(/** @type {Error} */ (error).message, { kind: "bad" });
+    }
+  }
+
+  /** @param {any} mark */
+  #cited(mark) {
+    const found = [...(this.state?.steps.values() ?? [])]
+      .flatMap((step) => step.step_details.tool_calls ?? [])
+      .flatMap((call) => call.file_search?.results ?? [])
+      .find((result) => result.file_id === mark.file_citation?.file_id);
+    return found ? { result: found, words: [] } : null;
+  }
+
+  #down() {
+    this.text.scrollIntoView({ block: "nearest" });
+  }
+}

@@ -1,0 +1,50 @@
+/** The official Python client. */
+
+import { KEY, text } from "./parts.js";
+import { callOf } from "./sdk.js";
+import { python, quoted } from "./strings.js";
+
+/** Words that cannot name an argument. */
+const RESERVED = new Set(["from", "in", "is", "not", "and", "or", "if", "for", "as", "def", "class", "pass", "with"]);
+
+/** @param {import("./parts.js").Request} request */
+export function generate(request) {
+  const found = callOf(request);
+  const isNamed = found && Object.keys(found.rest).every((name) => !RESERVED.has(name));
+  return text(
+    "import os\n",
+    `from openai import OpenAI${request.stream && !isNamed ? ", Stream" : ""}\n`,
+    `client = OpenAI(base_url=${quoted(request.base)}, api_key=os.environ["${KEY}"])`,
+    found && isNamed ? known(request, found) : plain(request),
+  );
+}
+
+/** @param {import("./parts.js").Request} request @param {{ call: string, positional: any[], rest: Record<string, any> }} found */
+function known(request, { call, positional, rest }) {
+  const given = [
+    ...positional.map((value) => python(value)),
+    ...Object.entries(rest).map(([name, value]) => `${name}=${value instanceof File ? `open(${quoted(value.name)}, "rb")` : python(value, "    ")}`),
+  ];
+  const line = given.join(", ");
+  const wide = line.length > 70 || line.includes("\n");
+  const told = wide ? `\n${given.map((one) => `    ${one},\n`).join("")}` : line;
+  return ending(request, `client.${call}(${told})`);
+}
+
+/** What the client has no method for. @param {import("./parts.js").Request} request */
+function plain(request) {
+  const version = Object.fromEntries(request.headers.filter(([name]) => name === "OpenAI-Beta"));
+  const given = [quoted(request.url.slice(request.base.length)), "cast_to=object"];
+  if (request.body?.kind === "json") given.push(`body=${python(request.body.value, "    ")}`);
+  if (Object.keys(version).length) given.push(`options={"headers": ${python(version)}}`);
+  if (request.stream) given.push("stream=True", "stream_cls=Stream[object]");
+  const call = `client.${request.method.toLowerCase()}(\n${given.map((one) => `    ${one},\n`).join("")})`;
+  return request.stream ? `for event in ${call}:\n    print(event)` : `answer = ${call}\nprint(answer)`;
+}
+
+/** @param {import("./parts.js").Request} request @param {string} call */
+function ending(request, call) {
+  if (request.stream) return `for event in ${call}:\n    print(event.event, event.data)`;
+  if (request.operation.downloads) return `content = ${call}\nprint(len(content.read()), "bytes")`;
+  return `answer = ${call}\nprint(answer.model_dump_json(indent=2))`;
+}

@@ -1,0 +1,24 @@
+/** curl. */
+
+import { KEY, partsOf, text } from "./parts.js";
+import { shell } from "./strings.js";
+
+/** @param {import("./parts.js").Request} request */
+export function generate(request) {
+  const lines = [`curl ${request.stream ? "-N " : ""}${shell(request.url)}`];
+  if (request.method !== "GET" && !(request.method === "POST" && request.body)) lines.push(`-X ${request.method}`);
+  // Brackets in an address are patterns to curl.
+  if (/[[\]{}]/.test(request.url)) lines.push("-g");
+  lines.push(`-H "Authorization: Bearer $${KEY}"`);
+  for (const [name, value] of request.headers) lines.push(`-H ${shell(`${name}: ${value}`)}`);
+  for (const part of partsOf(request) ?? []) lines.push(partOf(part));
+  if (request.body?.kind === "json") lines.push(`--data-raw ${shell(JSON.stringify(request.body.value, null, 2))}`);
+  if (request.operation.downloads) lines.push("-o file");
+  return text(lines.join(" \\\n  "));
+}
+
+/** @param {{ name: string, value?: string, file?: string }} part */
+function partOf(part) {
+  if (part.file === undefined) return `--form-string ${shell(`${part.name}=${part.value}`)}`;
+  return `-F ${shell(`${part.name}=@"${part.file.replace(/[\\"]/g, "\\$&")}"`)}`;
+}

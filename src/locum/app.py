@@ -1,19 +1,23 @@
 """The composition root: settings in, an ASGI application out. It alone knows every room."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
+from starlette.types import Scope
 
 from locum import __version__
 from locum.api import openapi
+from locum.api.auth import Doorkeeper
 from locum.api.door import Door
+from locum.api.http import Incoming
 from locum.api.routes import ROUTES
 from locum.clock import Clock, SystemClock
 from locum.engine.engine import Engine
@@ -50,6 +54,10 @@ from locum.tools.file_search.tool import FileSearch
 from locum.tools.mcp.hosts import Hosts
 from locum.tools.mcp.tool import McpTools
 from locum.tools.tool import Tool
+from locum.web.front import Front
+from locum.web.gateway import Gateway
+from locum.web.page import Page
+from locum.web.sessions import Admission
 
 
 @dataclass(frozen=True)
@@ -70,8 +78,9 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> Starlette:  # froz
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with open_house(settings, parts) as house:
             app.state.house = house
-            app.routes.append(Mount("/", Door(house)))
-            yield
+            async with open_gateway(settings) as gateway:
+                app.routes.append(Mount("/", build_front(house, gateway)))
+                yield
 
     return Starlette(routes=[Route("/openapi.json", _openapi)], lifespan=lifespan)
 
@@ -141,6 +150,49 @@ async def open_house(settings: Settings, parts: Parts) -> AsyncIterator[House]:
             await backend.close()
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
+    gateway = Gateway(settings.upstreams)
+    try:
+        yield gateway
+    finally:
+        await gateway.close()
+
+
+def build_front(house: House, gateway: Gateway) -> Front:
+    """The page and its gateway before the API, which answers for everything else."""
+    keeper = Doorkeeper(house.store, house.settings, house.clock)
+
+    async def admit(scope: Scope) -> None:
+        await keeper.admit(Incoming(scope, _nothing))
+
+    async def is_open() -> bool:
+        return not await house.store.keys.any()
+
+    settings = house.settings
+    config = {
+        "version": __version__,
+        "currency": settings.currency,
+        "prices": {name: msgspec.to_builtins(price) for name, price in settings.prices.items()},
+        "upstreams": [
+            {"name": name, "kind": told.kind, "methods": list(told.methods)}
+            for name, told in settings.upstreams.items()
+        ],
+    }
+    return Front(
+        Door(house),
+        page=Page(),
+        gateway=gateway,
+        admission=Admission(admit=admit, is_open=is_open, clock=house.clock),
+        config=config,
+    )
+
+
+async def _nothing() -> MutableMapping[str, Any]:
+    """Whoever is let in by headers alone has no body that anybody would read."""
+    return {"type": "http.disconnect"}
 
 
 def open_database(settings: Settings) -> Database:

@@ -45,6 +45,7 @@ from locum.tools.code_interpreter.limits import Limits
 from locum.tools.code_interpreter.on_demand import SandboxOnDemand
 from locum.tools.code_interpreter.sessions import SandboxSettings
 from locum.tools.code_interpreter.tool import CodeInterpreter
+from locum.tools.file_search.cutters import Cutters
 from locum.tools.file_search.embedding import SearchEmbedder
 from locum.tools.file_search.extract import Extractor
 from locum.tools.file_search.prepare import Tokenizer
@@ -212,6 +213,7 @@ def open_ingestion(house: House, embedder: SearchEmbedder) -> Ingestion:
     reader = FileReader(
         house,
         extractor=Extractor(workers=max(1, at_once)),
+        cutters=Cutters(workers=max(1, at_once)),
         embedder=embedder,
         tokenizer=Tokenizer(tokens.encode, tokens.token_bytes),
     )

@@ -123,21 +123,22 @@ async def _files(scope: Scope, store_id: str) -> list[VectorStoreFile]:
     return await table.all(scope.project_id, owner_id=store_id)
 
 
-async def _until(
-    true: Callable[[], Awaitable[bool]], *, meanwhile: Callable[[], None] = lambda: None
-) -> None:
+async def _until(true: Callable[[], Awaitable[bool]]) -> None:
     while not await true():
-        meanwhile()
         await asyncio.sleep(_LOOK_S)
 
 
-async def _until_read(
-    scope: Scope, store_id: str, *, meanwhile: Callable[[], None] = lambda: None
-) -> None:
+async def _until_read(scope: Scope, store_id: str, *, passing: SteppedClock | None = None) -> None:
+    """`passing` moves on whenever a file waits to be tried again."""
+    waits = "SELECT MAX(leased_until) FROM vector_store_files WHERE leased_by IS NULL"
+
     async def is_read() -> bool:
+        if passing is not None:
+            [(until,)] = await scope.store.db.fetch(waits)
+            passing.advance(max(0, (until or 0) - passing.now()))
         return (await _read(scope, store_id)).status == "completed"
 
-    await _until(is_read, meanwhile=meanwhile)
+    await _until(is_read)
 
 
 async def _cleared(scope: Scope) -> None:
@@ -244,7 +245,7 @@ async def test_a_passing_fault_is_tried_again_later(place: Place) -> None:
     embedder = HashEmbedder(failures=2)
     async with place.opened(embedder) as scope:
         store_id = await _store(scope, "a report")
-        await _until_read(scope, store_id, meanwhile=lambda: place.clock.advance(1))
+        await _until_read(scope, store_id, passing=place.clock)
         [file] = await _files(scope, store_id)
         assert (file.status, file.last_error) == ("completed", None)
         assert embedder.failures == 0
@@ -256,7 +257,7 @@ async def test_a_fault_that_does_not_pass_fails_the_file_and_says_what_it_was(
 ) -> None:
     async with place.opened(HashEmbedder(failures=1_000)) as scope:
         store_id = await _store(scope, "a report")
-        await _until_read(scope, store_id, meanwhile=lambda: place.clock.advance(60))
+        await _until_read(scope, store_id, passing=place.clock)
         [file] = await _files(scope, store_id)
         assert file.status == "failed"
         assert file.last_error is not None
@@ -270,7 +271,7 @@ async def test_a_file_that_failed_is_read_when_it_is_put_in_again(place: Place) 
     embedder = HashEmbedder(failures=5)
     async with place.opened(embedder) as scope:
         store_id = await _store(scope, "a report")
-        await _until_read(scope, store_id, meanwhile=lambda: place.clock.advance(60))
+        await _until_read(scope, store_id, passing=place.clock)
         [file] = await _files(scope, store_id)
         assert file.status == "failed"
         async with scope.store.transaction() as tx:

@@ -15,6 +15,7 @@ from locum.store.blobs import BlobMissing
 from locum.store.database import Transaction
 from locum.store.passages import Outdated, PassageTable, StoreKey, TextRow, VectorBlock
 from locum.store.waiting_files import Claim
+from locum.tools.file_search.cutters import Cutters
 from locum.tools.file_search.embedding import SearchEmbedder, WordsOnly
 from locum.tools.file_search.extract import ExtractionFailed, Extractor
 from locum.tools.file_search.index import NewPassage, NewWindow
@@ -38,11 +39,13 @@ class FileReader:
         house: House,
         *,
         extractor: Extractor,
+        cutters: Cutters,
         embedder: SearchEmbedder,
         tokenizer: Tokenizer,
     ) -> None:
         self._house = house
         self._extractor = extractor
+        self._cutters = cutters
         self._embedder = embedder
         self._tokenizer = tokenizer
 
@@ -90,6 +93,7 @@ class FileReader:
 
     async def close(self) -> None:
         await self._extractor.close()
+        await self._cutters.close()
 
     # ---------------------------------------------------------------------- private
 
@@ -123,6 +127,7 @@ class FileReader:
             embedder=self._embedder,
             window_tokens=self._embedder.window_tokens,
             title=title,
+            cutters=self._cutters,
         )
 
     async def _write(

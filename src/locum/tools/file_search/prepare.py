@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from locum.tools.file_search.chunks import Chunk, Encode, TokenBytes, Window, chunk, windows
+from locum.tools.file_search.cutters import Cutters
 from locum.tools.file_search.index import NewPassage, NewWindow
 from locum.tools.file_search.terms import joined
 
@@ -47,13 +48,14 @@ async def prepare(
     embedder: PassageEmbedder,
     window_tokens: int | None,
     title: str = "",
+    cutters: Cutters | None = None,
 ) -> Prepared:
     """Chunk and embed; `window_tokens` is how much the model reads well, if less than a chunk.
 
     A passage from the middle of a file seldom says what the file is about: its `title` is
     indexed and embedded with each, but is no part of the text.
     """
-    chunks, passages, parts = await asyncio.to_thread(
+    chunks, passages, parts = await (cutters.cut if cutters else asyncio.to_thread)(
         _cut, text, title, chunking=chunking, tokenizer=tokenizer, window_tokens=window_tokens
     )
     heading = f"{title}\n" if title else ""

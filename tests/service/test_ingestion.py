@@ -124,7 +124,7 @@ async def _files(scope: Scope, store_id: str) -> list[VectorStoreFile]:
 
 
 async def _until(true: Callable[[], Awaitable[bool]]) -> None:
-    while not await true():
+    while not await true():  # noqa: ASYNC110  # what is waited for happens in other processes
         await asyncio.sleep(_LOOK_S)
 
 

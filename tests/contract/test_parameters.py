@@ -2,9 +2,10 @@
 
 import typing
 from collections.abc import Iterator
-from typing import Any, NotRequired, Required
+from typing import Any
 
 import pytest
+import typing_extensions
 from msgspec import inspect as shapes
 from openai.types import vector_store_create_params, vector_store_update_params
 from openai.types.beta import (
@@ -63,7 +64,7 @@ def test_every_key_of_a_request_is_taken(theirs: Any, ours: type) -> None:
 def _lacking(params: Any, kinds: list[shapes.Type], path: str) -> Iterator[str]:
     """Keys of the client's type that no struct of ours takes at this place."""
     structs = [struct for kind in kinds for struct in _structs(kind)]
-    for key, annotation in typing.get_type_hints(params).items():
+    for key, annotation in typing_extensions.get_type_hints(params).items():
         if any(struct.tag_field == key for struct in structs):
             continue
         held = [f.type for struct in structs for f in struct.fields if f.encode_name == key]
@@ -76,10 +77,8 @@ def _lacking(params: Any, kinds: list[shapes.Type], path: str) -> Iterator[str]:
 
 
 def _typed_dicts(annotation: Any) -> Iterator[Any]:
-    if typing.is_typeddict(annotation):
+    if typing_extensions.is_typeddict(annotation):
         yield annotation
-    elif typing.get_origin(annotation) in (Required, NotRequired):
-        yield from _typed_dicts(typing.get_args(annotation)[0])
     else:
         for inner in typing.get_args(annotation):
             yield from _typed_dicts(inner)
@@ -87,7 +86,7 @@ def _typed_dicts(annotation: Any) -> Iterator[Any]:
 
 def _like(params: Any, structs: list[shapes.StructType]) -> list[shapes.Type]:
     """Of several structs those with the tag of the client's type, if it has one."""
-    tag = typing.get_args(typing.get_type_hints(params).get("type"))
+    tag = typing.get_args(typing_extensions.get_type_hints(params).get("type"))
     tagged = [struct for struct in structs if struct.tag in tag]
     return list(tagged or structs)
 

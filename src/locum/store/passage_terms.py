@@ -10,10 +10,24 @@ from typing import Protocol
 
 from locum.store.database import Database, Transaction
 
-_LIVE = (
-    "SELECT number, passages FROM passage_files"
-    " WHERE project_id = $1 AND vector_store_id = $2 AND state = 'live'"
-)
+# So many passages of one term are looked at: a word that more of them hold says next to nothing.
+_MOST_OF_A_TERM = 4_000
+_MOST_TERMS = 48
+# `held` pairs each term with the passages that hold it; the rarer the term, the more it counts.
+_RANKED = """
+    WITH live AS MATERIALIZED (
+        SELECT number, passages FROM passage_files
+        WHERE project_id = $1 AND vector_store_id = $2 AND state = 'live'{narrowed}
+    ),
+    held AS MATERIALIZED ({held}),
+    rarity AS MATERIALIZED (
+        SELECT term, ln(1 + CAST((SELECT SUM(passages) FROM live) AS DOUBLE PRECISION) / COUNT(*))
+            AS weight
+        FROM held GROUP BY term
+    )
+    SELECT id FROM held JOIN rarity USING (term)
+    GROUP BY id ORDER BY SUM(weight) DESC, id LIMIT $3
+"""
 
 
 class TermIndex(Protocol):
@@ -35,7 +49,7 @@ class TermIndex(Protocol):
         within: Collection[str] | None,
         most: int,
     ) -> list[int]:
-        """Passages of live files that hold any of the terms, the rarest and most frequent first."""
+        """Passages of live files that hold any of the terms; first those of many and rare ones."""
         ...
 
 
@@ -75,21 +89,20 @@ class SqliteTerms:
         within: Collection[str] | None,
         most: int,
     ) -> list[int]:
-        words = " OR ".join(_quoted(term, '"') for term in terms)
-        values: list[object] = [
-            project_id, vector_store_id, f'store : "{token}" AND terms : ({words})', most,
-        ]  # fmt: skip
-        narrowed = ""
+        narrowed, values = "", list[object]([project_id, vector_store_id, most])
         if within is not None:
-            narrowed = " AND file_id IN (SELECT value FROM json_each($5))"
+            narrowed = " AND file_id IN (SELECT value FROM json_each($4))"
             values.append(json.dumps(list(within)))
-        rows = await self._db.fetch_aside(
-            "SELECT rowid FROM passage_terms WHERE passage_terms MATCH $3"
-            f" AND rowid >> 20 IN (SELECT number FROM ({_LIVE}{narrowed}))"
-            " ORDER BY bm25(passage_terms, 0.0, 1.0), rowid LIMIT $4",
-            *values,
-        )
-        return [row[0] for row in rows]
+        parts = []
+        for term in terms[:_MOST_TERMS]:
+            values.append(f'store : "{token}" AND terms : {_quoted(term, chr(34))}')
+            parts.append(
+                f"SELECT * FROM (SELECT {len(values)} AS term, rowid AS id FROM passage_terms"
+                f" WHERE passage_terms MATCH ${len(values)}"
+                f" AND rowid >> 20 IN (SELECT number FROM live) LIMIT {_MOST_OF_A_TERM})"
+            )
+        sql = _RANKED.format(narrowed=narrowed, held=" UNION ALL ".join(parts))
+        return [row[0] for row in await self._db.fetch_aside(sql, *values)]
 
 
 class PostgresTerms:
@@ -120,33 +133,18 @@ class PostgresTerms:
         within: Collection[str] | None,
         most: int,
     ) -> list[int]:
-        values: list[object] = [
-            project_id,
-            vector_store_id,
-            [f"{_quoted(f'={token}', chr(39))} & {_quoted(term, chr(39))}" for term in terms],
-            most,
-        ]
-        narrowed = ""
+        own = _quoted(f"={token}", "'")
+        wanted = [f"{own} & {_quoted(term, chr(39))}" for term in terms[:_MOST_TERMS]]
+        narrowed, values = "", list[object]([project_id, vector_store_id, most, wanted])
         if within is not None:
             narrowed = " AND file_id = ANY($5::text[])"
             values.append(list(within))
-        rows = await self._db.fetch_aside(
-            f"""
-            WITH wanted AS (SELECT unnest($3::text[])::tsquery AS term),
-            live AS MATERIALIZED ({_LIVE}{narrowed}),
-            held AS MATERIALIZED (
-                SELECT term, id FROM wanted JOIN passages ON words @@ term
-                WHERE id >> 20 IN (SELECT number FROM live)
-            ),
-            rarity AS (
-                SELECT term, ln(1 + (SELECT SUM(passages) FROM live) / COUNT(*)) AS weight
-                FROM held GROUP BY term
-            )
-            SELECT id FROM held JOIN rarity USING (term)
-            GROUP BY id ORDER BY SUM(weight) DESC, id LIMIT $4
-            """,
-            *values,
+        held = (
+            "SELECT term, id FROM unnest($4::text[]) AS term CROSS JOIN LATERAL"
+            " (SELECT id FROM passages WHERE words @@ term::tsquery"
+            f" AND id >> 20 IN (SELECT number FROM live) LIMIT {_MOST_OF_A_TERM}) found"
         )
+        rows = await self._db.fetch_aside(_RANKED.format(narrowed=narrowed, held=held), *values)
         return [row[0] for row in rows]
 
 

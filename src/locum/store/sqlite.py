@@ -7,6 +7,7 @@ their own and see only what is committed.
 """
 
 import asyncio
+import math
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
@@ -266,6 +267,8 @@ def _connect(path: Path, *, durable: bool, shared: bool = False) -> sqlite3.Conn
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA cache_size = -32768")
     connection.execute("PRAGMA temp_store = MEMORY")
+    # Built in or not, as SQLite was compiled.
+    connection.create_function("ln", 1, math.log, deterministic=True)
     return connection
 
 

@@ -45,10 +45,12 @@ class _StillIndex(MemoryIndex):
 
         self._files = {file_id: FileEntry("a.txt", {}) for file_id in self.kept.file_ids}
 
-    async def files(self, store_id: str) -> Mapping[str, FileEntry]:
+    async def files(
+        self, store_id: str, *, only: Collection[str] | None = None
+    ) -> Mapping[str, FileEntry]:
         return self._files
 
-    async def matrix(self, store_id: str) -> Matrix:
+    async def matrix(self, store_id: str, *, known: Matrix | None = None) -> Matrix:
         return self.kept
 
     async def keyword(

@@ -1,8 +1,10 @@
 """File search through the official client: files in, passages found, answers that cite them."""
 
+import asyncio
 import io
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from tests.kit.embedders import HashEmbedder
 from tests.kit.server import Server, running
 
 from locum.app import Parts
+from locum.tools.file_search import minilm
 
 CONTENT: Any = ["step_details.tool_calls[*].file_search.results[*].content"]
 _FIGS = "Ann likes figs most of all."
@@ -517,6 +520,28 @@ def test_an_attached_file_makes_a_store_of_seven_days_that_a_run_awaits(client: 
     store = client.vector_stores.retrieve(store_id)
     assert store.expires_after is not None
     assert (store.expires_after.anchor, store.expires_after.days) == ("last_active_at", 7)
+
+
+@pytest.mark.slow
+@covers("file_search:citations", "file_search:include")
+def test_with_the_embedded_model_the_right_passage_is_found_by_its_meaning_and_cited() -> None:
+    def fetched(data: Path) -> None:
+        asyncio.run(minilm.fetch(data / "models"))
+
+    with running(prepare=fetched, files_at_once=2) as server, server.sdk(timeout=60) as client:
+        store_id = _store(
+            client,
+            leave="Employees may stay at home for twenty days each year without losing pay.",
+            boats="The ferry leaves the harbour at noon and returns before dark.",
+            bread="Knead the dough, let it rise for an hour, and bake it until it is brown.",
+        )
+        asked = "!search How much holiday do workers get?\n!then\n!say {marker}"
+        run = _ask(client, asked, store_id=store_id)
+        best = _found(client, run, include=CONTENT)[0]
+        assert best.file_name == "leave.txt"
+        [cited] = _message(client, run).content[0].text.annotations
+        assert cited.file_citation.file_id == best.file_id
+        assert "twenty days" in best.content[0].text
 
 
 def _message(client: OpenAI, run: Any) -> Any:

@@ -41,6 +41,15 @@ function noAssistant() {
   );
 }
 
+function hint() {
+  return h(
+    "div.hint",
+    null,
+    h("p", null, "Each message makes a run of the chosen assistant. Its steps show beside it, and stay in the timeline."),
+    h("p", null, "Against the scripted model, ", h("code", null, "!python print(6 * 7)"), " runs code and ", h("code", null, "!call get_weather {}"), " asks you for an answer."),
+  );
+}
+
 class Playground {
   /** @param {HTMLElement} place @param {any[]} assistants @param {any} told @param {string[]} path @param {AbortSignal} signal */
   constructor(place, assistants, told, path, signal) {
@@ -80,7 +89,10 @@ class Playground {
 
   async start() {
     this.#frame();
-    if (!this.threadId) return;
+    if (!this.threadId) {
+      this.conversation.element.append(hint());
+      return;
+    }
     const path = `/threads/${encodeURIComponent(this.threadId)}`;
     const messages = await connection.all(`${path}/messages`, [["order", "asc"]], undefined, { signal: this.signal, most: 500 });
     for (const message of messages) this.conversation.put(message);
@@ -137,6 +149,7 @@ class Playground {
       if (!this.threadId) {
         const thread = await connection.json("/threads", { method: "POST", body: {} });
         this.threadId = thread.id;
+        this.conversation.clear();
         say(to(["playground", thread.id]));
       }
       const path = `/threads/${encodeURIComponent(/** @type {string} */ (this.threadId))}`;

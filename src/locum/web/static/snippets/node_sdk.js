@@ -11,7 +11,7 @@ export function generate(request) {
   return text(
     hasFile && 'import fs from "node:fs";',
     'import OpenAI from "openai";\n',
-    `const client = new OpenAI({ baseURL: ${quoted(request.base)}, apiKey: process.env.${KEY} });`,
+    `const client = new OpenAI({\n    baseURL: ${quoted(request.base)},\n    apiKey: process.env.${KEY},\n});`,
     found ? known(request, found) : plain(request),
   );
 }

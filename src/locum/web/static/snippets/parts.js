@@ -12,7 +12,7 @@ export function jsonOf(request) {
 
 /** @param {Request} request */
 export function partsOf(request) {
-  return request.body?.kind === "form" ? request.body.parts : null;
+  return request.body?.kind === "form" && request.body.parts.length ? request.body.parts : null;
 }
 
 /** A name within the head of a part: as browsers write it. @param {string} name */

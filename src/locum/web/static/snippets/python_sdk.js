@@ -14,7 +14,7 @@ export function generate(request) {
   return text(
     "import os\n",
     `from openai import OpenAI${request.stream && !isNamed ? ", Stream" : ""}\n`,
-    `client = OpenAI(base_url=${quoted(request.base)}, api_key=os.environ["${KEY}"])`,
+    `client = OpenAI(\n    base_url=${quoted(request.base)},\n    api_key=os.environ["${KEY}"],\n)`,
     found && isNamed ? known(request, found) : plain(request),
   );
 }
@@ -26,7 +26,7 @@ function known(request, { call, positional, rest }) {
     ...Object.entries(rest).map(([name, value]) => `${name}=${value instanceof File ? `open(${quoted(value.name)}, "rb")` : python(value, "    ")}`),
   ];
   const line = given.join(", ");
-  const wide = line.length > 70 || line.includes("\n");
+  const wide = line.length > 48 || line.includes("\n");
   const told = wide ? `\n${given.map((one) => `    ${one},\n`).join("")}` : line;
   return ending(request, `client.${call}(${told})`);
 }

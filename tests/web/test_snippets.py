@@ -1,0 +1,314 @@
+"""The code that the explorer writes: it parses, and it does what the form does."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.kit.server import Server
+from tests.kit.talk import Talk, path_of
+from tests.web.conftest import Write
+
+from locum.api.routes import ROUTES
+
+_BASE = "http://127.0.0.1:9/v1"
+_WITHIN_S = 90
+_NODE_PACKAGES = Path(__file__).parent.parent / "contract" / "node" / "node_modules"
+_LANGUAGES = {
+    "c",
+    "csharp",
+    "dart",
+    "go",
+    "http",
+    "java",
+    "javascript",
+    "node_sdk",
+    "objc",
+    "ocaml",
+    "php",
+    "python",
+    "python_sdk",
+    "r",
+    "ruby",
+    "shell",
+    "swift",
+}
+# As much of libcurl's header as a compiler needs to read our code.
+_CURL_H = """
+typedef void CURL; typedef int CURLcode; struct curl_slist; typedef struct m curl_mime;
+typedef struct p curl_mimepart;
+enum { CURLE_OK, CURL_GLOBAL_DEFAULT, CURLOPT_URL, CURLOPT_CUSTOMREQUEST, CURLOPT_HTTPHEADER,
+       CURLOPT_POSTFIELDS, CURLOPT_MIMEPOST };
+#define CURL_ZERO_TERMINATED ((unsigned long)-1)
+CURLcode curl_global_init(long); void curl_global_cleanup(void);
+CURL *curl_easy_init(void); CURLcode curl_easy_setopt(CURL *, int, ...);
+CURLcode curl_easy_perform(CURL *); const char *curl_easy_strerror(CURLcode);
+void curl_easy_cleanup(CURL *); struct curl_slist *curl_slist_append(struct curl_slist *,
+const char *); void curl_slist_free_all(struct curl_slist *); curl_mime *curl_mime_init(CURL *);
+curl_mimepart *curl_mime_addpart(curl_mime *); void curl_mime_name(curl_mimepart *, const char *);
+void curl_mime_data(curl_mimepart *, const char *, unsigned long);
+void curl_mime_filedata(curl_mimepart *, const char *); void curl_mime_free(curl_mime *);
+"""
+
+Texts = dict[str, list[str]]
+
+
+@pytest.fixture(scope="module")
+def everything(write_code: Write) -> Any:
+    return write_code(_BASE)
+
+
+@pytest.fixture(scope="module")
+def texts(everything: Any) -> Texts:
+    """All snippets of a language."""
+    told: Texts = defaultdict(list)
+    for one in everything["snippets"]:
+        told[one["language"]].append(one["text"])
+    return told
+
+
+def _run(command: list[str], *, where: Path | None = None, **told: str) -> str:
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_WITHIN_S,
+        cwd=where,
+        env={**os.environ, **told},
+    )
+    assert done.returncode == 0, done.stderr[-4_000:] + done.stdout[-1_000:]
+    return done.stdout
+
+
+def test_every_operation_is_written_in_every_language(everything: Any) -> None:
+    told = {(one["operation"], one["language"]) for one in everything["snippets"]}
+    assert told == {(route.name, language) for route in ROUTES for language in _LANGUAGES}
+
+
+def test_no_snippet_holds_a_key(everything: Any) -> None:
+    for one in everything["snippets"]:
+        assert "OPENAI_API_KEY" in one["text"]
+        assert not re.search(r"Bearer (?!\$|\\\(|\"|'|#)\w", one["text"]), one["text"]
+
+
+@pytest.mark.parametrize("language", ["python", "python_sdk"])
+def test_python_parses_and_says_the_same_words(
+    texts: Texts, everything: Any, language: str
+) -> None:
+    words = set()
+    for text in texts[language]:
+        words |= {
+            node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)
+        }
+    assert everything["hard"] in words
+
+
+def test_the_shell_parses(texts: Texts, tmp_path: Path) -> None:
+    script = tmp_path / "all.sh"
+    script.write_text("\n".join(texts["shell"]))
+    _run(["bash", "-n", str(script)])
+
+
+@pytest.mark.parametrize("language", ["javascript", "node_sdk"])
+def test_javascript_parses(texts: Texts, tmp_path: Path, language: str) -> None:
+    (tmp_path / "texts.json").write_text(json.dumps(texts[language]))
+    script = tmp_path / "parse.mjs"
+    script.write_text(
+        "import vm from 'node:vm'; import { readFileSync } from 'node:fs';\n"
+        "for (const text of JSON.parse(readFileSync(process.argv[2], 'utf8')))"
+        " new vm.SourceTextModule(text);\n"
+    )
+    flags = ["--experimental-vm-modules", "--no-warnings"]
+    _run(["node", *flags, str(script), str(tmp_path / "texts.json")])
+
+
+def test_c_compiles(texts: Texts, tmp_path: Path) -> None:
+    (tmp_path / "curl").mkdir()
+    (tmp_path / "curl" / "curl.h").write_text(_CURL_H)
+    files = _written(texts["c"], tmp_path, "c")
+    flags = ["-fsyntax-only", "-std=c11", "-Wall", "-Werror", f"-I{tmp_path}"]
+    _run(["gcc", *flags, *files])
+
+
+def test_raw_http_is_a_request(texts: Texts) -> None:
+    for text in texts["http"]:
+        head, _, body = text.partition("\r\n\r\n")
+        first, *headers = head.split("\r\n")
+        assert re.fullmatch(r"(GET|POST|DELETE) /v1/\S* HTTP/1\.1", first), first
+        told = dict(line.split(": ", 1) for line in headers)
+        assert told["Host"] == "127.0.0.1:9"
+        if "Content-Length" in told:
+            assert int(told["Content-Length"]) == len(body.encode())
+            json.loads(body)
+        assert "\n" not in head.replace("\r\n", "")
+
+
+# Others where their tools are: a machine without them proves the languages above.
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("language", "ending", "command"),
+    [
+        ("java", "java", ["javac", "-proc:none", "-d", "out"]),
+        ("php", "php", ["php", "-l"]),
+        ("ruby", "rb", ["ruby", "-c"]),
+        ("go", "go", ["gofmt", "-e", "-l"]),
+        ("ocaml", "ml", ["ocamlc", "-stop-after", "parsing"]),
+        ("r", "R", ["Rscript", "-e", "for (f in commandArgs(TRUE)) invisible(parse(f))"]),
+        ("swift", "swift", ["swiftc", "-parse"]),
+        ("dart", "dart", ["dart", "format", "--output=none"]),
+    ],
+)
+def test_a_language_whose_tools_are_here_parses(
+    texts: Texts, tmp_path: Path, language: str, ending: str, command: list[str]
+) -> None:
+    if shutil.which(command[0]) is None:
+        assert texts[language]
+        return
+    if language == "java":
+        # A public class has a file of its own, so each gets a name of its own.
+        told = [
+            text.replace("class Main", f"class Main{at}") for at, text in enumerate(texts["java"])
+        ]
+        files = _written(told, tmp_path, "java", stem="Main")
+        _run([*command, *files], where=tmp_path)
+        return
+    for file in _written(texts[language], tmp_path, ending):
+        _run([*command, file], where=tmp_path)
+
+
+def _written(texts: list[str], folder: Path, ending: str, *, stem: str = "snippet") -> list[str]:
+    files = []
+    for at, text in enumerate(texts):
+        file = folder / f"{stem}{at}.{ending}"
+        file.write_text(text)
+        files.append(str(file))
+    return files
+
+
+def _execute(language: str, text: str, where: Path, server: Server) -> str:
+    """What a snippet prints, when run as a reader of it would."""
+    if language == "http":
+        with socket.create_connection(("127.0.0.1", server.port), _WITHIN_S) as connection:
+            connection.sendall(text.replace("$OPENAI_API_KEY", "sk-any").encode())
+            with connection.makefile("rb") as answer:
+                return answer.read().partition(b"\r\n\r\n")[2].decode()
+    endings = {"shell": "sh", "javascript": "mjs", "node_sdk": "mjs", "java": "java"}
+    endings |= {"php": "php", "ruby": "rb", "go": "go"}
+    runners = {"shell": ["bash"], "javascript": ["node"], "node_sdk": ["node"], "java": ["java"]}
+    runners |= {"php": ["php"], "ruby": ["ruby"], "go": ["go", "run"]}
+    file = where / f"Main.{endings.get(language, 'py')}"
+    file.write_text(text)
+    runner = runners.get(language, [sys.executable, "-W", "ignore"])
+    return _run([*runner, str(file)], where=where, OPENAI_API_KEY="sk-any", no_proxy="127.0.0.1")
+
+
+def _can_run(language: str) -> bool:
+    if language == "node_sdk":
+        return (_NODE_PACKAGES / "openai").exists()
+    needed = {"php": "php", "ruby": "ruby", "go": "go", "java": "java"}
+    return language not in needed or shutil.which(needed[language]) is not None
+
+
+_RUNNABLE = ["shell", "javascript", "python", "python_sdk", "http", "node_sdk"]
+_OTHERS = ["java", "php", "ruby", "go"]
+_EXECUTED = [*_RUNNABLE, *[pytest.param(name, marks=pytest.mark.slow) for name in _OTHERS]]
+
+
+@pytest.mark.parametrize("language", _EXECUTED)
+def test_a_snippet_says_what_was_typed(
+    server: Server, talk: Talk, write_code: Write, tmp_path: Path, language: str, everything: Any
+) -> None:
+    """Executed, it makes a message with the very words, however hard they are to quote."""
+    if not _can_run(language):
+        return
+    hard = everything["hard"]
+    thread_id = talk.thread()
+    wanted = {
+        "operation": "create_message",
+        "path": {"thread_id": thread_id},
+        "body": {"role": "user", "content": hard, "metadata": {"key's \"$x": hard}},
+    }
+    text = _of(write_code(f"{server.url}/v1", [wanted]), language)
+    if language == "node_sdk":
+        (tmp_path / "node_modules").symlink_to(_NODE_PACKAGES)
+    _execute(language, text, tmp_path, server)
+    (message,) = talk.messages(thread_id)
+    assert message["content"][0]["text"]["value"] == hard
+    assert message["metadata"] == {"key's \"$x": hard}
+
+
+@pytest.mark.parametrize("language", _EXECUTED)
+def test_a_snippet_reads_what_the_form_reads(
+    server: Server, talk: Talk, write_code: Write, tmp_path: Path, language: str
+) -> None:
+    if not _can_run(language):
+        return
+    run = talk.run("!say Hello there.")
+    wanted = {
+        "operation": "list_steps",
+        "path": {"thread_id": run["thread_id"], "run_id": run["id"]},
+        "query": {
+            "limit": 5,
+            "order": "asc",
+            "include[]": ["step_details.tool_calls[*].file_search.results[*].content"],
+        },
+    }
+    text = _of(write_code(f"{server.url}/v1", [wanted]), language)
+    if language == "node_sdk":
+        (tmp_path / "node_modules").symlink_to(_NODE_PACKAGES)
+    printed = json.loads(_execute(language, text, tmp_path, server))
+    data = printed.get("data") or printed["body"]["data"]
+    assert [step["id"] for step in data] == [step["id"] for step in talk.steps(run)]
+
+
+@pytest.mark.parametrize("language", ["shell", "python", "python_sdk", "javascript", "node_sdk"])
+def test_a_snippet_uploads_a_file_whose_name_is_hard(
+    server: Server, write_code: Write, tmp_path: Path, language: str
+) -> None:
+    if not _can_run(language):
+        return
+    name = "it's a; list, of $things.txt"
+    (tmp_path / name).write_text("Lisbon is sunny.")
+    wanted = {"operation": "create_file", "body": {"file": name, "purpose": "assistants"}}
+    text = _of(write_code(f"{server.url}/v1", [wanted]), language)
+    if language == "node_sdk":
+        (tmp_path / "node_modules").symlink_to(_NODE_PACKAGES)
+    printed = json.loads(_execute(language, text, tmp_path, server))
+    assert (printed["filename"], printed["bytes"]) == (name, 16)
+
+
+@pytest.mark.parametrize("language", ["shell", "python", "python_sdk", "javascript", "node_sdk"])
+@pytest.mark.parametrize("operation", ["create_run", "follow_run"])
+def test_a_snippet_prints_events_as_they_come(
+    server: Server, talk: Talk, write_code: Write, tmp_path: Path, language: str, operation: str
+) -> None:
+    if not _can_run(language):
+        return
+    wanted: dict[str, Any]
+    if operation == "create_run":
+        body = {"assistant_id": talk.assistant(), "stream": True}
+        wanted = {"path": {"thread_id": talk.thread("!say Hello.")}, "body": body}
+    else:
+        run = talk.run("!say Hello.")
+        wanted = {"path": {"thread_id": run["thread_id"], "run_id": run["id"]}}
+        assert path_of(run)
+    text = _of(write_code(f"{server.url}/v1", [{"operation": operation, **wanted}]), language)
+    if language == "node_sdk":
+        (tmp_path / "node_modules").symlink_to(_NODE_PACKAGES)
+    printed = _execute(language, text, tmp_path, server)
+    assert "thread.run.created" in printed
+    assert "thread.run.completed" in printed
+
+
+def _of(told: Any, language: str) -> str:
+    (text,) = [one["text"] for one in told["snippets"] if one["language"] == language]
+    return str(text)

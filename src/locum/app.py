@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
@@ -83,7 +85,26 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> Starlette:  # froz
                 app.routes.append(Mount("/", build_front(house, gateway)))
                 yield
 
-    return Starlette(routes=[Route("/openapi.json", _openapi)], lifespan=lifespan)
+    return Starlette(
+        routes=[Route("/openapi.json", _openapi)],
+        middleware=_cors(settings),
+        lifespan=lifespan,
+    )
+
+
+def _cors(settings: Settings) -> list[Middleware]:
+    """Pages of other origins may call the API only where the operator names them."""
+    if not settings.cors_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=["x-request-id", "openai-poll-after-ms", "retry-after"],
+        )
+    ]
 
 
 async def _openapi(_: Request) -> Response:
@@ -95,7 +116,8 @@ async def _openapi(_: Request) -> Response:
 @asynccontextmanager
 async def open_house(settings: Settings, parts: Parts) -> AsyncIterator[House]:
     """Everything that serves, opened in order and closed in reverse."""
-    settings.data.mkdir(parents=True, exist_ok=True)
+    # What is kept here is nobody else's business on this machine.
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     clock = parts.clock or SystemClock()
     ids = parts.ids or RandomIds()
     database = open_database(settings)

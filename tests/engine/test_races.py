@@ -41,6 +41,24 @@ def test_a_cancellation_is_answered_whoever_else_takes_the_run_up(text: str) -> 
     asyncio.run(scenario())
 
 
+def test_a_run_whose_time_is_up_expires_even_while_it_is_coming_to_wait() -> None:
+    """The event that it waits is told while its driver has not quite let go of it."""
+
+    async def scenario() -> list[str]:
+        async with asyncio.timeout(_TEST_S), inside() as door:
+            engine = door.house.engine
+            key = await _begun(Scope(door.house, "proj"), "!call f")
+            heard = []
+            async for event in engine.follow(key):
+                assert event is not None
+                heard.append(event.name)
+                if event.name == "thread.run.requires_action":
+                    await engine.expire(key)
+            return heard
+
+    assert asyncio.run(scenario())[-2:] == ["thread.run.step.expired", "thread.run.expired"]
+
+
 async def _begun(scope: Scope, text: str) -> tuple[str, str, str]:
     tools = (FunctionTool(FunctionDefinition(name="f")),)
     made = await assistants.create_assistant(scope, body=CreateAssistant(model="m", tools=tools))

@@ -160,12 +160,14 @@ async def _hear(door: Inside, scope: Scope, key: tuple[str, str, str], story: St
     heard: list[Event] = []
     while not heard or heard[-1].name not in _ENDS:
         # A stream ends where the run waits; it is taken up again where it ended.
-        async for one in _follow(scope, key, len(heard)):
+        before = len(heard)
+        async for one in _follow(scope, key, before):
             heard.append(one)
             if one.name == "thread.run.requires_action":
                 await _act(door, scope, key, next(acts, "cancel"))
             elif len(heard) == story.interrupted_at:
                 await _act(door, scope, key, story.interruption)
+        assert len(heard) > before, f"nothing follows {[event.name for event in heard[-4:]]}"
     return heard
 
 

@@ -169,9 +169,10 @@ class Engine:
         while True:
             driver = self._drivers.get(key)
             if driver is not None:
+                # It may just have come to where it waits for its client: then look again.
                 driver.stop("expired")
                 await self._dispatch.driven(key, timeout_s=_STOP_TIMEOUT_S)
-                return
+                continue
             with suppress(LostLease):  # Somebody took the run at this moment: look again.
                 recorder = await self._take(key, _nothing_to_say)
                 if recorder.run.status in ACTIVE:

@@ -18,11 +18,11 @@ import quicktok
 from benchmarks.retrieval import speed
 from benchmarks.retrieval.corpus import Corpus, Question, build
 from msgspec import Struct
+from tests.kit.memory_index import MemoryIndex
 
 from locum.tools.file_search import minilm, search
 from locum.tools.file_search.fuse import TRUST, candidates, fuse, word_evidence
 from locum.tools.file_search.index import Matrix
-from locum.tools.file_search.memory_index import MemoryIndex
 from locum.tools.file_search.prepare import Chunking, Tokenizer, prepare
 from locum.tools.file_search.terms import query_terms
 

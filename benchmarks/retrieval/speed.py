@@ -12,9 +12,9 @@ from statistics import median
 from typing import Literal
 
 import numpy as np
+from tests.kit.memory_index import MemoryIndex
 
 from locum.tools.file_search.index import FileEntry, Matrix, Passage, Vectors, matrix_of
-from locum.tools.file_search.memory_index import MemoryIndex
 from locum.tools.file_search.search import Searcher
 
 _DIMENSIONS = 384

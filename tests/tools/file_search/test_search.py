@@ -9,10 +9,10 @@ import pytest
 import quicktok
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.kit.memory_index import MemoryIndex
 
 from locum.tools.file_search.filters import Scalar, parse
 from locum.tools.file_search.fuse import candidates, fuse, word_evidence
-from locum.tools.file_search.memory_index import MemoryIndex
 from locum.tools.file_search.prepare import Chunking, Tokenizer, prepare
 from locum.tools.file_search.rewrite import rewrite
 from locum.tools.file_search.search import Found, Searcher

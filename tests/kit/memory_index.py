@@ -65,7 +65,7 @@ class MemoryIndex:
     async def version(self, store_id: str) -> int:
         return self._stores[store_id].version
 
-    async def matrix(self, store_id: str, *, known: Matrix | None = None) -> Matrix:  # noqa: ARG002  # everything is at hand
+    async def matrix(self, store_id: str, *, known: Matrix | None = None) -> Matrix:
         store = self._stores[store_id]
         return matrix_of(
             version=store.version,

@@ -9,7 +9,7 @@ from locum.engine.journal import Key
 
 class Dispatch(Protocol):
     def offer(self, key: Key) -> None:
-        """Have the run driven, by whoever can; a run that is being driven already is left alone."""
+        """Have the run driven, by whoever can; one that is being driven is looked at again after."""
         ...
 
     async def driven(
@@ -30,13 +30,16 @@ class LocalDispatch:
         self._drive = drive
         self._room = asyncio.Semaphore(at_once)
         self._tasks: dict[Key, asyncio.Task[None]] = {}
+        # Offered while their driver was about to let go of them.
+        self._again: set[Key] = set()
 
     def offer(self, key: Key) -> None:
         if key in self._tasks:
+            self._again.add(key)
             return
         task = asyncio.get_running_loop().create_task(self._one(key), name=f"run {key[2]}")
         self._tasks[key] = task
-        task.add_done_callback(lambda _: self._tasks.pop(key, None))
+        task.add_done_callback(lambda done: self._done(key, done))
 
     async def driven(
         self, key: Key, *, timeout_s: float, or_else: "asyncio.Future[Any] | None" = None
@@ -57,6 +60,13 @@ class LocalDispatch:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+    def _done(self, key: Key, task: "asyncio.Task[None]") -> None:
+        del self._tasks[key]
+        again = key in self._again
+        self._again.discard(key)
+        if again and not task.cancelled():
+            self.offer(key)
 
     async def _one(self, key: Key) -> None:
         async with self._room:

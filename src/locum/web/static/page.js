@@ -23,7 +23,7 @@ let shown = "";
 
 async function show() {
   const at = here();
-  const name = at.room in ROOMS ? at.room : "timeline";
+  const name = Object.hasOwn(ROOMS, at.room) ? at.room : "timeline";
   leaving.abort();
   leaving = new AbortController();
   const { signal } = leaving;
@@ -72,8 +72,9 @@ function drawBar() {
     themeSwitch(),
     h(
       "button.quiet.who",
-      { type: "button", onclick: () => signIn(), "aria-label": "Key and server" },
+      { type: "button", onclick: () => signIn() },
       icon("key"),
+      h("span.offscreen", null, "Key and server:"),
       h("span", null, connection.key ? `…${connection.key.slice(-4)}` : "no key"),
     ),
   );

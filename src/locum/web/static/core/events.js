@@ -10,7 +10,7 @@ import { ApiError, connection } from "./connection.js";
  * @returns {AsyncGenerator<Frame>}
  */
 export async function* frames(body) {
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  const reader = body.pipeThrough(/** @type {any} */ (new TextDecoderStream())).getReader();
   let rest = "";
   try {
     for (;;) {

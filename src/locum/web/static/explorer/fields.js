@@ -187,7 +187,7 @@ function object(api, shape, { required, label }) {
   const place = h("div.nested");
   const build = () => {
     if (fields) return fields;
-    fields = new Map(shape.properties.map(([name, schema, must]) => [name, named(api, name, schema, must)]));
+    fields = new Map(shape.properties.map((/** @type {[string, any, boolean]} */ [name, schema, must]) => [name, named(api, name, schema, must)]));
     fill(place, [...fields.values()].map((field) => field.element));
     return fields;
   };

@@ -29,6 +29,7 @@ export function linker(api, given) {
     if (!found) return null;
     const first = /** @type {Record<string, string>} */ (FIRST)[`${found.last.split("_")[0]}_`];
     const operation = api.operations.get(first) ?? found.operation;
+    /** @type {Record<string, string>} */
     const known = { ...given, ...strings(owner), [found.last]: id };
     const names = operation.parameters.filter((/** @type {any} */ one) => one.in === "path").map((/** @type {any} */ one) => one.name);
     const told = names.filter((/** @type {string} */ name) => known[name]).map((/** @type {string} */ name) => [name, known[name]]);

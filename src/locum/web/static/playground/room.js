@@ -56,7 +56,8 @@ class Playground {
     this.place = place;
     this.assistants = assistants;
     this.told = told;
-    [this.threadId, this.runId] = path;
+    this.threadId = path[0];
+    this.runId = path[1];
     this.signal = signal;
     this.state = /** @type {RunState | null} */ (null);
     this.following = new AbortController();
@@ -120,7 +121,7 @@ class Playground {
         "div.play",
         null,
         h("section.chat", { "aria-label": "Conversation" }, this.conversation.element, this.action, this.#form()),
-        h("section.card.ledger.doing", { "aria-label": "What the run does" }, h("div.pad", null, this.status), this.steps),
+        h("section.card.ledger.doing", { "aria-label": "What the run does" }, h("h2.offscreen", null, "Steps"), h("div.pad", null, this.status), this.steps),
       ),
     );
     this.#drawRun();

@@ -20,6 +20,7 @@ export const CALLS = {
   get_message: ["beta.threads.messages.retrieve", ["message_id"]],
   modify_message: ["beta.threads.messages.update", ["message_id"]],
   delete_message: ["beta.threads.messages.delete", ["message_id"]],
+  create_thread_and_run: ["beta.threads.create_and_run", []],
   create_run: ["beta.threads.runs.create", ["thread_id"]],
   list_runs: ["beta.threads.runs.list", ["thread_id"]],
   get_run: ["beta.threads.runs.retrieve", ["run_id"]],

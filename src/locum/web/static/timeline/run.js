@@ -259,7 +259,7 @@ class RunView {
       h(
         "div.run",
         null,
-        h("section.card.ledger", { "aria-label": "Steps of the run" }, this.axis, this.none, this.list),
+        h("section.card.ledger", { "aria-label": "Steps of the run" }, h("h2.offscreen", null, "Steps"), this.axis, this.none, this.list),
         h("section.talk", { "aria-label": "Messages" }, h("h2", null, "Messages"), this.conversation.element),
       ),
     );

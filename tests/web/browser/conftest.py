@@ -1,0 +1,23 @@
+"""Chromium for the tests of this room, and pages in it."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+from tests.kit.server import Server
+from tests.web.browser.visits import Visit, launch, visiting
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = launch(playwright)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, server: Server) -> Iterator[Visit]:
+    """A desk-sized page on the server that tests share."""
+    with visiting(browser, server.url) as told:
+        yield told

@@ -1,0 +1,199 @@
+"""The explorer in a real browser: forms, code that follows them, answers whose ids lead on."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from playwright.sync_api import expect
+from tests.kit.server import Server
+from tests.kit.talk import Talk
+from tests.web.browser.visits import Visit
+
+from locum.api.routes import ROUTES
+
+pytestmark = pytest.mark.browser
+
+
+def test_every_operation_has_a_form_and_code(visit: Visit) -> None:
+    page = visit.open("explorer")
+    expect(page.locator(".menu-list a")).to_have_count(len(ROUTES))
+    for route in ROUTES:
+        page.locator(f'.menu-list a[data-operation="{route.name}"]').click()
+        expect(page.locator(".op-path code")).to_have_text(route.path)
+        expect(page.locator("[data-snippet]")).to_contain_text("OPENAI_API_KEY")
+
+
+def test_code_follows_the_keystrokes_within_a_tenth_of_a_second(visit: Visit) -> None:
+    page = visit.open("explorer/create_thread_and_run")
+    expect(page.locator("[data-snippet]")).to_contain_text("create")
+    worst_ms = page.evaluate(
+        """() => {
+            const input = document.querySelector('[data-field="assistant_id"] input');
+            const told = [];
+            for (const letter of "asst_abcdefghijklmnop") {
+                input.value += letter;
+                const began = performance.now();
+                input.dispatchEvent(new Event("input", { bubbles: true }));
+                told.push(performance.now() - began);
+            }
+            return Math.max(...told);
+        }"""
+    )
+    expect(page.locator("[data-snippet]")).to_contain_text("asst_abcdefghijklmnop")
+    print(f"the slowest keystroke took {worst_ms:.1f} ms")
+    assert worst_ms < 100
+
+
+def test_every_language_can_be_chosen_and_is_remembered(visit: Visit) -> None:
+    page = visit.open("explorer/list_assistants")
+    languages = page.get_by_label("Language")
+    expect(languages.locator("option")).to_have_count(17)
+    languages.select_option("ruby")
+    expect(page.locator("[data-snippet]")).to_contain_text("require 'net/http'")
+    page.reload()
+    expect(page.locator("[data-snippet]")).to_contain_text("require 'net/http'")
+
+
+def test_the_journey_from_an_assistant_to_the_code_that_reads_its_steps(
+    visit: Visit, server: Server, tmp_path: Path
+) -> None:
+    page = visit.open("manage/assistants/new")
+    page.get_by_label("Name").fill("Guide")
+    page.get_by_label("Functions").fill('[{"name": "get_weather"}]')
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("link", name="Talk to it").click()
+    page.get_by_label("Message").fill(
+        '!call get_weather {"city":"Rome"}\n!then\n!say It is {result}.'
+    )
+    page.get_by_role("button", name="Send").click()
+    page.get_by_label('get_weather({"city":"Rome"})').fill("sunny")
+    page.get_by_role("button", name="Answer").click()
+    expect(page.locator(".conversation")).to_contain_text("It is sunny.")
+    page.get_by_role("link", name="Timeline", exact=True).last.click()
+    expect(page.locator(".step")).to_have_count(2)
+    page.get_by_role("link", name="Explorer", exact=True).last.click()
+    page.get_by_label("order").select_option("asc")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".status")).to_have_text("200 OK")
+    page.get_by_label("Language").select_option("python_sdk")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy the code").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    page.get_by_role("button", name="Copy the JSON").click()
+    shown = json.loads(page.evaluate("navigator.clipboard.readText()"))
+    (tmp_path / "copied.py").write_text(copied)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(tmp_path / "copied.py")],
+        capture_output=True,
+        check=True,
+        timeout=30,
+        env={**os.environ, "OPENAI_API_KEY": "sk-any"},
+    )
+    printed = json.loads(done.stdout)
+    assert [step["id"] for step in printed["data"]] == [step["id"] for step in shown["data"]]
+    assert printed["data"][0]["step_details"] == shown["data"][0]["step_details"]
+    assert len(shown["data"]) == 2
+
+
+def test_ids_of_an_answer_fill_the_next_form(visit: Visit, talk: Talk) -> None:
+    run = talk.run("!say Hello.")
+    page = visit.open(f"explorer/list_runs?thread_id={run['thread_id']}")
+    page.get_by_role("button", name="Send").click()
+    page.locator(".tree a.id", has_text=run["id"]).first.click()
+    expect(page.locator(".op-path code")).to_have_text("/threads/{thread_id}/runs/{run_id}/steps")
+    expect(page.get_by_label("run_id")).to_have_value(run["id"])
+    expect(page.get_by_label("thread_id")).to_have_value(run["thread_id"])
+    page.get_by_role("button", name="Send").click()
+    page.locator(".tree a.id", has_text="step_").first.click()
+    expect(page.get_by_label("step_id")).to_have_value(talk.steps(run)[0]["id"])
+
+
+def test_a_form_makes_lists_unions_pairs_and_objects(visit: Visit) -> None:
+    page = visit.open("explorer/create_assistant")
+    page.get_by_label("model").fill("scripted")
+    page.get_by_role("button", name="Add to tools").click()
+    page.get_by_label("Kind of tools").select_option(label="function")
+    page.locator('[data-field="function"] [data-field="name"] input').fill("f")
+    page.get_by_role("button", name="Add to metadata").click()
+    page.get_by_label("Key in metadata").fill("colour")
+    page.get_by_label("Value in metadata").fill("yellow")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".status")).to_have_text("200 OK")
+    page.get_by_role("tab", name="JSON").click()
+    told = json.loads(page.get_by_label("Body as JSON").input_value())
+    assert told == {
+        "model": "scripted",
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+        "metadata": {"colour": "yellow"},
+    }
+    page.get_by_label("Body as JSON").fill('{"model": "scripted", "name": "From JSON"}')
+    page.get_by_role("tab", name="Form").click()
+    expect(page.locator('[data-field="name"] input')).to_have_value("From JSON")
+
+
+def test_a_link_brings_the_form_back_without_what_is_secret(visit: Visit) -> None:
+    page = visit.open("explorer/create_assistant")
+    page.get_by_role("tab", name="JSON").click()
+    body = {
+        "model": "scripted",
+        "tools": [
+            {"type": "mcp", "server_label": "s", "headers": {"Authorization": "Bearer hush"}}
+        ],
+    }
+    page.get_by_label("Body as JSON").fill(json.dumps(body))
+    address = unquote(page.evaluate("location.href"))
+    assert "scripted" in address
+    assert "hush" not in address
+    page.goto("about:blank")
+    page.goto(address)
+    expect(page.get_by_label("model")).to_have_value("scripted")
+
+
+def test_events_show_as_they_arrive_and_can_be_stopped(visit: Visit, talk: Talk) -> None:
+    thread_id, assistant_id = talk.thread("!pace 0.05\n!words 200"), talk.assistant()
+    body = json.dumps({"assistant_id": assistant_id, "stream": True})
+    page = visit.open(f"explorer/create_run?thread_id={thread_id}&body={body}")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".events li").nth(8)).to_contain_text("thread.message.delta")
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+
+
+def test_a_file_is_uploaded_and_read_back(visit: Visit, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("Trams are yellow.")
+    page = visit.open("explorer/create_file")
+    page.locator("input[type=file]").set_input_files(path)
+    page.get_by_label("purpose").select_option("assistants")
+    expect(page.locator("[data-snippet]")).to_contain_text('open("notes.txt", "rb")')
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".status")).to_have_text("200 OK")
+    page.locator(".tree a.id").first.click()
+    expect(page.locator(".op-path code")).to_have_text("/files/{file_id}")
+
+
+def test_what_is_refused_is_shown_with_its_reason(visit: Visit) -> None:
+    page = visit.open("explorer/get_run?thread_id=thread_x&run_id=run_x")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".status")).to_contain_text("404")
+    expect(page.locator(".answer")).to_contain_text("No thread found with id 'thread_x'.")
+
+
+def test_what_the_path_needs_is_asked_for(visit: Visit) -> None:
+    page = visit.open("explorer/get_run")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("alert")).to_contain_text("'thread_id' is part of the path")
+    expect(page.get_by_label("thread_id")).to_be_focused()
+
+
+def test_the_first_version_can_be_spoken(visit: Visit, talk: Talk) -> None:
+    assistant_id = talk.assistant()
+    page = visit.open(f"explorer/get_assistant?assistant_id={assistant_id}")
+    page.get_by_label("Version header").select_option("v1")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".answer .tree")).to_contain_text("file_ids")

@@ -1,0 +1,225 @@
+"""What must never happen in the page: foreign words that run, keys that travel, strangers let in."""
+
+import http.server
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+from tests.kit.forms import HEADERS, field, file, form
+from tests.kit.server import Server
+from tests.kit.talk import Talk, function
+from tests.web.browser.visits import Visit, visiting
+from tests.web.upstream import SECRET, Asked, Reply, upstream
+
+from locum.app import Parts
+from locum.settings import UpstreamSettings
+
+pytestmark = pytest.mark.browser
+
+_EVIL = '<img src=x onerror="alert(1)"><script>alert(2)</script><svg/onload=alert(3)>'
+_ROOMS = (
+    "timeline",
+    "playground",
+    "manage",
+    "manage/stores",
+    "manage/files",
+    "explorer/list_assistants",
+)
+
+
+def test_names_messages_files_outputs_and_logs_are_only_words(visit: Visit, talk: Talk) -> None:
+    tools = [function("f", description=_EVIL)]
+    talk.http.post(
+        "/v1/assistants",
+        {
+            "model": "scripted",
+            "name": _EVIL,
+            "instructions": _EVIL,
+            "metadata": {_EVIL[:60]: _EVIL},
+        },
+    )
+    talk.http.post("/v1/vector_stores", {"name": _EVIL})
+    talk.http.post(
+        "/v1/files",
+        form(
+            field("purpose", "assistants"),
+            file(
+                b"<script>alert(4)</script>",
+                filename='filename="<img src=x onerror=alert(5)>.html"',
+            ),
+        ),
+        headers=HEADERS,
+    )
+    run = talk.run(
+        f'{_EVIL}\n!say {_EVIL}\n!call f {{"x":"<img src=x onerror=alert(6)>"}}\n!then\n!say {{result}}\n!error server_error {_EVIL}',
+        tools=tools,
+    )
+    talk.submit(run, [_EVIL])
+    talk.until(run, "failed")
+    page = visit.page
+    for room in (*_ROOMS, f"timeline/{run['thread_id']}", f"playground/{run['thread_id']}"):
+        visit.open(room)
+        expect(page.locator("h1").first).to_be_visible()
+    visit.open(f"timeline/{run['thread_id']}/{run['id']}")
+    for head in page.locator(".step-head").all():
+        head.click()
+    expect(page.locator(".conversation")).to_contain_text("<script>alert(2)</script>")
+    expect(page.locator(".error-box").first).to_contain_text("onerror")
+    visit.open(f"explorer/list_messages?thread_id={run['thread_id']}")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".status")).to_have_text("200 OK")
+    while page.locator(".answer details:not([open])").count():
+        page.locator(".answer details:not([open]) > summary").first.click()
+    expect(page.locator(".answer")).to_contain_text("<script>alert(2)</script>")
+    assert page.locator("main script, main img[src=x]").count() == 0
+
+
+def test_words_in_the_address_are_only_words(visit: Visit) -> None:
+    page = visit.open(f"timeline/{_EVIL}/{_EVIL}")
+    expect(page.get_by_role("alert")).to_be_visible()
+    visit.open(f"explorer/{_EVIL}")
+    expect(page.locator(".state")).to_contain_text("No such operation")
+    page.goto(f"{visit.url}/#/__proto__/constructor")
+    expect(page.locator("h1").first).to_be_visible()
+
+
+def test_the_key_is_asked_for_kept_here_and_never_part_of_an_address(
+    browser: Browser, make_server: Callable[..., Server]
+) -> None:
+    server = make_server()
+    with ThreadPoolExecutor(1) as elsewhere:
+        secret, _ = elsewhere.submit(server.add_key, "proj_default").result()
+    with visiting(browser, server.url) as visit:
+        page = visit.open("timeline")
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("does not know this key")
+        dialog.get_by_label("API key").fill(secret)
+        dialog.get_by_role("button", name="Use").click()
+        expect(page.locator("main")).to_contain_text("No threads yet")
+        assert page.evaluate("sessionStorage.getItem('locum.key')") == secret
+        assert page.evaluate("localStorage.getItem('locum.key')") is None
+        page.goto(f"{server.url}/#/explorer/list_assistants")
+        page.get_by_role("button", name="Send").click()
+        expect(page.locator(".status")).to_have_text("200 OK")
+        assert secret not in page.locator("body").inner_text()
+        assert not [url for url in visit.asked if secret in url]
+        page.get_by_role("button", name="Key and server").click()
+        page.get_by_role("button", name="Forget the key").click()
+        assert page.evaluate("sessionStorage.length + localStorage.length") >= 0
+        assert page.evaluate("sessionStorage.getItem('locum.key')") is None
+
+
+def test_no_byte_that_the_browser_gets_holds_the_credential_of_an_upstream(
+    browser: Browser, make_server: Callable[..., Server]
+) -> None:
+    def respond(reply: Reply, asked: Asked) -> None:
+        body = b'{"object":"list","data":[],"has_more":false,"told":"' + SECRET.encode() + b'"}'
+        reply.whole(body, 200, Content_Type="application/json", X_Request_Id=f"r-{SECRET}")
+
+    with upstream() as behind:
+        behind.respond = respond
+        told = UpstreamSettings(url=behind.url, key=SECRET, headers={"x-more": f"more-{SECRET}"})
+        server = make_server(Parts(), upstreams={"other": told})
+        with visiting(browser, server.url) as visit:
+            got: list[bytes] = []
+            visit.page.on("response", lambda response: got.append(_bytes_of(response)))
+            page = visit.open("timeline")
+            page.get_by_role("button", name="Key and server").click()
+            page.get_by_label("API address").fill("/gateway/other")
+            page.get_by_role("button", name="Use").click()
+            page.goto(f"{server.url}/#/explorer/list_assistants")
+            page.get_by_role("button", name="Send").click()
+            expect(page.locator(".status")).to_have_text("200 OK")
+            expect(page.locator(".answer")).to_contain_text("********")
+            expect(page.locator("[data-snippet]")).to_contain_text(f"{server.url}/gateway/other")
+            page.reload()
+            expect(page.locator(".where")).to_have_text("/gateway/other")
+        assert behind.asked
+        assert behind.asked[0].headers["authorization"] == f"Bearer {SECRET}"
+        assert len(got) > 20
+        assert SECRET.encode() not in b"".join(got)
+
+
+def _bytes_of(response: Any) -> bytes:
+    headers = repr(response.all_headers()).encode()
+    return headers + (response.body() if response.status == 200 else b"")
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[str]:
+    """A site of somebody else, on another port."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # noqa: N802  # the library's own name
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<!doctype html><title>Elsewhere</title>")
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join(10)
+
+
+def test_another_site_can_neither_frame_us_nor_use_us(
+    browser: Browser, make_server: Callable[..., Server], elsewhere: str
+) -> None:
+    with upstream() as behind:
+        server = make_server(
+            Parts(), upstreams={"other": UpstreamSettings(url=behind.url, key=SECRET)}
+        )
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(server.url)
+        # Somebody is signed in …
+        signed_in = page.evaluate(
+            """fetch("/page/session", {method: "POST", headers:
+               {"authorization": "Bearer any", "x-locum-page": "1"}}).then((a) => a.status)"""
+        )
+        assert signed_in == 204
+        assert page.evaluate("document.cookie") == ""
+        # … and goes on to a site that tries everything.
+        page.goto(elsewhere)
+        for options in (
+            "{mode: 'no-cors', credentials: 'include'}",
+            "{mode: 'no-cors', credentials: 'include', method: 'POST', body: '{}'}",
+            "{credentials: 'include'}",
+            "{headers: {'x-locum-page': '1'}, credentials: 'include'}",
+            "{headers: {authorization: 'Bearer any'}}",
+        ):
+            for path in ("/gateway/other/models", "/gateway/other/assistants"):
+                page.evaluate(
+                    f"fetch('{server.url}{path}', {options}).then(a => a.status).catch(() => 0)"
+                )
+        page.evaluate(
+            f"""() => {{
+                const form = document.createElement("form");
+                form.method = "POST";
+                form.action = "{server.url}/gateway/other/assistants";
+                document.body.append(form);
+                form.submit();
+            }}"""
+        )
+        page.wait_for_load_state()
+        assert not behind.asked
+        page.goto(elsewhere)
+        refused = page.evaluate(
+            f"""new Promise((resolve) => {{
+                const frame = document.createElement("iframe");
+                frame.src = "{server.url}/";
+                frame.onload = () => resolve(frame.contentDocument === null);
+                document.body.append(frame);
+            }})"""
+        )
+        assert refused
+        context.close()

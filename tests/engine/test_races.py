@@ -10,7 +10,7 @@ from locum.service import assistants, runs, threads
 from locum.service.scope import Scope
 from locum.wire.assistants import CreateAssistant
 from locum.wire.messages import CreateMessage
-from locum.wire.runs import CreateRun, CreateRunQuery, ToolOutput
+from locum.wire.runs import CreateRun, CreateRunQuery
 from locum.wire.threads import CreateThread
 from locum.wire.tools import FunctionDefinition, FunctionTool
 
@@ -57,33 +57,6 @@ def test_a_run_whose_time_is_up_expires_even_while_it_is_coming_to_wait() -> Non
             return heard
 
     assert asyncio.run(scenario())[-2:] == ["thread.run.step.expired", "thread.run.expired"]
-
-
-def test_an_answer_to_a_run_that_has_just_come_to_wait_is_taken_up_at_once() -> None:
-    """Not when the watchman comes round: he does not in this test."""
-
-    async def scenario() -> list[str]:
-        async with asyncio.timeout(_TEST_S), inside() as door:
-            engine = door.house.engine
-            scope = Scope(door.house, "proj")
-            key = await _begun(scope, "!call f")
-            engine.sweep = _nothing  # type: ignore[method-assign]  # he stays away
-            heard = []
-            async for event in engine.follow(key):
-                assert event is not None
-                heard.append(event.name)
-                if event.name == "thread.run.requires_action":
-                    run = (await runs.get_run(scope, thread_id=key[1], run_id=key[2])).read()
-                    assert run.required_action is not None
-                    [call] = run.required_action.submit_tool_outputs.tool_calls
-                    await engine.submit(key, [ToolOutput(tool_call_id=call.id, output="done")])
-            return heard
-
-    assert asyncio.run(scenario())[-1] == "thread.run.completed"
-
-
-async def _nothing() -> None:
-    """The watchman who stays at home."""
 
 
 async def _begun(scope: Scope, text: str) -> tuple[str, str, str]:

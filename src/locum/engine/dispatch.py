@@ -9,7 +9,7 @@ from locum.engine.journal import Key
 
 class Dispatch(Protocol):
     def offer(self, key: Key) -> None:
-        """Have the run driven, by whoever can; one that is being driven is looked at again after."""
+        """Have the run driven, by whoever can; one that is driven now is looked at again after."""
         ...
 
     async def driven(

@@ -1,4 +1,4 @@
-"""Who drives which run: one at a time each, so many at once, and nothing that is offered is lost."""
+"""Who drives which run: each once at a time, so many at once, and nothing offered is lost."""
 
 import asyncio
 

@@ -81,9 +81,10 @@ async def _closed(
 
 
 def _begun(calls: tuple[ToolCall, ...]) -> tuple[Memory, ...]:
-    """Calls of foreign servers that were being made, lest a model repeat them unaware.
+    """Calls of foreign servers that were being made, so that a model does not repeat them unaware.
 
-    The row of a step names its calls only when a tool has begun to do them.
+    The row of a step names its calls only when a tool has begun to do them. Code may run again:
+    its interpreter died with the worker. So may a search.
     """
     return tuple(
         Memory(call.id, call.function.name, call.function.arguments, _MAYBE_DONE)

@@ -1,9 +1,9 @@
-"""What the tests of the page share: the scripts where Node can load them, and a written language."""
+"""What the tests of the page share: its scripts where Node can load them."""
 
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,8 @@ Write = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
-def write_code(
-    server: Server, scripts: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Write]:
-    """Requests as code: all operations with words that are hard to quote, or those that are given."""
+def write_code(server: Server, scripts: Path, tmp_path_factory: pytest.TempPathFactory) -> Write:
+    """Requests as code: every operation with words that are hard to quote, or those given."""
     document = tmp_path_factory.mktemp("openapi") / "openapi.json"
     document.write_bytes(server.http(None).get("/openapi.json").body)
 
@@ -45,4 +43,4 @@ def write_code(
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    yield write
+    return write

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -194,21 +195,46 @@ def _written(texts: list[str], folder: Path, ending: str, *, stem: str = "snippe
     return files
 
 
-def _execute(language: str, text: str, where: Path, server: Server) -> str:
-    """What a snippet prints, when run as a reader of it would."""
-    if language == "http":
-        with socket.create_connection(("127.0.0.1", server.port), _WITHIN_S) as connection:
-            connection.sendall(text.replace("$OPENAI_API_KEY", "sk-any").encode())
-            with connection.makefile("rb") as answer:
-                return answer.read().partition(b"\r\n\r\n")[2].decode()
-    endings = {"shell": "sh", "javascript": "mjs", "node_sdk": "mjs", "java": "java"}
-    endings |= {"php": "php", "ruby": "rb", "go": "go"}
-    runners = {"shell": ["bash"], "javascript": ["node"], "node_sdk": ["node"], "java": ["java"]}
-    runners |= {"php": ["php"], "ruby": ["ruby"], "go": ["go", "run"]}
-    file = where / f"Main.{endings.get(language, 'py')}"
-    file.write_text(text)
-    runner = runners.get(language, [sys.executable, "-W", "ignore"])
-    return _run([*runner, str(file)], where=where, OPENAI_API_KEY="sk-any", no_proxy="127.0.0.1")
+Execute = Callable[[str, dict[str, Any]], str]
+
+
+@pytest.fixture
+def execute(server: Server, write_code: Write, tmp_path: Path) -> Execute:
+    """What the code of a request prints, when run as a reader of it would."""
+
+    def execute(language: str, wanted: dict[str, Any]) -> str:
+        text = _of(write_code(f"{server.url}/v1", [wanted]), language)
+        if language == "http":
+            return _over_a_socket(text.replace("$OPENAI_API_KEY", "sk-any"), server.port)
+        if language == "node_sdk":
+            (tmp_path / "node_modules").symlink_to(_NODE_PACKAGES)
+        runner, ending = _RUNNERS[language]
+        file = tmp_path / f"Main.{ending}"
+        file.write_text(text)
+        return _run([*runner, str(file)], where=tmp_path, OPENAI_API_KEY="sk-any")
+
+    return execute
+
+
+def _over_a_socket(text: str, port: int) -> str:
+    with socket.create_connection(("127.0.0.1", port), _WITHIN_S) as connection:
+        connection.sendall(text.encode())
+        with connection.makefile("rb") as answer:
+            return answer.read().partition(b"\r\n\r\n")[2].decode()
+
+
+_PYTHON = [sys.executable, "-W", "ignore"]
+_RUNNERS = {
+    "go": (["go", "run"], "go"),
+    "java": (["java"], "java"),
+    "javascript": (["node"], "mjs"),
+    "node_sdk": (["node"], "mjs"),
+    "php": (["php"], "php"),
+    "python": (_PYTHON, "py"),
+    "python_sdk": (_PYTHON, "py"),
+    "ruby": (["ruby"], "rb"),
+    "shell": (["bash"], "sh"),
+}
 
 
 def _can_run(language: str) -> bool:
@@ -225,7 +251,7 @@ _EXECUTED = [*_RUNNABLE, *[pytest.param(name, marks=pytest.mark.slow) for name i
 
 @pytest.mark.parametrize("language", _EXECUTED)
 def test_a_snippet_says_what_was_typed(
-    server: Server, talk: Talk, write_code: Write, tmp_path: Path, language: str, everything: Any
+    talk: Talk, execute: Execute, everything: Any, language: str
 ) -> None:
     """Executed, it makes a message with the very words, however hard they are to quote."""
     if not _can_run(language):
@@ -237,19 +263,14 @@ def test_a_snippet_says_what_was_typed(
         "path": {"thread_id": thread_id},
         "body": {"role": "user", "content": hard, "metadata": {"key's \"$x": hard}},
     }
-    text = _of(write_code(f"{server.url}/v1", [wanted]), language)
-    if language == "node_sdk":
-        (tmp_path / "node_modules").symlink_to(_NODE_PACKAGES)
-    _execute(language, text, tmp_path, server)
+    execute(language, wanted)
     (message,) = talk.messages(thread_id)
     assert message["content"][0]["text"]["value"] == hard
     assert message["metadata"] == {"key's \"$x": hard}
 
 
 @pytest.mark.parametrize("language", _EXECUTED)
-def test_a_snippet_reads_what_the_form_reads(
-    server: Server, talk: Talk, write_code: Write, tmp_path: Path, language: str
-) -> None:
+def test_a_snippet_reads_what_the_form_reads(talk: Talk, execute: Execute, language: str) -> None:
     if not _can_run(language):
         return
     run = talk.run("!say Hello there.")
@@ -262,34 +283,28 @@ def test_a_snippet_reads_what_the_form_reads(
             "include[]": ["step_details.tool_calls[*].file_search.results[*].content"],
         },
     }
-    text = _of(write_code(f"{server.url}/v1", [wanted]), language)
-    if language == "node_sdk":
-        (tmp_path / "node_modules").symlink_to(_NODE_PACKAGES)
-    printed = json.loads(_execute(language, text, tmp_path, server))
+    printed = json.loads(execute(language, wanted))
     data = printed.get("data") or printed["body"]["data"]
     assert [step["id"] for step in data] == [step["id"] for step in talk.steps(run)]
 
 
 @pytest.mark.parametrize("language", ["shell", "python", "python_sdk", "javascript", "node_sdk"])
 def test_a_snippet_uploads_a_file_whose_name_is_hard(
-    server: Server, write_code: Write, tmp_path: Path, language: str
+    execute: Execute, tmp_path: Path, language: str
 ) -> None:
     if not _can_run(language):
         return
     name = "it's a; list, of $things.txt"
     (tmp_path / name).write_text("Lisbon is sunny.")
     wanted = {"operation": "create_file", "body": {"file": name, "purpose": "assistants"}}
-    text = _of(write_code(f"{server.url}/v1", [wanted]), language)
-    if language == "node_sdk":
-        (tmp_path / "node_modules").symlink_to(_NODE_PACKAGES)
-    printed = json.loads(_execute(language, text, tmp_path, server))
+    printed = json.loads(execute(language, wanted))
     assert (printed["filename"], printed["bytes"]) == (name, 16)
 
 
 @pytest.mark.parametrize("language", ["shell", "python", "python_sdk", "javascript", "node_sdk"])
 @pytest.mark.parametrize("operation", ["create_run", "follow_run"])
 def test_a_snippet_prints_events_as_they_come(
-    server: Server, talk: Talk, write_code: Write, tmp_path: Path, language: str, operation: str
+    talk: Talk, execute: Execute, language: str, operation: str
 ) -> None:
     if not _can_run(language):
         return
@@ -301,10 +316,7 @@ def test_a_snippet_prints_events_as_they_come(
         run = talk.run("!say Hello.")
         wanted = {"path": {"thread_id": run["thread_id"], "run_id": run["id"]}}
         assert path_of(run)
-    text = _of(write_code(f"{server.url}/v1", [{"operation": operation, **wanted}]), language)
-    if language == "node_sdk":
-        (tmp_path / "node_modules").symlink_to(_NODE_PACKAGES)
-    printed = _execute(language, text, tmp_path, server)
+    printed = execute(language, {"operation": operation, **wanted})
     assert "thread.run.created" in printed
     assert "thread.run.completed" in printed
 

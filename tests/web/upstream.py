@@ -75,7 +75,7 @@ def upstream() -> Iterator[Upstream]:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 told.respond(Reply(self), asked)
 
-        do_GET = do_POST = do_DELETE = do_PUT = answer
+        do_GET = do_POST = do_DELETE = do_PUT = answer  # noqa: N815  # the library's own names
 
         def log_message(self, *_: Any) -> None:
             """Say nothing."""

@@ -1,11 +1,11 @@
 """Chromium for the tests of this room, and pages in it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 from tests.kit.server import Server
-from tests.web.browser.visits import Visit, launch, visiting
+from tests.web.browser.visits import Report, Visit, launch, visiting
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +21,9 @@ def visit(browser: Browser, server: Server) -> Iterator[Visit]:
     """A desk-sized page on the server that tests share."""
     with visiting(browser, server.url) as told:
         yield told
+
+
+@pytest.fixture
+def report(record_property: Callable[[str, object], None]) -> Report:
+    """Keeps a figure with the result of its test, where `--junit-xml` shows it."""
+    return lambda text: record_property("measured", text)

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import expect
 from tests.kit.server import Server
 from tests.kit.talk import Talk
-from tests.web.browser.visits import Visit
+from tests.web.browser.visits import Report, Visit
 
 from locum.api.routes import ROUTES
 
@@ -27,7 +27,9 @@ def test_every_operation_has_a_form_and_code(visit: Visit) -> None:
         expect(page.locator("[data-snippet]")).to_contain_text("OPENAI_API_KEY")
 
 
-def test_code_follows_the_keystrokes_within_a_tenth_of_a_second(visit: Visit) -> None:
+def test_code_follows_the_keystrokes_within_a_tenth_of_a_second(
+    visit: Visit, report: Report
+) -> None:
     page = visit.open("explorer/create_thread_and_run")
     expect(page.locator("[data-snippet]")).to_contain_text("create")
     worst_ms = page.evaluate(
@@ -44,7 +46,7 @@ def test_code_follows_the_keystrokes_within_a_tenth_of_a_second(visit: Visit) ->
         }"""
     )
     expect(page.locator("[data-snippet]")).to_contain_text("asst_abcdefghijklmnop")
-    print(f"the slowest keystroke took {worst_ms:.1f} ms")
+    report(f"the slowest keystroke: {worst_ms:.1f} ms")
     assert worst_ms < 100
 
 

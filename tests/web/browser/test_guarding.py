@@ -1,4 +1,4 @@
-"""What must never happen in the page: foreign words that run, keys that travel, strangers let in."""
+"""What must never happen: foreign words that run, keys that travel, strangers let in."""
 
 import http.server
 import threading
@@ -54,7 +54,9 @@ def test_names_messages_files_outputs_and_logs_are_only_words(visit: Visit, talk
         headers=HEADERS,
     )
     run = talk.run(
-        f'{_EVIL}\n!say {_EVIL}\n!call f {{"x":"<img src=x onerror=alert(6)>"}}\n!then\n!say {{result}}\n!error server_error {_EVIL}',
+        f"{_EVIL}\n!say {_EVIL}\n"
+        '!call f {"x":"<img src=x onerror=alert(6)>"}\n!then\n'
+        f"!say {{result}}\n!error server_error {_EVIL}",
         tools=tools,
     )
     talk.submit(run, [_EVIL])
@@ -153,7 +155,7 @@ def elsewhere() -> Iterator[str]:
     """A site of somebody else, on another port."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802  # the library's own name
+        def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "text/html")
             self.end_headers()

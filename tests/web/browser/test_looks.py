@@ -52,6 +52,7 @@ def rooms(talk: Talk) -> dict[str, str]:
 def _act(name: str, visit: Visit) -> None:
     """Open what a room hides, so that it is looked at too."""
     page = visit.page
+    expect(page.locator(".loading")).to_have_count(0)
     if name == "run":
         expect(page.locator(".step")).to_have_count(3)
         page.locator(".step-head").nth(1).click()
@@ -84,7 +85,7 @@ def test_no_room_is_wider_than_its_window(
 def test_everybody_can_use_every_room(
     browser: Browser, server: Server, rooms: dict[str, str], scheme: str
 ) -> None:
-    """axe finds nothing: contrast, names, roles, landmarks, order."""
+    """The tool axe finds nothing: contrast, names, roles, landmarks, order."""
     found = {}
     with visiting(browser, server.url, scheme=scheme, bypass_csp=True) as visit:
         for name, address in rooms.items():

@@ -1,16 +1,23 @@
 """The timeline in a real browser: what a run did, while it does it and after."""
 
+import base64
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Request, Route, expect
+from tests.kit.forms import HEADERS, field, file, form
 from tests.kit.server import Server
 from tests.kit.talk import Talk, function
 from tests.web.browser.big_run import add_long_run
-from tests.web.browser.visits import Visit
+from tests.web.browser.visits import Report, Visit
 
 pytestmark = pytest.mark.browser
+
+_PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 def test_threads_lead_to_runs_and_runs_to_steps(visit: Visit, talk: Talk) -> None:
@@ -62,7 +69,7 @@ def test_a_broken_connection_is_taken_up_again(visit: Visit, talk: Talk) -> None
     page = visit.page
     broken: list[str | None] = []
 
-    def meddle(route, request):  # type: ignore[no-untyped-def]  # playwright's own types are broad
+    def meddle(route: Route, request: Request) -> None:
         broken.append(request.headers.get("last-event-id"))
         if len(broken) > 1:
             route.continue_()
@@ -80,7 +87,7 @@ def test_a_broken_connection_is_taken_up_again(visit: Visit, talk: Talk) -> None
 
 
 def test_a_run_of_a_thousand_steps_opens_within_a_second(
-    visit: Visit, server: Server, talk: Talk
+    visit: Visit, server: Server, talk: Talk, report: Report
 ) -> None:
     run = talk.run("!say A long way.")
     add_long_run(server, thread_id=run["thread_id"], like=run["id"])
@@ -110,9 +117,7 @@ def test_a_run_of_a_thousand_steps_opens_within_a_second(
             return told.sort((a, b) => a - b);
         }"""
     )
-    print(
-        f"opened in {took_ms:.0f} ms, median frame {frames_ms[30]:.1f} ms, worst {frames_ms[-1]:.1f}"
-    )
+    report(f"a thousand steps: {took_ms:.0f} ms, a frame {frames_ms[30]:.1f} ms")
     assert took_ms < 1_000
     assert frames_ms[30] < 34
     page.locator(".step-head").nth(998).click()
@@ -159,3 +164,66 @@ def test_arrow_keys_go_from_step_to_step(visit: Visit, talk: Talk) -> None:
 def test_a_run_that_is_not_there_is_said_so(visit: Visit, talk: Talk) -> None:
     page = visit.open(f"timeline/{talk.thread('Hi.')}/run_nothing")
     expect(page.get_by_role("alert")).to_contain_text("Refused with 404")
+
+
+def test_passages_show_their_scores_and_a_citation_opens_what_it_cites(
+    visit: Visit, talk: Talk
+) -> None:
+    """The search is told by the test, so that its scores and markers are known."""
+    run = talk.run("Are trams yellow?\n!say They are 【4:1†lisbon.txt】.")
+    (step,), (asked, said) = talk.steps(run), talk.messages(run["thread_id"])
+    passages = [
+        {
+            "file_id": "file-1",
+            "file_name": "lisbon.txt",
+            "score": score,
+            "attributes": {},
+            "content": [{"type": "text", "text": text}],
+        }
+        for score, text in ((0.9, "Lisbon is sunny."), (0.4, "The trams of Lisbon are yellow."))
+    ]
+    search = {"ranking_options": {"ranker": "r", "score_threshold": 0.0}, "results": passages}
+    call = {"id": "call_1", "type": "file_search", "file_search": search}
+    found = step | {
+        "id": "step_search",
+        "type": "tool_calls",
+        "step_details": {"type": "tool_calls", "tool_calls": [call]},
+    }
+    said["content"][0]["text"]["annotations"] = [
+        {
+            "type": "file_citation",
+            "text": "【4:1†lisbon.txt】",
+            "start_index": 9,
+            "end_index": 25,
+            "file_citation": {"file_id": "file-1"},
+        }
+    ]
+    page = visit.page
+    page.route("**/steps?*", lambda route: route.fulfill(json=_list([found, step])))
+    page.route("**/messages?*", lambda route: route.fulfill(json=_list([asked, said])))
+    visit.open(f"timeline/{run['thread_id']}/{run['id']}")
+    page.locator(".step[data-kind=file_search] .step-head").click()
+    expect(page.locator(".passage .score")).to_have_text(["0.900", "0.400"])
+    expect(page.locator(".passage mark")).to_have_text(["trams", "yellow"])
+    page.get_by_role("button", name="4:1†lisbon.txt").click()
+    expect(page.get_by_role("dialog")).to_contain_text("The trams of Lisbon are yellow.")
+
+
+def _list(data: list[Any]) -> dict[str, Any]:
+    return {"object": "list", "data": data, "has_more": False}
+
+
+def test_a_picture_is_shown_from_memory(visit: Visit, talk: Talk) -> None:
+    made = talk.http.post(
+        "/v1/files",
+        form(field("purpose", "vision"), file(_PIXEL, filename='filename="pixel.png"')),
+        headers=HEADERS,
+    ).json
+    thread = talk.thread()
+    part = {"type": "image_file", "image_file": {"file_id": made["id"]}}
+    talk.http.post(f"/v1/threads/{thread}/messages", {"role": "user", "content": [part]})
+    run = talk.http.post(f"/v1/threads/{thread}/runs", {"assistant_id": talk.assistant()}).json
+    page = visit.open(f"timeline/{thread}/{run['id']}")
+    picture = page.locator("figure img")
+    expect(picture).to_be_visible()
+    assert page.evaluate("document.querySelector('figure img').src").startswith("blob:")

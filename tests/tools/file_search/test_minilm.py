@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from locum.tools.file_search import minilm
-from locum.tools.file_search.minilm import EmbeddingFailed, MiniLm
+from locum.tools.file_search.embedding import EmbeddingFailed
+from locum.tools.file_search.minilm import MiniLm
 from locum.tools.file_search.wordpiece import WordPiece
 
 _WORDS = ["[UNK]", "[CLS]", "[SEP]", "hello", "un", "##aff", "##able", "cafe", ",", "你", "'", "s"]

@@ -22,6 +22,8 @@ from locum.api.routes import ROUTES
 
 _BASE = "http://127.0.0.1:9/v1"
 _WITHIN_S = 90
+# The page's own scripts write the code, and only Node can run them outside a browser.
+pytestmark = pytest.mark.node
 _NODE_PACKAGES = Path(__file__).parent.parent / "contract" / "node" / "node_modules"
 _LANGUAGES = {
     "c",

@@ -204,7 +204,7 @@ def test_passages_show_their_scores_and_a_citation_opens_what_it_cites(
     visit.open(f"timeline/{run['thread_id']}/{run['id']}")
     page.locator(".step[data-kind=file_search] .step-head").click()
     expect(page.locator(".passage .score")).to_have_text(["0.900", "0.400"])
-    expect(page.locator(".passage mark")).to_have_text(["trams", "yellow"])
+    expect(page.locator(".passage mark")).to_have_text(["Lisbon", "trams", "Lisbon", "yellow"])
     page.get_by_role("button", name="4:1†lisbon.txt").click()
     expect(page.get_by_role("dialog")).to_contain_text("The trams of Lisbon are yellow.")
 

@@ -57,6 +57,28 @@ async function streams() {
   assert.equal(retrieved.status, "completed");
 }
 
+// A call without what only deltas carry.
+const bare = ({ index, ...call }) => ({
+  ...call,
+  code_interpreter: {
+    ...call.code_interpreter,
+    outputs: call.code_interpreter.outputs.map(({ index, ...output }) => output),
+  },
+});
+
+async function codes() {
+  const assistant = await assistants.create({ model: "scripted", tools: [{ type: "code_interpreter" }] });
+  const thread = await threads.create(said("!python print('né')\n6 * 7\n!then\n!say done"));
+  const stream = threads.runs.stream(thread.id, { assistant_id: assistant.id });
+  const folded = [];
+  stream.on("toolCallDone", (call) => folded.push(structuredClone(call)));
+  const run = await stream.finalRun();
+  assert.equal(run.status, "completed");
+  const [step] = await stepsOf(run);
+  assert.deepEqual(folded.map(bare), step.step_details.tool_calls.map(bare));
+  assert.deepEqual(step.step_details.tool_calls[0].code_interpreter.outputs, [{ type: "logs", logs: "né\n42" }]);
+}
+
 async function polls() {
   const assistant = await assistants.create({ model: "scripted", tools });
   const thread = await threads.create(said(talk));
@@ -98,5 +120,5 @@ async function errors() {
   await assert.rejects(stream.finalRun(), /The run was deleted/);
 }
 
-for (const part of [streams, polls, lists, errors]) await part();
+for (const part of [streams, codes, polls, lists, errors]) await part();
 console.log("well");

@@ -205,7 +205,7 @@ def test_passages_show_their_scores_and_a_citation_opens_what_it_cites(
     page.locator(".step[data-kind=file_search] .step-head").click()
     expect(page.locator(".passage .score")).to_have_text(["0.900", "0.400"])
     expect(page.locator(".passage mark")).to_have_text(["Lisbon", "trams", "Lisbon", "yellow"])
-    page.get_by_role("button", name="4:1†lisbon.txt").click()
+    page.get_by_title("Show the passage").click()
     expect(page.get_by_role("dialog")).to_contain_text("The trams of Lisbon are yellow.")
 
 
@@ -227,3 +227,18 @@ def test_a_picture_is_shown_from_memory(visit: Visit, talk: Talk) -> None:
     picture = page.locator("figure img")
     expect(picture).to_be_visible()
     assert page.evaluate("document.querySelector('figure img').src").startswith("blob:")
+
+
+def test_a_long_run_is_followed_as_it_grows(visit: Visit, talk: Talk) -> None:
+    """Hundreds of turns while one looks: every step that the list tells has its row."""
+    run = talk.begin("!call f {}\n!again", tools=[function("f")])
+    page = visit.open(f"timeline/{run['thread_id']}/{run['id']}")
+    for at in range(1, 41):
+        waiting = talk.until(run, "requires_action")
+        talk.submit(waiting, [f"output {at}"])
+        if at in {1, 20}:
+            expect(page.locator(".step").nth(at)).to_be_visible()
+    talk.until(run, "requires_action")
+    talk.cancel(run)
+    expect(page.locator(".facts")).to_contain_text("cancelled")
+    expect(page.locator(".step")).to_have_count(len(talk.steps(run, "order=asc&limit=100")))

@@ -52,11 +52,11 @@ const PAUSES_MS = [250, 500, 1000, 2000, 4000, 8000];
 /**
  * Follow a run until it ends or waits for its client, coming back after every break.
  * @param {string} threadId @param {string} runId
- * @param {{ signal: AbortSignal, onFrame: (frame: Frame) => void, onState?: (state: "live" | "lost" | "ended") => void }} options
+ * @param {{ signal: AbortSignal, onFrame: (frame: Frame) => void, onState?: (state: "live" | "lost" | "ended") => void, after?: string }} options
  */
-export async function follow(threadId, runId, { signal, onFrame, onState }) {
+export async function follow(threadId, runId, { signal, onFrame, onState, after = "" }) {
   const path = `/threads/${encodeURIComponent(threadId)}/runs/${encodeURIComponent(runId)}/events`;
-  let last = "";
+  let last = after;
   let failures = 0;
   while (!signal.aborted) {
     try {

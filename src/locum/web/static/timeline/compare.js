@@ -43,6 +43,8 @@ async function whole(thread, run, signal) {
 function view(one, other, told) {
   const left = facts(one, told);
   const right = facts(other, told);
+  // One scale for both, or the shorter run would look as long as the other.
+  const longest = Math.max(...[one, other].map((whole) => spans(whole.run, whole.steps, Date.now() / 1000).end), 1);
   const rows = left.map(([name, value], at) => {
     const differs = String(value) !== String(right[at][1]);
     return h("tr", { class: differs ? "differs" : "" }, h("th", { scope: "row" }, name), h("td", null, shown(name, value)), h("td", null, shown(name, right[at][1])));
@@ -60,7 +62,7 @@ function view(one, other, told) {
         h("tbody", null, rows),
       ),
     ),
-    h("div.pair", null, ledger(one, told), ledger(other, told)),
+    h("div.pair", null, ledger(one, told, longest), ledger(other, told, longest)),
   );
 }
 
@@ -96,8 +98,8 @@ function shown(name, value) {
   return name === "Status" ? badge(value) : value;
 }
 
-/** @param {any} whole @param {any} told */
-function ledger({ run, steps, messages }, told) {
+/** @param {any} whole @param {any} told @param {number} longest */
+function ledger({ run, steps, messages }, told, longest) {
   const list = h("ol.steps", { "aria-label": `Steps of ${run.id}` });
   const context = {
     price: priceOf(run.model, told.prices),
@@ -105,11 +107,11 @@ function ledger({ run, steps, messages }, told) {
     words: () => [],
     message: (/** @type {string} */ id) => messages.get(id),
   };
-  const told_spans = spans(run, steps, Date.now() / 1000);
-  list.style.setProperty("--total", String(Math.max(told_spans.end, 1)));
+  const placed = spans(run, steps, Date.now() / 1000);
+  list.style.setProperty("--total", String(longest));
   steps.forEach((/** @type {any} */ step, /** @type {number} */ at) => {
     const row = new StepRow(step, at, context);
-    row.place(/** @type {any} */ (told_spans.steps.get(step.id)));
+    row.place(/** @type {any} */ (placed.steps.get(step.id)));
     row.element.dataset.kind = kindOf(step);
     list.append(row.element);
   });

@@ -2,7 +2,7 @@
 
 import { config, connection } from "../core/connection.js";
 import { fill, h, icon } from "../core/dom.js";
-import { follow } from "../core/events.js";
+import { follow, pause } from "../core/events.js";
 import { clockTime, dateTime, duration, money, number, shortId } from "../core/format.js";
 import { badge, dialog, failure, loading, notice, save } from "../core/parts.js";
 import { go, to } from "../core/router.js";
@@ -19,6 +19,7 @@ export const INCLUDE = /** @type {[string, string]} */ ([
   "step_details.tool_calls[*].file_search.results[*].content",
 ]);
 const MOST_WORDS = 12;
+const LOOK_AGAIN_MS = 1000;
 
 /** @param {HTMLElement} place @param {string} threadId @param {string} runId @param {AbortSignal} signal */
 export async function showRun(place, threadId, runId, signal) {
@@ -47,7 +48,8 @@ class RunView {
     this.stale = new Set();
     this.drawing = false;
     this.path = `/threads/${encodeURIComponent(run.thread_id)}/runs/${encodeURIComponent(run.id)}`;
-    this.skew = 0;
+    /** The id of the last event that was heard, from which a stream is taken up. */
+    this.last = "";
     this.summary = h("div.stack");
     this.live = h("span");
     this.axis = h("div.axis", { "aria-hidden": "true" });
@@ -87,7 +89,9 @@ class RunView {
     try {
       await follow(run.thread_id, run.id, {
         signal: this.signal,
+        after: this.last,
         onFrame: (frame) => {
+          if (frame.id) this.last = frame.id;
           const change = this.state.apply(frame);
           if (change) this.#touch(change.id);
         },
@@ -113,14 +117,15 @@ class RunView {
   }
 
   async #awaitAnswer() {
-    while (!this.signal.aborted && this.state.run.status === "requires_action") {
-      await new Promise((resolve) => setTimeout(resolve, 1500));
+    // A run may have been answered and have asked again between two looks: what it asks tells.
+    const asked = (/** @type {any} */ run) => JSON.stringify([run.status, run.required_action]);
+    const before = asked(this.state.run);
+    while (asked(this.state.run) === before) {
+      await pause(LOOK_AGAIN_MS, this.signal);
       if (this.signal.aborted) return;
       this.state.run = await connection.json(this.path, { signal: this.signal });
     }
-    if (this.signal.aborted) return;
-    if (isOver(this.state.run.status)) await this.#settle();
-    else await this.#follow();
+    await this.#follow();
   }
 
   /** @param {string} id */

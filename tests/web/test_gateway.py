@@ -233,6 +233,25 @@ def test_events_pass_one_by_one(http: Http, behind: Upstream) -> None:
     stream.close()
 
 
+def test_an_upstream_hears_that_the_client_has_hung_up(http: Http, behind: Upstream) -> None:
+    """Or a model would go on talking, at somebody's cost, to nobody."""
+    hung_up = threading.Event()
+
+    def respond(reply: Reply, _: Asked) -> None:
+        reply.head(200, Content_Type="text/event-stream")
+        try:
+            while not hung_up.wait(0.01):
+                reply.piece(b"event: one\ndata: 1\n\n")
+        except OSError:
+            hung_up.set()
+
+    behind.respond = respond
+    stream = http.stream("POST", "/gateway/azure/threads/runs", {"stream": True})
+    assert next(iter(stream)).event == "one"
+    stream.close()
+    assert hung_up.wait(10)
+
+
 def test_an_upstream_that_is_silent_or_gone_is_told_so(http: Http, behind: Upstream) -> None:
     waiting = threading.Event()
     behind.respond = lambda _, __: assert_waits(waiting)

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -47,8 +46,6 @@ class Front:
             response = await answer(request)
         except LocumError as error:
             response = _refusal(error)
-        except HTTPException as error:
-            response = Response(status_code=error.status_code)
         except ClientDisconnect:
             return
         await response(scope, receive, send)

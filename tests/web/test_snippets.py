@@ -20,6 +20,8 @@ from tests.web.conftest import Write
 
 from locum.api.routes import ROUTES
 
+pytestmark = pytest.mark.node
+
 _BASE = "http://127.0.0.1:9/v1"
 _WITHIN_S = 90
 # The page's own scripts write the code, and only Node can run them outside a browser.

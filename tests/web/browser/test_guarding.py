@@ -145,6 +145,36 @@ def test_no_byte_that_the_browser_gets_holds_the_credential_of_an_upstream(
         assert SECRET.encode() not in b"".join(got)
 
 
+def test_a_cookie_stands_for_a_key_that_the_page_then_does_not_keep(
+    browser: Browser, make_server: Callable[..., Server]
+) -> None:
+    with upstream() as behind:
+        told = {"other": UpstreamSettings(url=behind.url, key=SECRET)}
+        server = make_server(Parts(), upstreams=told)
+        with ThreadPoolExecutor(1) as elsewhere:
+            secret, _ = elsewhere.submit(server.add_key, "proj_default").result()
+        with visiting(browser, server.url) as visit:
+            page = visit.open("explorer/list_assistants")
+            dialog = page.get_by_role("dialog")
+            dialog.get_by_label("API key").fill(secret)
+            dialog.get_by_label("API address").fill("/gateway/other")
+            dialog.get_by_role("button", name="Sign in by cookie").click()
+            expect(page.locator(".who")).to_contain_text("cookie")
+            page.get_by_role("button", name="Send").click()
+            expect(page.locator(".status")).to_have_text("200 OK")
+            kept = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
+            assert secret not in kept
+            page.reload()
+            page.get_by_role("button", name="Send").click()
+            expect(page.locator(".status")).to_have_text("200 OK")
+            page.get_by_role("button", name="Key and server").click()
+            page.get_by_role("button", name="Forget the key").click()
+            expect(page.locator(".who")).to_contain_text("no key")
+            page.get_by_role("button", name="Send").click()
+            expect(page.locator(".status")).to_contain_text("401")
+        assert len(behind.asked) == 2
+
+
 def _bytes_of(response: Any) -> bytes:
     headers = repr(response.all_headers()).encode()
     return headers + (response.body() if response.status == 200 else b"")

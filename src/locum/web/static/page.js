@@ -75,7 +75,7 @@ function drawBar() {
       { type: "button", onclick: () => signIn() },
       icon("key"),
       h("span.offscreen", null, "Key and server:"),
-      h("span", null, connection.key ? `…${connection.key.slice(-4)}` : "no key"),
+      h("span", null, connection.key ? `…${connection.key.slice(-4)}` : connection.isSigned ? "cookie" : "no key"),
     ),
   );
 }

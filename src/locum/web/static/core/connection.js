@@ -5,6 +5,8 @@
 
 const KEY = "locum.key";
 const BASE = "locum.base";
+/** Whether this browser has a cookie of the page; what is in it no script can see. */
+const SIGNED = "locum.signed";
 /** While a server has no keys, any will do; this one says that nobody has given any. */
 const ANY_KEY = "local";
 export const GATEWAY = /^\/gateway\/[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._/-]*)?$/;
@@ -44,6 +46,26 @@ class Connection extends EventTarget {
     this.#changed();
   }
 
+  /** Have a cookie in place of a key: it opens the gateway, and no script can read it. @param {string} key */
+  async signIn(key) {
+    const headers = { authorization: `Bearer ${key || this.key || ANY_KEY}` };
+    const answer = await this.fetchAt("/page/session", { method: "POST", headers });
+    if (!answer.ok) throw new Error("The server does not know this key.");
+    this.forget();
+    localStorage.setItem(SIGNED, "yes");
+    this.#changed();
+  }
+
+  async signOut() {
+    if (localStorage.getItem(SIGNED) !== null) await this.fetchAt("/page/session", { method: "DELETE" });
+    localStorage.removeItem(SIGNED);
+    this.forget();
+  }
+
+  get isSigned() {
+    return localStorage.getItem(SIGNED) !== null;
+  }
+
   forget() {
     sessionStorage.removeItem(KEY);
     localStorage.removeItem(KEY);
@@ -68,9 +90,10 @@ class Connection extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
-  /** @returns {Record<string, string>} */
-  authorization() {
+  /** @param {string} url @returns {Record<string, string>} */
+  authorization(url) {
     const proof = { "x-locum-page": "1" };
+    if (!this.key && this.isSigned && /^\/(?:gateway|page)\//.test(url)) return proof;
     return { ...proof, authorization: `Bearer ${this.key || ANY_KEY}` };
   }
 
@@ -85,7 +108,7 @@ class Connection extends EventTarget {
   /** @param {string} url @param {Ask} [ask] */
   async fetchAt(url, ask = {}) {
     const headers = new Headers({
-      ...this.authorization(),
+      ...this.authorization(url),
       "openai-beta": `assistants=${ask.beta ?? "v2"}`,
       ...(ask.headers ?? {}),
     });

@@ -23,6 +23,17 @@ export function signIn() {
   });
   const bases = h("datalist", { id: "bases" }, h("option", { value: "/v1" }));
   const problem = h("p.problem", { role: "alert" });
+  /** @param {string} given @param {string} address */
+  const cookie = async (given, address) => {
+    try {
+      connection.use(address);
+      await connection.signIn(given);
+      notice("Signed in to the gateway.");
+      box.close();
+    } catch (error) {
+      fill(problem, /** @type {Error} */ (error).message);
+    }
+  };
   const box = dialog(
     "Key and server",
     h(
@@ -50,14 +61,15 @@ export function signIn() {
       h("label", { for: "base" }, "API address"),
       base,
       bases,
-      h("p.help", null, "/v1 is this server. /gateway/NAME leads to an upstream that its settings name."),
+      h("p.help", null, "/v1 is this server. /gateway/NAME leads to an upstream that its settings name. Signing in by cookie is for a gateway: the page then keeps no key at all."),
       problem,
       h(
         "div.row",
         null,
         h("button.primary", { type: "submit" }, "Use"),
-        connection.key && h("button", { type: "button", onclick: () => (connection.forget(), box.close()) }, "Forget the key"),
-        h("button", { type: "button", onclick: () => cookie(problem) }, "Keep me signed in to the gateway"),
+        (connection.key || connection.isSigned) &&
+          h("button", { type: "button", onclick: () => connection.signOut().finally(() => box.close()) }, "Forget the key"),
+        h("button", { type: "button", onclick: () => cookie(key.value.trim(), base.value.trim()) }, "Sign in by cookie"),
       ),
     ),
   );
@@ -67,11 +79,4 @@ export function signIn() {
     })
     .catch(() => {});
   return box;
-}
-
-/** A cookie that scripts cannot read, for use of the gateway without a key in the page. @param {Element} problem */
-async function cookie(problem) {
-  const answer = await connection.fetchAt("/page/session", { method: "POST" });
-  if (answer.ok) notice("Signed in to the gateway.");
-  else fill(problem, "The server does not know this key.");
 }

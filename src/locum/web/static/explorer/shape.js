@@ -83,7 +83,8 @@ export function helpOf(shape) {
   if (schema.maxLength) words.push(`at most ${schema.maxLength.toLocaleString("en")} characters`);
   if (schema.maxItems) words.push(`at most ${schema.maxItems}`);
   if (schema.maxProperties) words.push(`at most ${schema.maxProperties} pairs`);
-  if (schema.pattern?.startsWith("^")) words.push(`begins with ${schema.pattern.slice(1)}`);
+  const { pattern } = schema;
+  if (pattern) words.push(/^\^[a-z_-]+$/.test(pattern) ? `begins with ${pattern.slice(1)}` : `fits ${pattern}`);
   const preset = schema.default;
   if (preset !== undefined && preset !== null && typeof preset !== "object") words.push(`otherwise ${preset}`);
   return [schema.description, words.join(", ")].filter(Boolean).join(" ");

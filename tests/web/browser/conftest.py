@@ -8,8 +8,9 @@ from tests.kit.server import Server
 from tests.web.browser.visits import Report, Visit, launch, visiting
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Closed after each file: it brings a running loop into its thread, and others want none."""
     with sync_playwright() as playwright:
         chromium = launch(playwright)
         yield chromium

@@ -233,16 +233,16 @@ def test_another_site_can_neither_frame_us_nor_use_us(
                 page.evaluate(
                     f"fetch('{server.url}{path}', {options}).then(a => a.status).catch(() => 0)"
                 )
-        page.evaluate(
-            f"""() => {{
-                const form = document.createElement("form");
-                form.method = "POST";
-                form.action = "{server.url}/gateway/other/assistants";
-                document.body.append(form);
-                form.submit();
-            }}"""
-        )
-        page.wait_for_load_state()
+        with page.expect_navigation():
+            page.evaluate(
+                f"""() => {{
+                    const form = document.createElement("form");
+                    form.method = "POST";
+                    form.action = "{server.url}/gateway/other/assistants";
+                    document.body.append(form);
+                    form.submit();
+                }}"""
+            )
         assert not behind.asked
         page.goto(elsewhere)
         refused = page.evaluate(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 from tests.kit.server import Server
 from tests.kit.talk import Talk, function
 from tests.web.browser.visits import SIZES, Visit, shot, visiting
@@ -49,6 +49,14 @@ def rooms(talk: Talk) -> dict[str, str]:
     }
 
 
+def _afresh(visit: Visit, address: str) -> Page:
+    """A room with nothing in it of the room before."""
+    visit.page.goto("about:blank")
+    page = visit.open(address)
+    expect(page.locator("main[data-room]")).to_be_visible()
+    return page
+
+
 def _act(name: str, visit: Visit) -> None:
     """Open what a room hides, so that it is looked at too."""
     page = visit.page
@@ -71,7 +79,7 @@ def test_no_room_is_wider_than_its_window(
     wide: dict[str, Any] = {}
     with visiting(browser, server.url, size=size, scheme=scheme) as visit:
         for name, address in rooms.items():
-            page = visit.open(address)
+            page = _afresh(visit, address)
             page.wait_for_load_state("networkidle")
             _act(name, visit)
             shot(page, f"{name}-{size}-{scheme}")
@@ -89,7 +97,7 @@ def test_everybody_can_use_every_room(
     found = {}
     with visiting(browser, server.url, scheme=scheme, bypass_csp=True) as visit:
         for name, address in rooms.items():
-            page = visit.open(address)
+            page = _afresh(visit, address)
             page.wait_for_load_state("networkidle")
             _act(name, visit)
             if name != "missing":

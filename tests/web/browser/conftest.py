@@ -7,6 +7,9 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from tests.kit.server import Server
 from tests.web.browser.visits import Report, Visit, launch, visiting
 
+# A busy machine may be slow, and is not wrong for it; whoever is right is not waited for.
+expect.set_options(timeout=20_000)
+
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import Scope
 
-from locum import __version__
+from locum import __version__, logs
 from locum.api import openapi
 from locum.api.auth import Doorkeeper
 from locum.api.door import Door
@@ -126,6 +126,8 @@ async def open_house(settings: Settings, parts: Parts) -> AsyncIterator[House]:
         store = Store(database)
         blobs = open_blobs(settings)
         backend = parts.backend or choose_backend(settings)
+        for warning in _warnings(settings):
+            logs.warning("sandbox.unsafe", warning=warning)
         sandbox = SandboxOnDemand(
             sandbox_settings(settings), tier=_sandbox_tier(settings), clock=clock
         )
@@ -203,6 +205,7 @@ def build_front(house: House, gateway: Gateway) -> Front:
             {"name": name, "kind": told.kind, "methods": list(told.methods)}
             for name, told in settings.upstreams.items()
         ],
+        "warnings": _warnings(settings),
     }
     return Front(
         Door(house),
@@ -211,6 +214,17 @@ def build_front(house: House, gateway: Gateway) -> Front:
         admission=Admission(admit=admit, is_open=is_open, clock=house.clock),
         config=config,
     )
+
+
+def _warnings(settings: Settings) -> list[str]:
+    """What an operator chose that everybody who looks should know."""
+    if settings.sandbox != "unsafe-subprocess":
+        return []
+    unsafe = (
+        "The code interpreter runs WITHOUT WALLS here (LOCUM_SANDBOX=unsafe-subprocess):"
+        " code of any run can do whatever this server can."
+    )
+    return [unsafe]
 
 
 async def _nothing() -> MutableMapping[str, Any]:

@@ -1,6 +1,7 @@
 """The page as it is served: what guards it, how it is cached, and what it leaves to the API."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,15 @@ def test_what_is_not_the_pages_is_answered_as_before(server: Server, http: Http)
 def test_what_the_page_is_told_takes_a_key_and_holds_no_secret(server: Server, http: Http) -> None:
     assert server.http(None).get("/page/config.json").status == 401
     told = http.get("/page/config.json")
-    assert set(told.json) == {"version", "currency", "prices", "upstreams"}
+    assert set(told.json) == {"version", "currency", "prices", "upstreams", "warnings"}
     assert told.headers["cache-control"] == "no-store"
     assert http.post("/page/config.json", {}).status == 405
+
+
+def test_whoever_looks_is_told_that_code_runs_without_walls(
+    make_server: Callable[..., Server], http: Http
+) -> None:
+    assert http.get("/page/config.json").json["warnings"] == []
+    unsafe = make_server(sandbox="unsafe-subprocess").http()
+    [warning] = unsafe.get("/page/config.json").json["warnings"]
+    assert "WITHOUT WALLS" in warning

@@ -120,4 +120,11 @@ drawBar();
 keys();
 show();
 // What the page needs to know later; a server that wants a key says so here first.
-config().catch(() => {});
+config()
+  .then(({ warnings }) => {
+    const alarm = document.getElementById("alarm");
+    if (!alarm || warnings.length === 0) return;
+    alarm.textContent = warnings.join(" ");
+    alarm.hidden = false;
+  })
+  .catch(() => {});

@@ -188,7 +188,7 @@ export const connection = new Connection();
 /** What the server tells of itself: prices, upstreams, version. */
 let told = /** @type {Promise<any> | null} */ (null);
 
-/** @returns {Promise<{ version: string, currency: string, prices: Record<string, any>, upstreams: any[] }>} */
+/** @returns {Promise<{ version: string, currency: string, prices: Record<string, any>, upstreams: any[], warnings: string[] }>} */
 export function config() {
   told ??= connection
     .fetchAt("/page/config.json")

@@ -79,6 +79,8 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> Starlette:  # froz
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        for warning in _warnings(settings):
+            logs.warning("settings.unsafe", warning=warning)
         async with open_house(settings, parts) as house:
             app.state.house = house
             async with open_gateway(settings) as gateway:
@@ -126,8 +128,6 @@ async def open_house(settings: Settings, parts: Parts) -> AsyncIterator[House]:
         store = Store(database)
         blobs = open_blobs(settings)
         backend = parts.backend or choose_backend(settings)
-        for warning in _warnings(settings):
-            logs.warning("sandbox.unsafe", warning=warning)
         sandbox = SandboxOnDemand(
             sandbox_settings(settings), tier=_sandbox_tier(settings), clock=clock
         )

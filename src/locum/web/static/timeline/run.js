@@ -84,6 +84,7 @@ class RunView {
 
   async #follow() {
     const { run } = this.state;
+    let refused = false;
     const ticking = setInterval(() => this.#schedule(), 1000);
     this.signal.addEventListener("abort", () => clearInterval(ticking));
     try {
@@ -98,15 +99,19 @@ class RunView {
         onState: (state) => fill(this.live, state === "live" ? badge("live") : state === "lost" && h("span.badge", null, "reconnecting")),
       });
     } catch (error) {
+      refused = true;
       notice(`The run cannot be followed: ${/** @type {Error} */ (error).message}`, { kind: "bad" });
     } finally {
       clearInterval(ticking);
-      if (!this.signal.aborted) await this.#settle();
+      if (!this.signal.aborted) await this.#settle(refused);
     }
   }
 
-  /** The rows have the last word; after a wait for the client, the run is asked for again. */
-  async #settle() {
+  /**
+   * The rows have the last word; after a wait for the client, the run is asked for again.
+   * @param {boolean} refused whether the stream was refused, and would be again
+   */
+  async #settle(refused) {
     const { signal } = this;
     this.state.run = await connection.json(this.path, { signal });
     const query = /** @type {[string, string][]} */ ([["order", "asc"], INCLUDE]);
@@ -114,6 +119,8 @@ class RunView {
     for (const id of this.state.steps.keys()) this.#touch(id);
     this.#draw();
     if (this.state.run.status === "requires_action") await this.#awaitAnswer();
+    // It was answered before we looked: it goes on, and so do we.
+    else if (!refused && !isOver(this.state.run.status)) await this.#follow();
   }
 
   async #awaitAnswer() {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,9 +74,11 @@ def test_the_journey_from_an_assistant_to_the_code_that_reads_its_steps(
     page.get_by_label('get_weather({"city":"Rome"})').fill("sunny")
     page.get_by_role("button", name="Answer").click()
     expect(page.locator(".conversation")).to_contain_text("It is sunny.")
-    page.get_by_role("link", name="Timeline", exact=True).last.click()
+    # The rooms in the head bear the same names: these are the links that lead to this run.
+    page.locator("main").get_by_role("link", name="Timeline", exact=True).click()
     expect(page.locator(".step")).to_have_count(2)
-    page.get_by_role("link", name="Explorer", exact=True).last.click()
+    page.locator("main").get_by_role("link", name="Explorer", exact=True).click()
+    expect(page.get_by_label("run_id")).to_have_value(re.compile("^run_"))
     page.get_by_label("order").select_option("asc")
     page.get_by_role("button", name="Send").click()
     expect(page.locator(".status")).to_have_text("200 OK")

@@ -34,7 +34,7 @@ SEARCH_RESULTS_MAX = 50
 SEARCH_RESULTS_DEFAULT = 10
 SEARCH_QUERIES = 32
 
-# The schema asks for 256; the original took 16 (contract, fact 39).
+# The schema asks for 256; the original took 16.
 MIN_COMPLETION_TOKENS = 1
 MIN_PROMPT_TOKENS = 256
 

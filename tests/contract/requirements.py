@@ -164,7 +164,7 @@ REQUIREMENTS: Final = (
         streams:text_deltas — Only the first delta of a text has annotations.
         streams:message_form — Messages show their status and are whole at their end.
         streams:step_form — Steps show the deadline of their run.
-        streams:run_form — Runs spell out an empty code interpreter.
+        streams:run_form — Runs spell out an empty code interpreter, whatever their assistant holds.
         streams:failure — A failure ends message, step and run, in this order.
         streams:cancel — A cancellation is told, then ends message, step and run.
         streams:expiry — Expiry ends message, step and run.

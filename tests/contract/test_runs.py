@@ -14,6 +14,19 @@ MakeServer = Callable[..., Server]
 _CALL = '!call f {"a":1}'
 
 
+@covers("streams:run_form")
+def test_a_run_does_not_show_what_its_assistant_holds(http: Http, talk: Talk) -> None:
+    store_id = http.post("/v1/vector_stores", {}).json["id"]
+    held = {"file_search": {"vector_store_ids": [store_id]}}
+    tools = [{"type": "file_search"}, {"type": "code_interpreter"}]
+    assistant_id = talk.assistant(tools=tools, tool_resources=held)
+    asked = {"assistant_id": assistant_id, "stream": True}
+    frames = http.frames(f"/v1/threads/{talk.thread('hello')}/runs", asked)
+    told = [f.data for f in frames[:-1] if f.data["object"] == "thread.run"]
+    assert [run["tool_resources"] for run in told] == [{"code_interpreter": {"file_ids": []}}] * 4
+    assert talk.read(told[-1])["tool_resources"] == {}
+
+
 @covers("threads.runs.create:defaults", "threads.runs.get:lifecycle", "polling:header")
 def test_a_run_goes_from_queued_to_completed(http: Http, talk: Talk) -> None:
     assistant_id, thread_id = talk.assistant(), talk.thread("hello")

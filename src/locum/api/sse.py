@@ -16,7 +16,7 @@ MEDIA = "text/event-stream; charset=utf-8"
 HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 
 _DONE = b"event: done\ndata: [DONE]\n\n"
-# A comment: an event without data breaks both official SDKs (contract, fact 29).
+# A comment: an event without data breaks both official SDKs.
 _ALIVE = b": keep-alive\n\n"
 _steps = msgspec.json.Decoder(RunStep)
 

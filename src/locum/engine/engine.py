@@ -314,7 +314,7 @@ class Engine:
         """What the hosted tools of a run may use: its assistant's resources and its thread's."""
         project_id, run = recorder.record.project_id, recorder.run
         thread = await self._store.threads.find(project_id, run.thread_id)
-        held = [run.tool_resources]
+        held = [recorder.record.plan.resources]
         if thread is not None:
             held.append(thread.read().tool_resources)
         return Setting(

@@ -391,7 +391,5 @@ def _step_delta(step: RunStep, call: dict[str, Any]) -> StepDelta:
 
 
 def _in_stream(run: Run) -> Run:
-    """The run as streams show it: they spell out the empty code interpreter (contract, fact 5)."""
-    if run.tool_resources != ToolResources():
-        return run
+    """The run as streams show it: they spell out the empty code interpreter."""
     return replace(run, tool_resources=ToolResources(code_interpreter=CodeResources()))

@@ -109,7 +109,7 @@ async def modify_message(
         changed = await scope.store.messages.replace(
             tx, scope.project_id, message.id, message, owner_id=thread_id
         )
-    # Here alone the original kept a key of its first version, always empty (contract, fact 4).
+    # Here alone the original kept a key of its first version, always empty.
     return changed.with_text(f'{changed.text[:-1]},"file_ids":[]}}')
 
 

@@ -64,11 +64,11 @@ async def create_run(
             )
             thread = (await scope.store.threads.get(scope.project_id, thread_id, reader=tx)).read()
         admitted = await _admit(scope, tx, body, assistant)
-        plan = replace(plan, headers=admitted.headers)
+        plan = replace(plan, headers=admitted.headers, resources=assistant.tool_resources)
         run = _new_run(scope, body, assistant, thread, admitted.tools)
         if body.additional_instructions:
             run = replace(run, instructions=_joined(run.instructions, body))
-        await _check(scope, tx, run, thread)
+        await _check(scope, tx, run, thread, plan)
         document = await scope.engine.create(tx, scope.project_id, run, plan=plan)
     return _begun(scope, document, run, stream=bool(body.stream), plan=plan)
 
@@ -82,9 +82,9 @@ async def create_thread_and_run(
         made = await threads.make(scope, tx, _with_resources(body))
         thread = made.read()
         admitted = await _admit(scope, tx, body, assistant)
-        plan = replace(plan, headers=admitted.headers)
+        plan = replace(plan, headers=admitted.headers, resources=assistant.tool_resources)
         run = _new_run(scope, body, assistant, thread, admitted.tools)
-        await _check(scope, tx, run, thread)
+        await _check(scope, tx, run, thread, plan)
         document = await scope.engine.create(
             tx, scope.project_id, run, plan=plan, thread=threads.shown(thread)
         )
@@ -233,7 +233,7 @@ def _new_run(
         model=body.model or assistant.model,
         instructions=assistant.instructions if body.instructions is None else body.instructions,
         tools=tools,
-        tool_resources=_visible(assistant.tool_resources),
+        tool_resources=ToolResources(),
         metadata=body.metadata or {},
         temperature=assistant.temperature if body.temperature is None else body.temperature,
         top_p=assistant.top_p if body.top_p is None else body.top_p,
@@ -255,20 +255,11 @@ def _joined(instructions: str | None, body: CreateRun) -> str | None:
     return f"{instructions}\n{body.additional_instructions}"
 
 
-def _visible(held: ToolResources) -> ToolResources:
-    """A run names the resources that hold something; the original answered `{}` else."""
-    code, search = held.code_interpreter, held.file_search
-    return ToolResources(
-        code_interpreter=UNSET if code is UNSET or not code.file_ids else code,
-        file_search=UNSET if search is UNSET or not search.vector_store_ids else search,
-    )
-
-
-async def _check(scope: Scope, tx: Transaction, run: Run, thread: Thread) -> None:
+async def _check(scope: Scope, tx: Transaction, run: Run, thread: Thread, plan: Plan) -> None:
     _check_choice(run.tool_choice, run.tools)
     if run.truncation_strategy.type == "last_messages":
         _check_truncation(run.truncation_strategy)
-    await _check_stores(scope, tx, run, thread)
+    await _check_stores(scope, tx, plan.resources, thread.tool_resources)
     if run.instructions or scope.runs_on_nothing:
         return
     if not await scope.store.has_user_message(tx, scope.project_id, thread.id):
@@ -311,10 +302,10 @@ def _check_choice(choice: object, tools: tuple[Tool, ...]) -> None:
         )
 
 
-async def _check_stores(scope: Scope, tx: Transaction, run: Run, thread: Thread) -> None:
+async def _check_stores(scope: Scope, tx: Transaction, *held: ToolResources) -> None:
     """A store that has expired cannot be searched; one that has not lives on from now."""
-    for held in (run.tool_resources, thread.tool_resources):
-        search: object = held.file_search
+    for resources in held:
+        search: object = resources.file_search
         if isinstance(search, SearchResources):
             for store_id in search.vector_store_ids:
                 await vector_stores.touch(scope, tx, store_id)

@@ -88,7 +88,7 @@ async def delete_thread(scope: Scope, *, thread_id: str) -> Deleted:
 def shown(thread: Thread) -> Thread:
     """The thread as reading it shows it: with an empty code interpreter when it has nothing.
 
-    The original did so for GET and in streams, not for POST (contract, fact 5).
+    The original did so for GET and in streams, not for POST.
     """
     if thread.tool_resources != ToolResources():
         return thread

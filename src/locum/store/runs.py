@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from locum.store.database import Reader, Row, Transaction
 from locum.store.documents import Document, Documents
 from locum.wire.runs import Run, Usage
+from locum.wire.tools import ToolResources
 
 ACTIVE = ("queued", "in_progress", "requires_action", "cancelling")
 _ALIVE = "status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
@@ -22,6 +23,8 @@ class Plan(Struct, frozen=True, omit_defaults=True):
     owed: Usage | None = None
     # Headers of MCP servers, by label. Secrets: kept while the run lives, and never shown.
     headers: dict[str, dict[str, str]] = field(default_factory=dict)
+    # What the assistant held when the run was made. The run itself never showed it.
+    resources: ToolResources = ToolResources()
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):

@@ -124,7 +124,7 @@ class Message(Struct, frozen=True, kw_only=True):
     thread_id: str
     run_id: str | None
     # The original left these four out of JSON answers and sent them in streams; every
-    # client accepts them in both (contract §18, D2).
+    # client accepts them in both.
     status: MessageStatus
     incomplete_details: IncompleteDetails | None
     incomplete_at: int | None

@@ -116,7 +116,7 @@ class RunStep(Struct, frozen=True, kw_only=True):
     cancelled_at: int | None
     completed_at: int | None
     # The wire had `expires_at`, the schema `expired_at` and `metadata`; clients of either
-    # kind are served (contract §18, D1). `expires_at` is null in every stored step: it
+    # kind are served. `expires_at` is null in every stored step: it
     # mirrors the run's while the run lives, and is put in when such a step is shown.
     expires_at: int | None
     expired_at: int | None

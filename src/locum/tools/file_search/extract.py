@@ -20,7 +20,7 @@ from locum.tools.file_search.reading import Limits
 
 Code = Literal["unsupported_file", "invalid_file", "server_error"]
 
-# The original's list (contract §15.7), and csv and xlsx as our extension.
+# The original's list, and csv and xlsx as our extension.
 # fmt: off
 EXTENSIONS = frozenset({
     "c", "cpp", "cs", "css", "csv", "doc", "docx", "go", "html", "java", "js", "json", "md",

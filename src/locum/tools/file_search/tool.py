@@ -40,11 +40,11 @@ _PARAMETERS: dict[str, Any] = {
 }
 _MOST_QUERIES = 16
 _QUERY_CHARS = 4_000
-# How much is found, and how much of it a model can read (contract §15.7 and §10).
+# How much is found, and how much of it a model can read.
 _RESULTS, _TOKENS = 20, 16_000
 _RESULTS_GPT35, _TOKENS_GPT35 = 5, 4_000
 _GPT35 = "gpt-3.5"
-# For files of the thread that are still being read (contract §11.8).
+# For files of the thread that are still being read.
 _READY_S = 60.0
 _LOOK_EVERY_S = 0.1
 _RUNS_REMEMBERED = 1_024

@@ -339,6 +339,14 @@ REQUIREMENTS: Final = (
         backends:real_server — A real OpenAI-compatible server gives the same shapes of steps.
         streams:many — Two hundred streams and a sleeping reader disturb nobody.
         streams:keep_alive — Silence is filled with comments.
+        mcp:echo — A server comes back as it was sent; of a header only the name is shown.
+        mcp:calls — A call is a step, streamed as every step and listed as it was streamed.
+        mcp:with_functions — Calls beside functions are done before the client is asked.
+        mcp:failures — A server that fails or lies fails its call, and not the run.
+        mcp:cancel — A cancelled run hangs up on its servers at once.
+        mcp:hosts — Only hosts that the operator has named are called.
+        mcp:secrets — What a header says is in no answer, no event, no log and no document.
+        mcp:once — A call that was lost with its worker is not made again.
         auth:read_only — A read-only key reads, and does nothing else.
         auth:revoked — A revoked key is a wrong key.
         auth:expired — A key that has expired is a wrong key.

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.contract.requirements import covers
 from tests.kit.fake_mcp import (
     WAIT_S,
     FakeMcp,
@@ -66,6 +67,7 @@ LIES: list[tuple[Reply, str]] = [
 ]
 
 
+@covers("mcp:failures")
 @pytest.mark.parametrize(("reply", "words"), LIES)
 def test_a_lie_fails_the_call_and_is_named(fake: FakeMcp, reply: Reply, words: str) -> None:
     fake.replies["tools/call"] = reply

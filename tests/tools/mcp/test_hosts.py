@@ -6,6 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
+from tests.contract.requirements import covers
 from tests.kit.fake_mcp import FakeMcp
 from tests.tools.mcp.rig import run_with, server_tool, setting
 
@@ -59,6 +60,7 @@ def test_an_address_that_is_covered_may_be_called(allowed: str, address: str) ->
     assert Hosts([allowed]).check(address).host
 
 
+@covers("mcp:hosts")
 @pytest.mark.parametrize(
     ("allowed", "address", "why"),
     [

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from openai import BadRequestError, OpenAI
+from tests.contract.requirements import covers
 from tests.kit.fake_mcp import WAIT_S, FakeMcp, fails, hangs, sends
 from tests.kit.http import names
 from tests.kit.server import Server, running
@@ -38,6 +39,7 @@ def talk(house: Server) -> Talk:
     return Talk(house.http())
 
 
+@covers("mcp:echo")
 def test_a_tool_comes_back_as_it_was_sent_with_its_defaults(talk: Talk, fake: FakeMcp) -> None:
     made = talk.http.post("/v1/assistants", {"model": "scripted", "tools": [mcp(fake)]})
     assert made.json["tools"] == [
@@ -64,6 +66,7 @@ def test_the_official_client_reads_assistants_and_runs_with_a_tool_it_does_not_k
     assert client.beta.assistants.list(limit=1).data[0].id == assistant.id
 
 
+@covers("mcp:calls")
 def test_a_streamed_call_is_a_step_that_says_what_the_stream_said(
     client: OpenAI, fake: FakeMcp
 ) -> None:
@@ -94,6 +97,7 @@ def test_a_streamed_call_is_a_step_that_says_what_the_stream_said(
     assert snapshots == [called["step_details"], message["step_details"]]
 
 
+@covers("mcp:calls")
 def test_deltas_of_a_stream_add_up_to_the_steps_of_the_list(talk: Talk, fake: FakeMcp) -> None:
     frames = talk.frames(ECHO, tools=[mcp(fake)])
     run = last(frames, "thread.run.completed")
@@ -134,6 +138,7 @@ def test_calls_of_one_turn_are_steps_one_after_the_other(talk: Talk, fake: FakeM
     assert outputs == ["a", "b"]
 
 
+@covers("mcp:with_functions")
 def test_calls_beside_those_of_the_client_are_done_before_it_is_asked(
     talk: Talk, fake: FakeMcp
 ) -> None:
@@ -181,6 +186,7 @@ def test_an_error_of_the_tool_is_its_output(talk: Talk, fake: FakeMcp) -> None:
     assert output == "Error: no such thing"
 
 
+@covers("mcp:failures")
 def test_a_server_that_breaks_fails_the_step_and_not_the_run(talk: Talk, fake: FakeMcp) -> None:
     fake.replies["tools/call"] = sends(b"", status=502)
     frames = talk.frames(ECHO, tools=[mcp(fake)])
@@ -214,6 +220,7 @@ def test_a_server_that_is_down_does_not_fail_the_run(
     }
 
 
+@covers("mcp:cancel")
 @pytest.mark.parametrize("method", ["tools/call", "tools/list", "server/discover"])
 def test_a_run_is_cancelled_at_once_while_a_server_thinks(
     talk: Talk, fake: FakeMcp, method: str
@@ -247,6 +254,7 @@ def test_a_cancelled_stream_ends_as_every_cancelled_stream(talk: Talk, fake: Fak
     ]
 
 
+@covers("mcp:once")
 def test_a_call_that_was_lost_with_its_worker_is_not_made_again(
     house: Server, talk: Talk, fake: FakeMcp, tmp_path: Path
 ) -> None:
@@ -277,6 +285,7 @@ def _no_locks(_: str, names: list[str]) -> list[str]:
 # ------------------------------------------------------------------------ refusals
 
 
+@covers("mcp:hosts")
 def test_no_server_may_be_named_where_the_operator_has_named_none(
     sdk: OpenAI, fake: FakeMcp
 ) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tests.contract.requirements import covers
 from tests.kit.fake_mcp import FakeMcp, answers, fails, says
 from tests.kit.http import Http
 from tests.kit.server import Server, running
@@ -60,12 +61,14 @@ def sent(fake: FakeMcp) -> list[str | None]:
     return [headers.get("authorization") for _, headers in fake.received]
 
 
+@covers("mcp:echo")
 def test_only_the_name_of_a_header_is_shown(talk: Talk, fake: FakeMcp) -> None:
     made = talk.http.post("/v1/assistants", {"model": "scripted", "tools": [mcp(fake)]})
     assert made.json["tools"][0]["headers"] == {"Authorization": "…"}
     assert SECRET.encode() not in made.body
 
 
+@covers("mcp:secrets")
 def test_no_byte_no_event_and_no_log_line_holds_a_secret(
     house: Server, fake: FakeMcp, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -105,6 +108,7 @@ def test_no_byte_no_event_and_no_log_line_holds_a_secret(
     assert SECRET not in str([record.__dict__ for record in caplog.records])
 
 
+@covers("mcp:secrets")
 def test_no_document_and_no_event_in_the_database_holds_a_secret(
     house: Server, talk: Talk, fake: FakeMcp
 ) -> None:

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help setup run test test-all test-slow fmt lint types bench docs lock clean
+.PHONY: help setup run test test-all test-slow fmt lint types bench docs site dist lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -39,9 +39,16 @@ bench: $(VENV)/.dev ## measure the hot paths; writes benchmarks/RESULTS.md
 docs: $(VENV)/.dev ## write the generated pages anew
 	$(BIN)/python -m tests.docs.generate && $(BIN)/python -m tests.contract.coverage
 
+site: $(VENV)/.dev ## build the documentation as a site, strictly, in build/documentation/site
+	$(BIN)/python -m tests.docs.site
+
+dist: $(VENV)/.runtime ## build wheel and sdist in dist/
+	$(BIN)/python -m hatchling build
+
 lock: ## pin the newest dependencies, with hashes
 	uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade -q requirements/runtime.in -o requirements/runtime.txt --custom-compile-command "make lock"
 	uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade -q requirements/dev.in -o requirements/dev.txt --custom-compile-command "make lock"
+	for name in tools examples; do uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade -q requirements/$$name.in -o requirements/$$name.txt --custom-compile-command "make lock"; done
 	uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade -q requirements/sandbox.in -o src/locum/tools/code_interpreter/packages.txt --custom-compile-command "make lock"
 
 clean: ## remove what the other targets made, but no data

@@ -3,20 +3,18 @@
 Each generation gets an environment of its own, built once from pinned names and hashes.
 """
 
-import hashlib
 import shutil
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 import pytest
 from tests.contract.requirements import covers
+from tests.kit.environments import environment
 from tests.kit.server import Server
 
 _HERE = Path(__file__).parent
 _CLIENTS, _NODE = _HERE / "clients", _HERE / "node"
-_CACHE = Path.home() / ".cache" / "locum-tests"
 _BUILD_S = 300
 _PROGRAM_S = 90
 
@@ -32,7 +30,7 @@ _PROGRAM_S = 90
     ],
 )
 def test_a_program_for_an_older_python_client(server: Server, pins: str, program: str) -> None:
-    python = _environment(_CLIENTS / pins)
+    python = environment(_CLIENTS / pins)
     _run(str(python), str(_CLIENTS / program), f"{server.url}/v1")
 
 
@@ -56,25 +54,6 @@ def _run(*command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=_PROGRAM_S, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("well")
-
-
-def _environment(pins: Path) -> Path:
-    """The Python of an environment that holds exactly these packages."""
-    seal = hashlib.sha256(pins.read_bytes() + sys.version.encode()).hexdigest()[:16]
-    directory = _CACHE / f"{pins.stem}-{seal}"
-    python = directory / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    if not (directory / "complete").exists():
-        venv.create(directory, with_pip=True, clear=True)
-        subprocess.run(
-            [
-                *(python, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"),
-                *("--require-hashes", "--only-binary", ":all:", "-r", pins),
-            ],
-            check=True,
-            timeout=_BUILD_S,
-        )
-        (directory / "complete").touch()
-    return python
 
 
 def _install_node_clients() -> None:

@@ -5,10 +5,11 @@ import ast
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Final
 
 import msgspec
+from tests.docs.events import events_page
+from tests.docs.pages import ROOT, index_page
 from tests.docs.words import WHAT_IT_DOES
 
 from locum import errors, settings
@@ -16,7 +17,6 @@ from locum.api.routes import ROUTES
 from locum.arguments import parser
 from locum.settings import Settings
 
-ROOT: Final = Path(__file__).parent.parent.parent
 _WRITTEN_BY: Final = "<!-- Written by `make docs`. -->\n\n"
 
 
@@ -199,8 +199,11 @@ def _below(command: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Arg
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "docs/reference/settings.md": settings_page,
     "docs/reference/errors.md": errors_page,
+    "docs/reference/events.md": events_page,
     "docs/reference/routes.md": routes_page,
     "docs/reference/command.md": command_page,
+    # The last, because it lists the others.
+    "docs/index.md": index_page,
 }
 
 

@@ -4,7 +4,7 @@ import contextlib
 import io
 import re
 
-from tests.docs.generate import ROOT
+from tests.docs.pages import ROOT
 from tests.kit.server import running
 
 _PAGE = "docs/how-to/file-search.md"

@@ -6,9 +6,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
-from tests.docs.generate import PAGES, ROOT
+from openai.types.beta import AssistantStreamEvent
+from tests.docs.events import event_names
+from tests.docs.generate import PAGES
+from tests.docs.pages import ROOT
 from tests.docs.words import WHAT_IT_DOES
 from tests.kit.server import running
 
@@ -37,6 +41,14 @@ def test_a_generated_page_is_fresh(path: str) -> None:
 def test_what_is_said_of_settings_is_said_of_settings_there_are() -> None:
     assert set(WHAT_IT_DOES) <= set(Settings.__struct_fields__)
     assert "|  |\n" not in PAGES["docs/reference/settings.md"](), "a setting without a word"
+
+
+def test_the_page_of_events_has_those_that_the_official_client_knows() -> None:
+    known = {
+        get_args(kind.model_fields["event"].annotation)[0]
+        for kind in get_args(get_args(AssistantStreamEvent)[0])
+    }
+    assert set(event_names()) == known | {"done"}
 
 
 @pytest.mark.parametrize("path", _DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -109,7 +121,7 @@ def test_every_dependency_has_its_reason() -> None:
     written = (ROOT / "docs/explanation/dependencies.md").read_text("utf-8")
     names = {
         re.split(r"[\[;<>= ]", line)[0]
-        for file in ("runtime.in", "dev.in")
+        for file in ("runtime.in", "dev.in", "tools.in", "examples.in")
         for line in (ROOT / "requirements" / file).read_text("utf-8").splitlines()
         if line and not line.startswith(("#", "-r"))
     }

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 _WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 _DRAWING = "http://schemas.openxmlformats.org/drawingml/2006/main"
 _SHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_REFERENCE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
+_DECK = "http://schemas.openxmlformats.org/presentationml/2006/main"
 _PAGE = (
     "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] "
     "/Resources << /Font << /F1 3 0 R >> >> /Contents {contents} 0 R >>"
@@ -35,10 +38,23 @@ def word_xml(*paragraphs: str) -> str:
     return f'<w:document xmlns:w="{_WORD}"><w:body>{body}</w:body></w:document>'
 
 
-def pptx(*slides: str, notes: Mapping[int, str] | None = None) -> bytes:
+def pptx(*slides: str, notes: Mapping[int, str] | None = None, shown: Sequence[int] = ()) -> bytes:
+    """Slides, notes by the number of their slide; `shown` is the order of the deck."""
     members = {f"ppt/slides/slide{n}.xml": slide_xml(text) for n, text in enumerate(slides, 1)}
-    for number, text in (notes or {}).items():
-        members[f"ppt/notesSlides/notesSlide{number}.xml"] = slide_xml(text)
+    # Notes are numbered among themselves, whatever slide they belong to.
+    for order, (number, text) in enumerate((notes or {}).items(), 1):
+        members[f"ppt/notesSlides/notesSlide{order}.xml"] = slide_xml(text)
+        members[f"ppt/slides/_rels/slide{number}.xml.rels"] = relations(
+            rId1=f"../notesSlides/notesSlide{order}.xml"
+        )
+    if shown:
+        ids = "".join(f'<sldId id="{256 + n}" r:id="rId{n}"/>' for n in shown)
+        members["ppt/presentation.xml"] = (
+            f'<presentation xmlns="{_DECK}" xmlns:r="{_REFERENCE}">{ids}</presentation>'
+        )
+        members["ppt/_rels/presentation.xml.rels"] = relations(
+            **{f"rId{n}": f"slides/slide{n}.xml" for n in shown}
+        )
     return zipped(members)
 
 
@@ -46,16 +62,37 @@ def slide_xml(text: str) -> str:
     return f'<s xmlns:a="{_DRAWING}"><a:p><a:r><a:t>{text}</a:t></a:r></a:p></s>'
 
 
-def xlsx(shared: Sequence[str], rows: str) -> bytes:
+def xlsx(shared: Sequence[str], rows: str, **members: str) -> bytes:
+    """A workbook with one sheet; `members` are further parts of `xl`, without their namespace."""
     strings = "".join(f"<si><t>{text}</t></si>" for text in shared)
     return zipped(
         {
             "xl/sharedStrings.xml": f'<sst xmlns="{_SHEET}">{strings}</sst>',
-            "xl/worksheets/sheet1.xml": (
-                f'<worksheet xmlns="{_SHEET}"><sheetData>{rows}</sheetData></worksheet>'
-            ),
+            "xl/worksheets/sheet1.xml": sheet_xml(rows),
+            **{f"xl/{name}.xml": _part(name, body) for name, body in members.items()},
         }
     )
+
+
+def _part(name: str, body: str) -> str:
+    return f'<{name} xmlns="{_SHEET}" xmlns:r="{_REFERENCE}">{body}</{name}>'
+
+
+def book_xml(**sheets: str) -> str:
+    """The tabs of a workbook, each with the id of the reference to its sheet."""
+    return _part("workbook", "".join(f'<sheet name="{n}" r:id="{r}"/>' for n, r in sheets.items()))
+
+
+def sheet_xml(rows: str) -> str:
+    return f'<worksheet xmlns="{_SHEET}"><sheetData>{rows}</sheetData></worksheet>'
+
+
+def relations(**targets: str) -> str:
+    """What a part refers to: names of other parts, by the id of the reference."""
+    each = "".join(
+        f'<Relationship Id="{reference}" Target="{to}"/>' for reference, to in targets.items()
+    )
+    return f'<Relationships xmlns="{_PACKAGE}">{each}</Relationships>'
 
 
 def pdf(*pages: str, trailer: str = "") -> bytes:

@@ -78,6 +78,14 @@ def test_html_gives_the_words_a_reader_sees(tmp_path: Path) -> None:
     assert "p{}" not in text
 
 
+def test_html_keeps_the_lines_of_what_is_set_as_code(tmp_path: Path) -> None:
+    page = (
+        b"<p>So   run</p><pre>def f():\n    <b>return</b>  1\n</pre><p>and <pre>x<pre>y</pre></pre>"
+    )
+    text = _extract(tmp_path, "a.html", page).text
+    assert text == "So run\n\ndef f():\n    return  1\n\nand\n\nx\n\ny"
+
+
 def test_html_is_read_in_the_encoding_it_names(tmp_path: Path) -> None:
     page = '<meta charset="windows-1251"><p>Привет</p>'.encode("cp1251")
     assert _extract(tmp_path, "a.html", page).text == "Привет"
@@ -91,6 +99,14 @@ def test_pdf_gives_one_page_for_each_page_with_text(tmp_path: Path) -> None:
 def test_docx_gives_paragraphs_and_footnotes(tmp_path: Path) -> None:
     data = documents.docx("Hello &amp; welcome", "to the house", notes="A note")
     assert _extract(tmp_path, "a.docx", data).pages == ("Hello & welcome\nto the house", "A note")
+
+
+def test_docx_gives_heads_feet_and_comments_once_each(tmp_path: Path) -> None:
+    members = {"document": "Body", "header1": "Head", "header2": "Head", "footer1": "Foot"}
+    members |= {"comments": "Remark", "styles": "Not text"}
+    parts = {f"word/{name}.xml": documents.word_xml(text) for name, text in members.items()}
+    found = _extract(tmp_path, "a.docx", documents.zipped(parts))
+    assert found.pages == ("Body", "Remark", "Head", "Foot")
 
 
 def test_docx_text_said_twice_for_old_readers_is_read_once(tmp_path: Path) -> None:
@@ -108,6 +124,12 @@ def test_pptx_gives_slides_in_their_order_with_their_notes(tmp_path: Path) -> No
     assert found.pages[-1] == "Slide 11"
 
 
+def test_pptx_slides_that_were_moved_are_read_as_they_are_shown(tmp_path: Path) -> None:
+    data = documents.pptx("one", "two", "three", notes={3: "of three"}, shown=(3, 1))
+    pages = _extract(tmp_path, "a.pptx", data).pages
+    assert pages == ("three\n\nof three", "one", "two")
+
+
 def test_xlsx_rows_name_their_columns(tmp_path: Path) -> None:
     rows = (
         '<row><c r="A1" t="s"><v>0</v></c><c r="B1" t="s"><v>1</v></c></row>'
@@ -116,6 +138,44 @@ def test_xlsx_rows_name_their_columns(tmp_path: Path) -> None:
     )
     data = documents.xlsx(["Name", "Age"], rows)
     assert _extract(tmp_path, "a.xlsx", data).text == "Name | Age\nName: Ann | Age: 42\nAge: 7"
+
+
+def test_xlsx_shows_cells_as_a_person_sees_them(tmp_path: Path) -> None:
+    styles = (
+        '<numFmts><numFmt numFmtId="164" formatCode="[Red]&quot;days&quot; 0"/>'
+        '<numFmt numFmtId="165" formatCode="dd/mm/yyyy"/></numFmts>'
+        '<cellStyleXfs><xf numFmtId="14"/></cellStyleXfs>'
+        '<cellXfs><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="164"/><xf numFmtId="165"/>'
+        '<xf numFmtId="22"/></cellXfs>'
+    )
+    cells = [("", "0", "45418"), ("", "1", "45418"), ("", "2", "45418"), ("", "3", "45418")]
+    cells += [("", "4", "45418.5"), ("", "1", "0.25"), ("b", "0", "1"), ("", "1", "1e999")]
+    row = "".join(f'<c t="{kind}" s="{style}"><v>{v}</v></c>' for kind, style, v in cells)
+    data = documents.xlsx([], f"<row>{row}</row>", styles=styles)
+    assert _extract(tmp_path, "a.xlsx", data).text.split(" | ") == [
+        *("45418", "2024-05-06", "45418", "2024-05-06"),
+        *("2024-05-06 12:00:00", "06:00:00", "TRUE", "1e999"),
+    ]
+
+
+def test_xlsx_sheets_come_in_the_order_of_their_tabs_with_their_titles(tmp_path: Path) -> None:
+    row = "<row><c><v>{}</v></c></row>"
+    parts = {
+        "xl/workbook.xml": documents.book_xml(Later="rId2", Sooner="rId1"),
+        "xl/_rels/workbook.xml.rels": documents.relations(
+            rId1="worksheets/sheet1.xml", rId2="/xl/worksheets/sheet2.xml"
+        ),
+        "xl/worksheets/sheet1.xml": documents.sheet_xml(row.format(1)),
+        "xl/worksheets/sheet2.xml": documents.sheet_xml(row.format(2)),
+    }
+    found = _extract(tmp_path, "a.xlsx", documents.zipped(parts))
+    assert found.pages == ("Later\n\n2", "Sooner\n\n1")
+
+
+def test_xlsx_words_are_read_without_how_they_are_spoken(tmp_path: Path) -> None:
+    strings = "東京</t><rPh><t>トウキョウ</t></rPh><t>"
+    data = documents.xlsx([strings], '<row><c t="s"><v>0</v></c></row>')
+    assert _extract(tmp_path, "a.xlsx", data).text == "東京"
 
 
 def test_csv_rows_name_their_columns(tmp_path: Path) -> None:

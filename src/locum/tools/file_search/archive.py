@@ -1,5 +1,6 @@
 """Zip archives of XML, opened as if each were a bomb: Office documents are nothing else."""
 
+import posixpath
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -55,6 +56,21 @@ class Archive:
         except expat.ExpatError:
             raise Unreadable("The file could not be parsed: its XML is broken.") from None
 
+    def related(self, name: str) -> Mapping[str, str]:
+        """What a member refers to: the names of other members, by the id of the reference."""
+        folder, _, file = name.rpartition("/")
+        found: dict[str, str] = {}
+
+        def start(element: str, attributes: Mapping[str, str]) -> None:
+            if element == "Relationship" and attributes.get("TargetMode") != "External":
+                target = posixpath.join(f"/{folder}", attributes.get("Target", ""))
+                found[attributes.get("Id", "")] = posixpath.normpath(target).lstrip("/")
+
+        relations = f"{folder}/_rels/{file}.rels".lstrip("/")
+        if relations in self.names:
+            self.parse(relations, start=start, end=nothing, words=nothing)
+        return found
+
     def _spend(self, size: int) -> None:
         self._left -= size
         if self._left < 0:
@@ -72,7 +88,7 @@ def _parser(*, start: Start, end: End, words: Words, most_deep: int) -> expat.XM
         depth += 1
         if depth > most_deep:
             raise Unreadable(f"The file's XML is nested more than {most_deep} deep.")
-        start(local(name), {local(key): value for key, value in attributes.items()})
+        start(local(name), {_key(key): value for key, value in attributes.items()})
 
     def closed(name: str) -> None:
         nonlocal depth
@@ -88,6 +104,16 @@ def _parser(*, start: Start, end: End, words: Words, most_deep: int) -> expat.XM
     parser.StartDoctypeDeclHandler = refuse
     parser.EntityDeclHandler = refuse
     return parser
+
+
+def _key(name: str) -> str:
+    """An attribute's local name, but for references: `r:id` stands beside an `id` of its own."""
+    namespace, _, key = name.rpartition(" ")
+    return f"r:{key}" if namespace.endswith("/relationships") else key
+
+
+def nothing(_: str) -> None:
+    """What an element says or where it ends is of no interest."""
 
 
 def local(name: str) -> str:

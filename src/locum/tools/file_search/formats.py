@@ -5,12 +5,13 @@ is parsed as a PDF or not at all, so a file cannot choose the parser it attacks.
 from collections.abc import Mapping
 
 from locum.tools.file_search import (
+    from_csv,
     from_doc,
     from_html,
     from_office,
     from_pdf,
-    from_sheets,
     from_text,
+    from_xlsx,
 )
 from locum.tools.file_search.reading import Reader
 
@@ -28,6 +29,6 @@ READERS: Mapping[str, Reader] = {
     "docx": from_office.read_docx,
     "pptx": from_office.read_pptx,
     "doc": from_doc.read,
-    "csv": from_sheets.read_csv,
-    "xlsx": from_sheets.read_xlsx,
+    "csv": from_csv.read,
+    "xlsx": from_xlsx.read,
 }

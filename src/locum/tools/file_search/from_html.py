@@ -29,6 +29,9 @@ _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9-]{0,30})")
 # A parser of HTML5 takes time in the square of the depth: 0.03 s at this one, an hour at a million.
 _DEEPEST = 4000
 _SPACE = re.compile(r"[ \t\n\r\f]+")
+# White space that counts is carried past the folding of all other by signs no text needs.
+_KEPT = str.maketrans("\n \t", "\x01\x02\x03")
+_RESTORED = str.maketrans("\x01\x02\x03", "\n \t")
 
 
 def read(file: BinaryIO, limits: Limits) -> Iterator[str]:
@@ -44,6 +47,9 @@ def visible(html: str) -> str:
     title = tree.css_first("title")
     heading = title.text().strip() if title else ""
     tree.strip_tags(_UNSEEN)
+    # The innermost first: what is replaced takes along what it holds.
+    for node in reversed(tree.css("pre, textarea")):
+        node.replace_with(f"\n\n{node.text()}\n\n".translate(_KEPT))
     words = [heading, "\n\n"] if heading else []
     root = tree.root
     if root is None:
@@ -55,7 +61,8 @@ def visible(html: str) -> str:
             words.append("\t")
         elif node.tag not in _INLINE:
             words.append("\n" if node.tag in {"br", "li", "tr", "dd", "dt"} else "\n\n")
-    return tidy(re.sub(r"\n +", "\n", "".join(words)))
+    folded = re.sub(r"\n +", "\n", "".join(words))
+    return tidy(re.sub(r" +\n", "\n", folded.translate(_RESTORED)))
 
 
 def _refuse_depth(html: str) -> None:

@@ -4,31 +4,62 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
-from locum.tools.file_search.archive import Archive
+from locum.tools.file_search.archive import Archive, nothing
 from locum.tools.file_search.reading import Limits, Unreadable, tidy, too_much_text
 
-_DOCUMENT_PARTS = ("word/document.xml", "word/footnotes.xml", "word/endnotes.xml")
+_DOCUMENT = "word/document.xml"
+# What stands beside the text, in the order in which it is told after it.
+_BESIDE = re.compile(r"word/(footnotes|endnotes|comments|header\d+|footer\d+)\.xml")
+_DECK = "ppt/presentation.xml"
 _SLIDE = re.compile(r"ppt/slides/slide(\d+)\.xml")
+_NOTES = re.compile(r"ppt/notesSlides/notesSlide\d+\.xml")
 
 
 def read_docx(file: BinaryIO, limits: Limits) -> Iterator[str]:
+    """Yield the text, its notes and comments, and what heads and foots of pages say, once each."""
     archive = Archive(file, limits)
-    if _DOCUMENT_PARTS[0] not in archive.names:
+    if _DOCUMENT not in archive.names:
         raise Unreadable("The file could not be parsed: it holds no Word document.")
-    for part in _DOCUMENT_PARTS:
-        if part in archive.names:
-            yield _text(archive, part, limits)
+    told = set()
+    for part in [_DOCUMENT, *sorted(filter(_BESIDE.fullmatch, archive.names), key=_place)]:
+        text = _text(archive, part, limits)
+        if text and text not in told:
+            told.add(text)
+            yield text
+
+
+def _place(part: str) -> tuple[int, str]:
+    kinds = ("footnotes", "endnotes", "comments", "header", "footer")
+    name = part.rpartition("/")[2]
+    return next(n for n, kind in enumerate(kinds) if name.startswith(kind)), name
 
 
 def read_pptx(file: BinaryIO, limits: Limits) -> Iterator[str]:
-    """Yield each slide with its notes, as one page."""
+    """Yield each slide with its notes, as one page, in the order in which they are shown."""
     archive = Archive(file, limits)
-    slides = sorted(int(m.group(1)) for m in map(_SLIDE.fullmatch, archive.names) if m)
+    slides = _slides(archive)
     if not slides:
         raise Unreadable("The file could not be parsed: it holds no slides.")
-    for number in slides:
-        pages = [f"ppt/slides/slide{number}.xml", f"ppt/notesSlides/notesSlide{number}.xml"]
+    for slide in slides:
+        notes = [part for part in archive.related(slide).values() if _NOTES.fullmatch(part)]
+        pages = [slide, *notes]
         yield "\n\n".join(_text(archive, page, limits) for page in pages if page in archive.names)
+
+
+def _slides(archive: Archive) -> list[str]:
+    """The slides as the deck orders them, and after them any it does not name."""
+    found = {m.group(): int(m.group(1)) for m in map(_SLIDE.fullmatch, archive.names) if m}
+    shown: list[str] = []
+    if _DECK in archive.names:
+        related = archive.related(_DECK)
+
+        def start(name: str, attributes: Mapping[str, str]) -> None:
+            if name == "sldId":
+                shown.append(related.get(attributes.get("r:id", ""), ""))
+
+        archive.parse(_DECK, start=start, end=nothing, words=nothing)
+    ordered = [slide for slide in dict.fromkeys(shown) if slide in found]
+    return ordered + sorted(set(found) - set(ordered), key=lambda slide: found[slide])
 
 
 def _text(archive: Archive, part: str, limits: Limits) -> str:

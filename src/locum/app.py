@@ -1,8 +1,9 @@
 """The composition root: settings in, an ASGI application out. It alone knows every room."""
 
+import asyncio
 from collections.abc import AsyncIterator, MutableMapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
-from starlette.types import Scope
+from starlette.types import ASGIApp, Scope
 
 from locum import __version__, logs
 from locum.api import openapi
@@ -21,6 +22,7 @@ from locum.api.auth import Doorkeeper
 from locum.api.door import Door
 from locum.api.http import Incoming
 from locum.api.routes import ROUTES
+from locum.api.tracing import TracedDoor
 from locum.clock import Clock, SystemClock
 from locum.engine.engine import Engine
 from locum.ids import Ids, RandomIds
@@ -41,6 +43,7 @@ from locum.store.migrations import MigrationError, migrate, pending
 from locum.store.postgres import PostgresDatabase
 from locum.store.sqlite import SqliteDatabase
 from locum.store.tables import Store
+from locum.telemetry.spans import Tracer
 from locum.tools.code_interpreter import packages
 from locum.tools.code_interpreter.choose import Tier
 from locum.tools.code_interpreter.limits import Limits
@@ -72,6 +75,7 @@ class Parts:
     backend: Backend | None = None
     tools: Sequence[Tool] | None = None
     embedder: SearchEmbedder | None = None
+    tracer: Tracer | None = None
 
 
 def create_app(settings: Settings, parts: Parts = Parts()) -> Starlette:  # frozen
@@ -81,10 +85,11 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> Starlette:  # froz
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         for warning in _warnings(settings):
             logs.warning("settings.unsafe", warning=warning)
-        async with open_house(settings, parts) as house:
-            app.state.house = house
-            async with open_gateway(settings) as gateway:
-                app.routes.append(Mount("/", build_front(house, gateway)))
+        async with open_tracer(settings, parts) as tracer:
+            traced = replace(parts, tracer=tracer)
+            async with open_house(settings, traced) as house, open_gateway(settings) as gateway:
+                app.state.house = house
+                app.routes.append(Mount("/", build_front(house, gateway, tracer)))
                 yield
 
     return Starlette(
@@ -147,6 +152,7 @@ async def open_house(settings: Settings, parts: Parts) -> AsyncIterator[House]:
             backend=backend,
             tools=tools if parts.tools is None else parts.tools,
             at_once=settings.max_runs,
+            tracer=parts.tracer,
         )
         house = House(
             settings=settings,
@@ -178,6 +184,25 @@ async def open_house(settings: Settings, parts: Parts) -> AsyncIterator[House]:
 
 
 @asynccontextmanager
+async def open_tracer(settings: Settings, parts: Parts) -> AsyncIterator[Tracer | None]:
+    """What sends traces, if any are made. It sends the last of them when all else is closed."""
+    tracer = parts.tracer
+    if tracer is None and settings.traces:
+        try:
+            from locum.telemetry.otlp import OtlpTracer  # noqa: PLC0415  # an optional dependency
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                "The setting 'traces' needs OpenTelemetry: pip install 'locum[otel]'."
+            ) from error
+        tracer = OtlpTracer(version=__version__, shows_content=settings.trace_content)
+    try:
+        yield tracer
+    finally:
+        if tracer is not None:
+            await asyncio.to_thread(tracer.close)
+
+
+@asynccontextmanager
 async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
     gateway = Gateway(settings.upstreams)
     try:
@@ -186,7 +211,7 @@ async def open_gateway(settings: Settings) -> AsyncIterator[Gateway]:
         await gateway.close()
 
 
-def build_front(house: House, gateway: Gateway) -> Front:
+def build_front(house: House, gateway: Gateway, tracer: Tracer | None = None) -> Front:
     """The page and its gateway before the API, which answers for everything else."""
     keeper = Doorkeeper(house.store, house.settings, house.clock)
 
@@ -207,8 +232,11 @@ def build_front(house: House, gateway: Gateway) -> Front:
         ],
         "warnings": _warnings(settings),
     }
+    door: ASGIApp = Door(house)
+    if tracer is not None:
+        door = TracedDoor(door, tracer=tracer, clock=house.clock)
     return Front(
-        Door(house),
+        door,
         page=Page(),
         gateway=gateway,
         admission=Admission(admit=admit, is_open=is_open, clock=house.clock),
@@ -218,13 +246,18 @@ def build_front(house: House, gateway: Gateway) -> Front:
 
 def _warnings(settings: Settings) -> list[str]:
     """What an operator chose that everybody who looks should know."""
-    if settings.sandbox != "unsafe-subprocess":
-        return []
-    unsafe = (
-        "The code interpreter runs WITHOUT WALLS here (LOCUM_SANDBOX=unsafe-subprocess):"
-        " code of any run can do whatever this server can."
-    )
-    return [unsafe]
+    warnings = []
+    if settings.sandbox == "unsafe-subprocess":
+        warnings.append(
+            "The code interpreter runs WITHOUT WALLS here (LOCUM_SANDBOX=unsafe-subprocess):"
+            " code of any run can do whatever this server can."
+        )
+    if settings.traces and settings.trace_content:
+        warnings.append(
+            "Traces hold what people and models WRITE here (LOCUM_TRACE_CONTENT=true):"
+            " whoever reads the traces reads all conversations."
+        )
+    return warnings
 
 
 async def _nothing() -> MutableMapping[str, Any]:

@@ -9,6 +9,10 @@ class Clock(Protocol):
         """Unix seconds, as every timestamp of the API is counted."""
         ...
 
+    def now_ns(self) -> int:
+        """Unix nanoseconds, for spans, which are told finer than the API counts."""
+        ...
+
     def monotonic(self) -> float:
         """Seconds that never run backwards, for durations and deadlines."""
         ...
@@ -17,6 +21,9 @@ class Clock(Protocol):
 class SystemClock:
     def now(self) -> int:
         return int(time.time())
+
+    def now_ns(self) -> int:
+        return time.time_ns()
 
     def monotonic(self) -> float:
         return time.monotonic()

@@ -5,9 +5,13 @@ Fields are ids, numbers and names. Never a key, never what somebody wrote.
 
 import logging
 import sys
+from contextvars import ContextVar
 from typing import TextIO
 
 import msgspec
+
+# The trace and the span that what is logged belongs to, where there is one.
+trace: ContextVar[tuple[str, str] | None] = ContextVar("trace", default=None)
 
 _logger = logging.getLogger("locum")
 
@@ -51,6 +55,8 @@ class _JsonFormatter(logging.Formatter):
             "event": record.getMessage(),
             **getattr(record, "fields", {}),
         }
+        if (place := trace.get()) is not None:
+            line["trace_id"], line["span_id"] = place
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return msgspec.json.encode(line, enc_hook=str).decode()

@@ -85,6 +85,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     allow_downloads: bool = False
     cors_origins: tuple[str, ...] = ()
     log_format: str = "text"
+    # Send a trace of every run to an OpenTelemetry collector; the `OTEL_*` variables say where.
+    # Needs the extra `otel`.
+    traces: bool = False
+    # Let traces hold what people and models write, and what tools are given and answer. Whoever
+    # reads the traces then reads all conversations.
+    trace_content: bool = False
 
     max_body_bytes: int = 32 * 1024 * 1024
     max_file_bytes: int = 512 * 1024 * 1024

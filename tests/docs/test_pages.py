@@ -110,7 +110,7 @@ def test_every_command_of_the_readme_is_understood() -> None:
 
 
 def test_every_settings_file_in_the_documentation_can_be_read(tmp_path: Path) -> None:
-    for name in ("README.md", "docs/reference/settings.md"):
+    for name in ("README.md", "docs/reference/settings.md", "docs/how-to/trace.md"):
         for code in _blocks(name, "toml"):
             file = tmp_path / "locum.toml"
             file.write_text(code, "utf-8")

@@ -11,6 +11,9 @@ class SteppedClock:
     def now(self) -> int:
         return self._now + self._elapsed
 
+    def now_ns(self) -> int:
+        return self.now() * 1_000_000_000
+
     def monotonic(self) -> float:
         return float(self._elapsed)
 

@@ -120,6 +120,8 @@ def running(
 ) -> Iterator[Server]:
     """A server with a frozen clock, the scripted model and an SQLite file of its own.
 
+    `parts` may bring another clock and another model.
+
     Files in vector stores stay in progress, unless it is told to read some at once.
 
     `prepare` is given the data directory before the server starts.
@@ -127,7 +129,7 @@ def running(
     directory = Path(tempfile.mkdtemp(prefix="locum-server-"))
     parts = parts or Parts()
     clock = parts.clock if isinstance(parts.clock, SteppedClock) else SteppedClock()
-    chosen = replace(parts, clock=clock)
+    chosen = replace(parts, clock=parts.clock or clock)
     defaults: dict[str, Any] = {
         "data": directory,
         "durable": False,

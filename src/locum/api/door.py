@@ -66,6 +66,7 @@ class Door:
         route, raw, exists = self._tree.find(incoming.method, path) if mount else (None, {}, False)
         if route is None:
             raise _no_route(incoming, exists=exists)
+        incoming.found(route.path)
         version = read_version(incoming, route, strict=self._house.settings.strict_beta)
         if route.only_v1 and version is not Version.V1:
             raise _no_route(incoming, exists=False)

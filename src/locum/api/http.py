@@ -38,7 +38,12 @@ class Incoming:
             if scope["query_string"]
             else []
         )
+        self._scope = scope
         self._receive = receive
+
+    def found(self, route: str) -> None:
+        """Tell whoever stands around the door which row of the table answers."""
+        self._scope["route"] = route
 
     async def pieces(self, *, limit: int) -> AsyncIterator[bytes]:
         """The body as it arrives; refused as soon as it is known to exceed the limit."""

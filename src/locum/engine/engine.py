@@ -17,6 +17,7 @@ from locum.engine.journal import START, Journal, Key, Place
 from locum.engine.loop import Driver
 from locum.engine.recorder import Recorder
 from locum.engine.states import ACTIVE, TERMINAL
+from locum.engine.tracing import Traces
 from locum.errors import InvalidRequest, no_such
 from locum.ids import Ids
 from locum.llm.protocol import Backend
@@ -26,6 +27,7 @@ from locum.store.documents import Document
 from locum.store.events import Event
 from locum.store.runs import LostLease, Plan, RunRecord
 from locum.store.tables import Store
+from locum.telemetry.spans import Tracer
 from locum.tools.tool import Setting, Tool
 from locum.wire.runs import Run, RunError, ToolOutput, Usage
 from locum.wire.steps import FunctionCall, RunStep, StepError, ToolCalls
@@ -58,6 +60,7 @@ class Engine:
         tools: Sequence[Tool] = (),
         at_once: int = 1_000,
         worker: str = "local",
+        tracer: Tracer | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -67,6 +70,7 @@ class Engine:
         self._worker = worker
         self._historian = Historian(store, blobs)
         self._journal = Journal(store)
+        self._traces = Traces(tracer, clock)
         self._drivers: dict[Key, Driver] = {}
         self._dispatch: Dispatch = LocalDispatch(self._drive, at_once=at_once)
         self._sweeper: asyncio.Task[None] | None = None
@@ -97,6 +101,7 @@ class Engine:
 
         `thread` is the one that was made for it, when one was.
         """
+        plan = replace(plan, origin=self._traces.begin(run))
         record = RunRecord(project_id=project_id, run=run, fence=0, attempts=0, events=0, plan=plan)
         return await self._recorder(record).create(tx, thread)
 
@@ -222,6 +227,7 @@ class Engine:
         record = await self._store.runs.record(*key)
         if record is None or record.run.status in TERMINAL | {"requires_action"}:
             return
+        self._traces.enter(record)
         recorder = self._recorder(record)
         lost = record.run.status == "in_progress"
         if not await recorder.claim(
@@ -304,6 +310,7 @@ class Engine:
             clock=self._clock,
             ids=self._ids,
             record=record,
+            trace=self._traces.of(record),
         )
 
     async def _waiting_step(self, recorder: Recorder) -> RunStep:

@@ -216,21 +216,26 @@ class Driver:
 
     async def _listen(self, turn: Turn) -> None:
         """Follow one turn of the model to its end."""
-        async with aclosing(self._backend.stream(turn.request)) as stream:
-            async for event in self._each(stream):
-                match event:
-                    case llm.TextDelta(text):
-                        await turn.hear_text(text)
-                    case llm.RefusalDelta(text):
-                        await turn.hear_refusal(text)
-                    case llm.CallBegun():
-                        await turn.begin_call(event, self._setting)
-                    case llm.CallDelta(index, arguments):
-                        await turn.hear_arguments(index, arguments)
-                    case llm.Finished():
-                        turn.finished = event
+        with self._recorder.trace.model_call(turn.request) as call:
+            async with aclosing(self._backend.stream(turn.request)) as stream:
+                async for event in self._each(stream):
+                    call.hear(event)
+                    await self._hear(turn, event)
         if turn.finished is None:
             raise llm.ModelError("The model stopped without finishing its answer.")
+
+    async def _hear(self, turn: Turn, event: llm.Event) -> None:
+        match event:
+            case llm.TextDelta(text):
+                await turn.hear_text(text)
+            case llm.RefusalDelta(text):
+                await turn.hear_refusal(text)
+            case llm.CallBegun():
+                await turn.begin_call(event, self._setting)
+            case llm.CallDelta(index, arguments):
+                await turn.hear_arguments(index, arguments)
+            case llm.Finished():
+                turn.finished = event
 
     def _shorten(self, turn: Turn, error: llm.ModelError) -> bool:
         """Whether to ask again with half the thread: it was too long for the model, no more."""
@@ -285,9 +290,11 @@ class Driver:
             await self._recorder.write(change)
 
     async def _do(self, hosted: Hosted) -> None:
-        async with aclosing(hosted.call.run()) as outputs:
-            async for payload in self._each(outputs):
-                await self._recorder.call(hosted.step, hosted.delta(payload))
+        with self._recorder.trace.tool_call(hosted.step, hosted.call.done()) as work:
+            async with aclosing(hosted.call.run()) as outputs:
+                async for payload in self._each(outputs):
+                    await self._recorder.call(hosted.step, hosted.delta(payload))
+            work.made(hosted.call.memory())
 
     # -------------------------------------------------------------- ways of ending
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from locum.clock import Clock
 from locum.engine.journal import Journal, Key
 from locum.engine.states import TERMINAL, move
+from locum.engine.tracing import RunTrace
 from locum.ids import Ids
 from locum.store.database import Transaction
 from locum.store.documents import Document
@@ -66,13 +67,21 @@ class Change(Struct, kw_only=True):
 
 class Recorder:
     def __init__(
-        self, *, store: Store, journal: Journal, clock: Clock, ids: Ids, record: RunRecord
+        self,
+        *,
+        store: Store,
+        journal: Journal,
+        clock: Clock,
+        ids: Ids,
+        record: RunRecord,
+        trace: RunTrace,
     ) -> None:
         self._store = store
         self._journal = journal
         self._clock = clock
         self._ids = ids
         self.record = record
+        self.trace = trace
         self._number = record.events
         self._unwritten: list[Event] = []
         self._writing = asyncio.Lock()
@@ -252,6 +261,7 @@ class Recorder:
                 self.record = replace(self.record, plan=change.plan)
             for event in events:
                 self._journal.tell(self.key, event, written=True)
+            self.trace.wrote(new=change.new_step, steps=change.steps, run=change.run)
 
     async def _advance(self, tx: Transaction, change: Change) -> None:
         columns: dict[str, object] = {"events": self._number}

@@ -7,6 +7,7 @@ from msgspec import Struct, field
 
 from locum.store.database import Reader, Row, Transaction
 from locum.store.documents import Document, Documents
+from locum.telemetry.spans import Origin
 from locum.wire.runs import Run, Usage
 from locum.wire.tools import ToolResources
 
@@ -25,6 +26,8 @@ class Plan(Struct, frozen=True, omit_defaults=True):
     headers: dict[str, dict[str, str]] = field(default_factory=dict)
     # What the assistant held when the run was made. The run itself never showed it.
     resources: ToolResources = ToolResources()
+    # Where its spans stand, when runs were traced as it began.
+    origin: Origin | None = None
 
 
 class RunRecord(Struct, frozen=True, kw_only=True):

@@ -28,6 +28,9 @@ class FrozenClock:
     def now(self) -> int:
         return int(self.seconds)
 
+    def now_ns(self) -> int:
+        return self.now() * 1_000_000_000
+
     def monotonic(self) -> float:
         return self.seconds
 

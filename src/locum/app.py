@@ -14,7 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from locum import __version__, logs
 from locum.api import openapi
@@ -65,6 +65,9 @@ from locum.web.gateway import Gateway
 from locum.web.page import Page
 from locum.web.sessions import Admission
 
+# Where the API is; what else is served goes through the layers of the toolkit.
+_STRAIGHT = ("/v1/", "/openai/")
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -78,21 +81,36 @@ class Parts:
     tracer: Tracer | None = None
 
 
+class Application(Starlette):
+    """Starlette, but for requests to the API: those have no use for its layers and pass them by."""
+
+    straight: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.straight is not None and scope.get("path", "").startswith(_STRAIGHT):
+            await self.straight(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
 def create_app(settings: Settings, parts: Parts = Parts()) -> Starlette:  # frozen
     """The whole server as an ASGI application; it opens the house at start-up."""
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Application) -> AsyncIterator[None]:
         for warning in _warnings(settings):
             logs.warning("settings.unsafe", warning=warning)
         async with open_tracer(settings, parts) as tracer:
             traced = replace(parts, tracer=tracer)
             async with open_house(settings, traced) as house, open_gateway(settings) as gateway:
                 app.state.house = house
-                app.routes.append(Mount("/", build_front(house, gateway, tracer)))
+                front = build_front(house, gateway, tracer)
+                app.routes.append(Mount("/", front))
+                if not app.user_middleware:
+                    app.straight = front
                 yield
 
-    return Starlette(
+    return Application(
         routes=[Route("/openapi.json", _openapi)],
         middleware=_cors(settings),
         lifespan=lifespan,

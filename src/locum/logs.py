@@ -1,31 +1,42 @@
 """Logs: an event's name and its fields, as a line for people or as JSON for machines.
 
-Fields are ids, numbers and names. Never a key, never what somebody wrote.
+Fields are ids, numbers and names. Never a key, never what somebody wrote. A line is written
+whole and at once: none is lost with the process, and those of several processes do not mix.
 """
 
 import logging
 import sys
+import time
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import TextIO
+from typing import Final, TextIO
 
 import msgspec
 
 # The trace and the span that what is logged belongs to, where there is one.
 trace: ContextVar[tuple[str, str] | None] = ContextVar("trace", default=None)
 
-_logger = logging.getLogger("locum")
+_logger: Final = logging.getLogger("locum")
+
+_Fields = Mapping[str, object]
+# When, how bad, what, with which fields; and the traceback of a failure.
+_Format = Callable[[float, str, str, _Fields, str], str]
 
 
 def configure(*, as_json: bool, stream: TextIO | None = None) -> None:
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(_JsonFormatter() if as_json else _TextFormatter())
-    _logger.handlers[:] = [handler]
+    write_line = _Lettering().json if as_json else _Lettering().text
+    _logger.handlers[:] = [_Lines(stream or sys.stderr, write_line)]
     _logger.setLevel(logging.INFO)
     _logger.propagate = False
 
 
 def info(event: str, **fields: object) -> None:
-    _logger.info(event, extra={"fields": fields})
+    handlers = _logger.handlers
+    # Every request is told here. A record of the logging library costs more than its line.
+    if handlers and isinstance(handlers[0], _Lines):
+        handlers[0].tell(time.time(), "INFO", event, fields)
+    else:
+        _logger.info(event, extra={"fields": fields})
 
 
 def warning(event: str, **fields: object) -> None:
@@ -37,26 +48,51 @@ def error(event: str, *, failure: BaseException | None = None, **fields: object)
     _logger.error(event, exc_info=failure, extra={"fields": fields})
 
 
-class _TextFormatter(logging.Formatter):
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(message)s")
+class _Lines(logging.StreamHandler[TextIO]):
+    def __init__(self, stream: TextIO, write_line: _Format) -> None:
+        super().__init__(stream)
+        self._write_line = write_line
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # logging's own name
+    def emit(self, record: logging.LogRecord) -> None:
+        failure = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
         fields = getattr(record, "fields", {})
-        tail = " ".join(f"{name}={value}" for name, value in fields.items())
-        return f"{super().formatMessage(record)} {tail}".rstrip()
+        self.tell(record.created, record.levelname, record.getMessage(), fields, failure)
+
+    def tell(self, at: float, level: str, event: str, fields: _Fields, traceback: str = "") -> None:
+        line = self._write_line(at, level, event, fields, traceback)
+        self.acquire()  # Threads log too.
+        try:
+            self.stream.write(f"{line}\n")
+            self.stream.flush()
+        except (OSError, ValueError):
+            pass  # Full or closed: there is nobody left to tell, and requests must go on.
+        finally:
+            self.release()
 
 
-class _JsonFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "time": self.formatTime(record),
-            "level": record.levelname.lower(),
-            "event": record.getMessage(),
-            **getattr(record, "fields", {}),
-        }
+class _Lettering:
+    """Makes lines, and keeps the second that most of them share."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._told = ""
+
+    def text(self, at: float, level: str, event: str, fields: _Fields, traceback: str) -> str:
+        told = " ".join([f"{name}={value}" for name, value in fields.items()])
+        line = f"{self._time(at)} {level:<7} {event} {told}".rstrip()
+        return f"{line}\n{traceback}" if traceback else line
+
+    def json(self, at: float, level: str, event: str, fields: _Fields, traceback: str) -> str:
+        line = {"time": self._time(at), "level": level.lower(), "event": event, **fields}
         if (place := trace.get()) is not None:
             line["trace_id"], line["span_id"] = place
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+        if traceback:
+            line["traceback"] = traceback
         return msgspec.json.encode(line, enc_hook=str).decode()
+
+    def _time(self, at: float) -> str:
+        second = int(at)
+        if second != self._second:
+            self._told = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
+            self._second = second
+        return f"{self._told},{int(at % 1 * 1000):03}"

@@ -41,6 +41,7 @@ class Doorkeeper:
         self._clock = clock
         self._known: dict[str, tuple[float, ApiKey | None]] = {}
         self._open_until = -1.0
+        self._has_keys = False
 
     async def admit(self, incoming: Incoming) -> Caller:
         key = _presented(incoming)
@@ -77,10 +78,14 @@ class Doorkeeper:
 
     async def _is_open(self) -> bool:
         """Local mode: no key was ever made, so any key is as good as another."""
+        if self._has_keys:
+            return False
         now = self._clock.monotonic()
         if now < self._open_until:
             return True
         if await self._store.keys.any():
+            # For good: a key that is revoked does not open the door to all others.
+            self._has_keys = True
             return False
         self._open_until = now + _MEMORY_S
         return True
@@ -117,8 +122,8 @@ def masked(key: str) -> str:
 
 def _presented(incoming: Incoming) -> str:
     if "api-key" in incoming.headers:
-        return incoming.headers["api-key"]
-    scheme, _, value = incoming.headers.get("authorization", "").partition(" ")
+        return incoming.headers.get("api-key")
+    scheme, _, value = incoming.headers.get("authorization").partition(" ")
     value = value.strip()
     if scheme.lower() == "bearer":
         return value

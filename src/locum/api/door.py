@@ -7,7 +7,7 @@ from locum import logs
 from locum.api import operation
 from locum.api.auth import Caller, Doorkeeper
 from locum.api.errors import broken_reply, error_reply
-from locum.api.http import AnyReply, Disconnected, Incoming, Message, Receive, Send
+from locum.api.http import AnyReply, Disconnected, Incoming, Message, Receive, Send, encoded
 from locum.api.operation import Route
 from locum.api.routes import ROUTES
 from locum.api.tree import Tree
@@ -29,6 +29,13 @@ class Door:
         self._tree: Tree[Route] = Tree()
         for route in ROUTES:
             self._tree.add(route.method, route.path, route)
+        self._always = encoded(
+            {
+                "openai-version": "2020-10-01",
+                "openai-organization": house.settings.organization,
+                "x-content-type-options": "nosniff",
+            }
+        )
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,7 +56,13 @@ class Door:
             logs.error("request.broke", failure=failure, request_id=request)
             reply = broken_reply(request)
         elapsed_ms = (self._house.clock.monotonic() - started) * 1000
-        reply.headers |= self._headers(request, caller, elapsed_ms)
+        project_id = self._house.settings.project if caller is None else caller.project_id
+        reply.headers += self._always
+        reply.headers += (
+            (b"x-request-id", request.encode()),
+            (b"openai-processing-ms", b"%d" % elapsed_ms),
+            (b"openai-project", project_id.encode("latin-1", "replace")),
+        )
         logs.info(
             "request",
             request_id=request,
@@ -79,17 +92,6 @@ class Door:
             return await route.handler(incoming, scope, parameters)
         result = await operation.call(route, incoming, scope, parameters)
         return operation.write(route, result)
-
-    def _headers(self, request: str, caller: Caller | None, elapsed_ms: float) -> dict[str, str]:
-        project = self._house.settings.project if caller is None else caller.project_id
-        return {
-            "x-request-id": request,
-            "openai-version": "2020-10-01",
-            "openai-processing-ms": str(int(elapsed_ms)),
-            "openai-organization": self._house.settings.organization,
-            "openai-project": project,
-            "x-content-type-options": "nosniff",
-        }
 
 
 def _no_route(incoming: Incoming, *, exists: bool) -> LocumError:

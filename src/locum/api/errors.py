@@ -2,7 +2,7 @@
 
 import msgspec
 
-from locum.api.http import Reply
+from locum.api.http import Headers, Reply
 from locum.errors import LocumError, RateLimited, ServerError
 
 _SORRY = (
@@ -26,9 +26,9 @@ def error_body(error: LocumError) -> bytes:
 
 
 def error_reply(error: LocumError) -> Reply:
-    headers = {}
+    headers: Headers = []
     if isinstance(error, RateLimited):
-        headers["retry-after"] = str(error.retry_after_s)
+        headers.append((b"retry-after", b"%d" % error.retry_after_s))
     return Reply(error_body(error), status=error.status, headers=headers)
 
 

@@ -2,7 +2,15 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    MutableMapping,
+)
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -13,6 +21,8 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
+
+JSON = b"application/json"
 
 _TOO_LARGE = "The request is too large: the body may have at most {limit} bytes."
 
@@ -29,10 +39,7 @@ class Incoming:
         # Split before decoding, so that an encoded slash stays inside its segment.
         raw: bytes = scope.get("raw_path") or scope["path"].encode()
         self.raw_path = raw.split(b"?", 1)[0].decode("latin-1")
-        self.headers: dict[str, str] = {
-            name.decode("latin-1").lower(): value.decode("latin-1")
-            for name, value in scope["headers"]
-        }
+        self.headers = RequestHeaders(scope["headers"])
         self.query: list[tuple[str, str]] = (
             parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
             if scope["query_string"]
@@ -47,7 +54,7 @@ class Incoming:
 
     async def pieces(self, *, limit: int) -> AsyncIterator[bytes]:
         """The body as it arrives; refused as soon as it is known to exceed the limit."""
-        declared = self.headers.get("content-length", "")
+        declared = self.headers.get("content-length")
         if declared.isdigit() and int(declared) > limit:
             raise TooLarge(_TOO_LARGE.format(limit=limit))
         taken = 0
@@ -68,7 +75,7 @@ class Incoming:
         return b"".join([piece async for piece in self.pieces(limit=limit)])
 
     def require_json(self) -> None:
-        given = self.headers.get("content-type", "")
+        given = self.headers.get("content-type")
         kind = given.split(";")[0].strip().lower()
         if kind and kind != "application/json" and not re.fullmatch(r"application/.+\+json", kind):
             raise InvalidRequest(
@@ -84,23 +91,39 @@ class Incoming:
             pass
 
 
+class RequestHeaders:
+    """The headers of a request by their names in lower case; what nobody asks for stays bytes."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        # Servers hand names over in lower case, as ASGI has it. Of two alike the last one counts.
+        self._raw = dict(pairs)
+
+    def get(self, name: str, default: str = "") -> str:
+        value = self._raw.get(name.encode())
+        return default if value is None else value.decode("latin-1")
+
+    def __contains__(self, name: str) -> bool:
+        return name.encode() in self._raw
+
+
 class Reply:
     """An answer whose bytes are known."""
 
+    __slots__ = ("body", "headers", "status")
+
     def __init__(
-        self,
-        body: bytes,
-        *,
-        status: int = 200,
-        media: str = "application/json",
-        headers: dict[str, str] | None = None,
+        self, body: bytes, *, status: int = 200, media: bytes = JSON, headers: Headers | None = None
     ) -> None:
         self.status = status
         self.body = body
-        self.headers = {"content-type": media, **(headers or {})}
+        self.headers: Headers = [(b"content-type", media)]
+        if headers:
+            self.headers += headers
 
     async def send(self, send: Send, _: Incoming) -> None:
-        self.headers["content-length"] = str(len(self.body))
+        self.headers.append((b"content-length", b"%d" % len(self.body)))
         await send(_start(self.status, self.headers))
         await send({"type": "http.response.body", "body": self.body})
 
@@ -112,7 +135,7 @@ class PiecewiseReply:
         self, pieces: AsyncGenerator[bytes, None], *, media: str, headers: dict[str, str]
     ) -> None:
         self.status = 200
-        self.headers = {"content-type": media, **headers}
+        self.headers: Headers = [(b"content-type", media.encode()), *encoded(headers)]
         self._pieces = pieces
 
     async def send(self, send: Send, incoming: Incoming) -> None:
@@ -144,12 +167,10 @@ def segment(text: str) -> str:
     return unquote(text)
 
 
-def _start(status: int, headers: dict[str, str]) -> Message:
-    return {
-        "type": "http.response.start",
-        "status": status,
-        "headers": [
-            (name.encode("latin-1"), value.encode("latin-1", "replace"))
-            for name, value in headers.items()
-        ],
-    }
+def encoded(headers: Mapping[str, str]) -> Headers:
+    """Names in lower case and their values, as they are sent."""
+    return [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()]
+
+
+def _start(status: int, headers: Headers) -> Message:
+    return {"type": "http.response.start", "status": status, "headers": headers}

@@ -152,7 +152,7 @@ class Form:
 
 
 def _boundary(incoming: Incoming) -> bytes:
-    given = incoming.headers.get("content-type", "")
+    given = incoming.headers.get("content-type")
     if given.split(";")[0].strip().lower() != "multipart/form-data":
         raise InvalidRequest(
             f"Unsupported content type: '{given}'. This API method only accepts"

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from locum import limits
 from locum.api import sse, validation
-from locum.api.http import AnyReply, Incoming, PiecewiseReply, Reply, segment
+from locum.api.http import AnyReply, Headers, Incoming, PiecewiseReply, Reply, segment
 from locum.errors import InvalidParameter
 from locum.ids import PREFIXES
 from locum.service.files import Download
@@ -21,7 +21,7 @@ Method = Literal["GET", "POST", "DELETE"]
 Operation = Callable[..., Awaitable[Any]]
 Handler = Callable[[Incoming, Scope, dict[str, str]], Awaitable[AnyReply]]
 
-_POLLING = {"openai-poll-after-ms": str(limits.POLL_AFTER_MS)}
+_POLLING = [(b"openai-poll-after-ms", b"%d" % limits.POLL_AFTER_MS)]
 _UNFINISHED = tuple(
     f'"status":"{status}"' for status in ("queued", "in_progress", "cancelling", "requires_action")
 )
@@ -104,8 +104,9 @@ async def call(route: Route, incoming: Incoming, scope: Scope, path: dict[str, s
 
 def _query(incoming: Incoming) -> list[tuple[str, str]]:
     """Browsers resume a stream by a header; it is the default of `after`."""
-    resumed = incoming.headers.get("last-event-id")
-    return incoming.query if resumed is None else [("after", resumed), *incoming.query]
+    if "last-event-id" not in incoming.headers:
+        return incoming.query
+    return [("after", incoming.headers.get("last-event-id")), *incoming.query]
 
 
 def write(route: Route, result: Any) -> AnyReply:
@@ -124,7 +125,7 @@ def write(route: Route, result: Any) -> AnyReply:
     return Reply(body, headers=_polling(route, body[:_HEAD].decode(errors="replace")))
 
 
-def _polling(route: Route, text: str) -> dict[str, str] | None:
+def _polling(route: Route, text: str) -> Headers | None:
     if not route.polled:
         return None
     head = text[:_HEAD]

@@ -56,7 +56,7 @@ def parse_json(body: bytes) -> Any:
 
 def convert_query(kind: type[T], pairs: list[tuple[str, str]]) -> T:
     """Read query parameters; unknown ones are ignored, empty ones count as absent."""
-    value = _gather(kind, pairs)
+    value = _gather(kind, pairs) if pairs else {}
     try:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as refusal:

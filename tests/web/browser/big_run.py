@@ -31,7 +31,10 @@ _USAGE = Usage(prompt_tokens=100, completion_tokens=20, total_tokens=120)
 
 
 def add_long_run(server: Server, *, thread_id: str, like: str, steps: int = 1_000) -> str:
-    """A run like another of the thread, with so many steps of every kind."""
+    """A run like another of the thread, with so many steps of every kind.
+
+    It waited three seconds in the queue, and one second for the model before each step.
+    """
     project = Settings().project
 
     async def add(store: Store) -> None:
@@ -41,13 +44,13 @@ def add_long_run(server: Server, *, thread_id: str, like: str, steps: int = 1_00
             run,
             id=RUN_ID,
             started_at=begun + 3,
-            completed_at=begun + 3 * steps,
+            completed_at=begun + 3 + 3 * steps,
             expires_at=begun + 9_999,
         )
         async with store.transaction() as tx:
             await store.runs.add(tx, project, run, plan=Plan())
             for at in range(steps):
-                step = _step(at, thread_id, begun + 3 + 2 * at)
+                step = _step(at, thread_id, begun + 4 + 3 * at)
                 await store.steps.insert(
                     tx, project, step.id, step, owner_id=RUN_ID, thread_id=thread_id
                 )

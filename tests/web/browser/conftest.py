@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 from tests.kit.server import Server
-from tests.web.browser.visits import Report, Visit, launch, visiting
+from tests.web.browser.visits import WAIT_MS, Report, Visit, launch, visiting
 
-# A busy machine may be slow, and is not wrong for it; whoever is right is not waited for.
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=WAIT_MS)
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,11 @@
 """The explorer in a real browser: forms, code that follows them, answers whose ids lead on."""
 
 import json
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 from playwright.sync_api import expect
-from tests.kit.server import Server
 from tests.kit.talk import Talk
 from tests.web.browser.visits import Report, Visit
 
@@ -25,7 +20,7 @@ def test_every_operation_has_a_form_and_code(visit: Visit) -> None:
     for route in ROUTES:
         page.locator(f'.menu-list a[data-operation="{route.name}"]').click()
         expect(page.locator(".op-path code")).to_have_text(route.path)
-        expect(page.locator("[data-snippet]")).to_contain_text("OPENAI_API_KEY")
+        expect(page.locator(f'[data-snippet="{route.name}"]')).to_contain_text("OPENAI_API_KEY")
 
 
 def test_code_follows_every_keystroke(visit: Visit, report: Report) -> None:
@@ -57,49 +52,6 @@ def test_every_language_can_be_chosen_and_is_remembered(visit: Visit) -> None:
     expect(page.locator("[data-snippet]")).to_contain_text("require 'net/http'")
     page.reload()
     expect(page.locator("[data-snippet]")).to_contain_text("require 'net/http'")
-
-
-def test_the_journey_from_an_assistant_to_the_code_that_reads_its_steps(
-    visit: Visit, server: Server, tmp_path: Path
-) -> None:
-    page = visit.open("manage/assistants/new")
-    page.get_by_label("Name").fill("Guide")
-    page.get_by_label("Functions").fill('[{"name": "get_weather"}]')
-    page.get_by_role("button", name="Save").click()
-    page.get_by_role("link", name="Talk to it").click()
-    page.get_by_label("Message").fill(
-        '!call get_weather {"city":"Rome"}\n!then\n!say It is {result}.'
-    )
-    page.get_by_role("button", name="Send").click()
-    page.get_by_label('get_weather({"city":"Rome"})').fill("sunny")
-    page.get_by_role("button", name="Answer").click()
-    expect(page.locator(".conversation")).to_contain_text("It is sunny.")
-    # The rooms in the head bear the same names: these are the links that lead to this run.
-    page.locator("main").get_by_role("link", name="Timeline", exact=True).click()
-    expect(page.locator(".step")).to_have_count(2)
-    page.locator("main").get_by_role("link", name="Explorer", exact=True).click()
-    expect(page.get_by_label("run_id")).to_have_value(re.compile("^run_"))
-    page.get_by_label("order").select_option("asc")
-    page.get_by_role("button", name="Send").click()
-    expect(page.locator(".status")).to_have_text("200 OK")
-    page.get_by_label("Language").select_option("python_sdk")
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.get_by_role("button", name="Copy the code").click()
-    copied = page.evaluate("navigator.clipboard.readText()")
-    page.get_by_role("button", name="Copy the JSON").click()
-    shown = json.loads(page.evaluate("navigator.clipboard.readText()"))
-    (tmp_path / "copied.py").write_text(copied)
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(tmp_path / "copied.py")],
-        capture_output=True,
-        check=True,
-        timeout=30,
-        env={**os.environ, "OPENAI_API_KEY": "sk-any"},
-    )
-    printed = json.loads(done.stdout)
-    assert [step["id"] for step in printed["data"]] == [step["id"] for step in shown["data"]]
-    assert printed["data"][0]["step_details"] == shown["data"][0]["step_details"]
-    assert len(shown["data"]) == 2
 
 
 def test_ids_of_an_answer_fill_the_next_form(visit: Visit, talk: Talk) -> None:
@@ -157,7 +109,8 @@ def test_a_link_brings_the_form_back_without_what_is_secret(visit: Visit) -> Non
 
 
 def test_events_show_as_they_arrive_and_can_be_stopped(visit: Visit, talk: Talk) -> None:
-    thread_id, assistant_id = talk.thread("!pace 0.05\n!words 200"), talk.assistant()
+    # Longer than anybody looks, however slow the machine.
+    thread_id, assistant_id = talk.thread("!pace 0.05\n!words 9000"), talk.assistant()
     body = json.dumps({"assistant_id": assistant_id, "stream": True})
     page = visit.open(f"explorer/create_run?thread_id={thread_id}&body={body}")
     page.get_by_role("button", name="Send").click()
@@ -165,6 +118,10 @@ def test_events_show_as_they_arrive_and_can_be_stopped(visit: Visit, talk: Talk)
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+    # Whoever stops listening stops nothing but the stream.
+    (run,) = talk.http.get(f"/v1/threads/{thread_id}/runs").json["data"]
+    assert run["status"] == "in_progress"
+    talk.cancel(run)
 
 
 def test_a_file_is_uploaded_and_read_back(visit: Visit, tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """Every room at three sizes and in both themes: nothing sticks out, and anyone can use it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Literal, NamedTuple
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -12,13 +13,54 @@ from tests.web.browser.visits import SIZES, Visit, shot, visiting
 
 pytestmark = pytest.mark.browser
 
-_AXE = Path(__file__).parent.parent / "node_modules" / "axe-core" / "axe.min.js"
+_AXE = (Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+_SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+
+
+class _Room(NamedTuple):
+    """Where it is, what it shows when it stands, and what to click to see what it hides."""
+
+    address: str
+    shows: str
+    opens: str = ""
+    then: str = ""
+
+
+_ROOMS = {
+    "threads": _Room("timeline", ".list a.item .badge"),
+    "thread": _Room("timeline/{thread}", ".list a.item"),
+    "run": _Room(
+        "timeline/{thread}/{run}",
+        ".step:nth-child(3)",
+        ".step:nth-child(2) button",
+        ".step-body h3",
+    ),
+    "failed": _Room("timeline/{failed}", ".error-box"),
+    "compare": _Room("timeline/compare/{thread}/{run}/{failed}", ".pair .step"),
+    "explorer": _Room(
+        "explorer/list_steps?thread_id={thread}&run_id={run}",
+        "[data-snippet]",
+        "button[type=submit]",
+        ".status[data-good=true]",
+    ),
+    "form": _Room("explorer/create_thread_and_run", "[data-snippet]"),
+    "upload": _Room("explorer/create_file", "[data-snippet]"),
+    "playground": _Room("playground/{thread}", ".conversation .message"),
+    "asking": _Room("playground/{asking}", ".answers"),
+    "key": _Room("timeline", ".list", ".who", "dialog"),
+    "assistants": _Room("manage/assistants", ".list"),
+    "assistant": _Room("manage/assistants/new", "form"),
+    "stores": _Room("manage/stores", ".list, .state"),
+    "files": _Room("manage/files", ".list, .state"),
+    "keys": _Room("manage/keys", ".card"),
+    "missing": _Room("timeline/thread_nothing", ".state.failed"),
+}
 
 
 @pytest.fixture(scope="module")
-def rooms(talk: Talk) -> dict[str, str]:
-    """An address for each room, with something to see in it."""
+def ids(talk: Talk) -> dict[str, str]:
+    """Something to see for every room."""
     tools = [function("get_weather"), {"type": "code_interpreter"}]
     run = talk.run(
         '!say Let me see.\n!call get_weather {"city":"Paris"}\n!then\n!say Sunny.', tools=tools
@@ -27,89 +69,59 @@ def rooms(talk: Talk) -> dict[str, str]:
     done = talk.until(run, "completed")
     failed = talk.run("!say Begun.\n!error rate_limit Slow down, please.")
     asking = talk.run('!call get_weather {"city":"Rome"}', tools=tools)
-    thread, at = done["thread_id"], f"{done['thread_id']}/{done['id']}"
-    other = f"{failed['thread_id']}/{failed['id']}"
     return {
-        "threads": "timeline",
-        "thread": f"timeline/{thread}",
-        "run": f"timeline/{at}",
-        "failed": f"timeline/{other}",
-        "compare": f"timeline/compare/{at}/{other}",
-        "explorer": f"explorer/list_steps?thread_id={thread}&run_id={done['id']}",
-        "form": "explorer/create_thread_and_run",
-        "upload": "explorer/create_file",
-        "playground": f"playground/{thread}",
-        "asking": f"playground/{asking['thread_id']}",
-        "assistants": "manage/assistants",
-        "assistant": "manage/assistants/new",
-        "stores": "manage/stores",
-        "files": "manage/files",
-        "keys": "manage/keys",
-        "missing": "timeline/thread_nothing",
+        "thread": done["thread_id"],
+        "run": done["id"],
+        "failed": f"{failed['thread_id']}/{failed['id']}",
+        "asking": asking["thread_id"],
     }
 
 
-def _afresh(visit: Visit, address: str) -> Page:
-    """A room with nothing in it of the room before."""
-    visit.page.goto("about:blank")
-    page = visit.open(address)
-    expect(page.locator("main[data-room]")).to_be_visible()
+def _enter(visit: Visit, room: _Room, ids: dict[str, str]) -> Page:
+    page = visit.open(room.address.format(**ids))
+    expect(page.locator(room.shows).first).to_be_visible()
+    if room.opens:
+        page.locator(room.opens).first.click()
+        expect(page.locator(room.then).first).to_be_visible()
     return page
 
 
-def _act(name: str, visit: Visit) -> None:
-    """Open what a room hides, so that it is looked at too."""
-    page = visit.page
-    expect(page.locator(".loading")).to_have_count(0)
-    if name == "run":
-        expect(page.locator(".step")).to_have_count(3)
-        page.locator(".step-head").nth(1).click()
-    elif name == "explorer":
-        page.get_by_role("button", name="Send").click()
-        expect(page.locator(".status")).to_have_text("200 OK")
-    elif name == "asking":
-        expect(page.get_by_role("button", name="Answer")).to_be_visible()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", list(SIZES))
+@pytest.mark.parametrize("name", list(_ROOMS))
 def test_no_room_is_wider_than_its_window(
-    browser: Browser, server: Server, rooms: dict[str, str], size: str, scheme: str
+    browser: Browser, server: Server, ids: dict[str, str], name: str
 ) -> None:
-    wide: dict[str, Any] = {}
-    with visiting(browser, server.url, size=size, scheme=scheme) as visit:
-        for name, address in rooms.items():
-            page = _afresh(visit, address)
-            page.wait_for_load_state("networkidle")
-            _act(name, visit)
-            shot(page, f"{name}-{size}-{scheme}")
+    wide = {}
+    with visiting(browser, server.url) as visit:
+        page = _enter(visit, _ROOMS[name], ids)
+        for size, (width, height) in SIZES.items():
+            page.set_viewport_size({"width": width, "height": height})
+            for scheme in _SCHEMES:
+                page.emulate_media(color_scheme=scheme)
+                shot(page, f"{name}-{size}-{scheme}")
             over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             if over > 0:
-                wide[name] = over
+                wide[size] = over
     assert not wide
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", list(_ROOMS))
 def test_everybody_can_use_every_room(
-    browser: Browser, server: Server, rooms: dict[str, str], scheme: str
+    browser: Browser, server: Server, ids: dict[str, str], name: str
 ) -> None:
     """The tool axe finds nothing: contrast, names, roles, landmarks, order."""
     found = {}
-    with visiting(browser, server.url, scheme=scheme, bypass_csp=True) as visit:
-        for name, address in rooms.items():
-            page = _afresh(visit, address)
-            page.wait_for_load_state("networkidle")
-            _act(name, visit)
-            if name != "missing":
-                expect(page.locator("h1").first).to_be_visible()
-            page.evaluate(_AXE.read_text("utf-8"))
+    with visiting(browser, server.url, bypass_csp=True) as visit:
+        page = _enter(visit, _ROOMS[name], ids)
+        page.evaluate(_AXE)
+        for scheme in _SCHEMES:
+            page.emulate_media(color_scheme=scheme)
             told = page.evaluate("rules => axe.run(document, {runOnly: rules})", _RULES)
             problems = {
                 one["id"]: [node["html"][:160] for node in one["nodes"][:3]]
                 for one in told["violations"]
             }
             if problems:
-                found[name] = problems
+                found[scheme] = problems
     assert not found, json.dumps(found, indent=1)
 
 
@@ -120,6 +132,7 @@ def test_the_theme_can_be_chosen_and_stays(visit: Visit) -> None:
     switch = page.get_by_role("button", name="Colours")
     switch.click()
     switch.click()
+    expect(switch).to_have_attribute("title", "Colours: dark")
     dark = page.evaluate(ground)
     assert dark != light
     page.reload()
@@ -142,10 +155,42 @@ def test_the_keyboard_leads_everywhere(visit: Visit) -> None:
 
 def test_a_server_that_is_gone_is_said_so_and_comes_back(visit: Visit) -> None:
     page = visit.open("timeline")
-    expect(page.locator("h1").first).to_be_visible()
     page.route("**/v1/**", lambda route: route.abort())
     page.reload()
     expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
+    for size, (width, height) in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
+        shot(page, f"gone-{size}-light")
     page.unroute("**/v1/**")
     page.get_by_role("button", name="Try again").click()
-    expect(page.locator(".list, .state").first).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    expect(page.locator(".list, .state:not(.offline)").first).to_be_visible()
+
+
+def test_what_has_not_come_yet_is_a_sketch_of_it(visit: Visit) -> None:
+    """A slow server is no empty page."""
+    page = visit.page
+    page.route("**/v1/**", lambda _: None)
+    page.goto(f"{visit.url}/#/timeline")
+    expect(page.locator("main .loading .bone").first).to_be_visible()
+    expect(page.get_by_role("status").first).to_contain_text("Loading …")
+    shot(page, "loading-desk-light")
+
+
+def test_rooms_with_nothing_in_them_say_what_to_do(
+    browser: Browser, make_server: Callable[..., Server]
+) -> None:
+    words = {
+        "timeline": "No threads yet",
+        "playground": "No assistant to talk to yet",
+        "manage/assistants": "No assistants yet",
+        "manage/stores": "No vector stores yet",
+        "manage/files": "No files yet",
+    }
+    with visiting(browser, make_server().url) as visit:
+        for address, told in words.items():
+            page = visit.open(address)
+            expect(page.locator(".state h2")).to_have_text(told)
+            for size, (width, height) in SIZES.items():
+                page.set_viewport_size({"width": width, "height": height})
+                shot(page, f"empty-{address.replace('/', '-')}-{size}-light")

@@ -38,6 +38,7 @@ export class CodePanel {
   show(request) {
     this.request = request;
     this.text = snippet(this.language, request);
+    this.shown.dataset.snippet = request.operation.id;
     fill(this.shown, this.text);
   }
 }

@@ -2,11 +2,14 @@
 
 import { connection } from "../core/connection.js";
 import { fill, h, icon } from "../core/dom.js";
+import { pause } from "../core/events.js";
 import { bytes, dateTime, number, shortId } from "../core/format.js";
 import { badge, empty, failure, later, loading } from "../core/parts.js";
 import { go, to } from "../core/router.js";
 import { passage } from "../timeline/step_details.js";
 import { attempt, deleter } from "./shelf.js";
+
+const LOOK_AGAIN_MS = 1000;
 
 /** @param {HTMLElement} place @param {AbortSignal} signal */
 export function showStores(place, signal) {
@@ -50,19 +53,42 @@ function item(one, again) {
 /** @param {HTMLElement} place @param {string} id @param {AbortSignal} signal */
 export function showStore(place, id, signal) {
   const path = `/vector_stores/${encodeURIComponent(id)}`;
-  const work = () => Promise.all([connection.json(path, { signal }), connection.all(`${path}/files`, [], undefined, { signal, most: 1000 })]);
-  later(place, signal, work, ([store, files]) =>
-    h(
+  later(place, signal, () => connection.json(path, { signal }), (store) => {
+    const status = h("span", null, badge(store.status));
+    const files = h("div");
+    const again = () => fillFiles(files, status, path, signal);
+    again();
+    return h(
       "div.stack",
       null,
-      h("div.row", null, h("h2", null, store.name || shortId(store.id)), badge(store.status), h("span.mono.faint", null, store.id)),
+      h("div.row", null, h("h2", null, store.name || shortId(store.id)), status, h("span.mono.faint", null, store.id)),
       searchBox(path, signal),
-      upload(path, () => showStore(place, id, signal)),
-      files.length
-        ? h("ul.list.card", null, files.map((file) => fileItem(file, path, () => showStore(place, id, signal))))
-        : h("p.faint", null, "No files in this store yet."),
-    ),
-  );
+      upload(path, again),
+      files,
+    );
+  });
+}
+
+/** The files of a store, looked at again while any is being read. @param {Element} place @param {Element} status @param {string} path @param {AbortSignal} signal */
+async function fillFiles(place, status, path, signal) {
+  const again = () => fillFiles(place, status, path, signal);
+  try {
+    for (;;) {
+      const [store, files, all] = await Promise.all([
+        connection.json(path, { signal }),
+        connection.all(`${path}/files`, [], undefined, { signal, most: 1000 }),
+        connection.json("/files", { query: [["limit", "10000"]], signal }),
+      ]);
+      const names = new Map(all.data.map((/** @type {any} */ file) => [file.id, file.filename]));
+      fill(status, badge(store.status));
+      fill(place, files.length ? h("ul.list.card", null, files.map((file) => fileItem(file, names.get(file.id), path, again))) : h("p.faint", null, "No files in this store yet."));
+      if (!files.some((file) => file.status === "in_progress")) return;
+      await pause(LOOK_AGAIN_MS, signal);
+      if (signal.aborted || !place.isConnected) return;
+    }
+  } catch (error) {
+    if (!signal.aborted) fill(place, failure(error, again));
+  }
 }
 
 /** @param {string} path @param {AbortSignal} signal */
@@ -106,18 +132,18 @@ function upload(path, again) {
   return h("div.row", null, h("span.soft", null, "Add files"), input);
 }
 
-/** @param {any} file @param {string} path @param {() => void} again */
-function fileItem(file, path, again) {
+/** @param {any} file @param {string | undefined} name @param {string} path @param {() => void} again */
+function fileItem(file, name, path, again) {
   return h(
     "li.with-tool",
     null,
     h(
       "div.item",
       null,
-      h("strong.mono", null, file.id),
-      h("span.sub", null, bytes(file.usage_bytes), file.last_error && ` · ${file.last_error.message}`),
+      h("strong", null, name ?? shortId(file.id)),
+      h("span.sub", null, h("span.mono", null, file.id), ` · ${bytes(file.usage_bytes)}`, file.last_error && ` · ${file.last_error.message}`),
       h("span.end", null, badge(file.status)),
     ),
-    deleter(`${file.id} in this store`, `${path}/files/${encodeURIComponent(file.id)}`, again),
+    deleter(`${name ?? file.id} in this store`, `${path}/files/${encodeURIComponent(file.id)}`, again),
   );
 }

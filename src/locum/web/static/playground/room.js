@@ -208,6 +208,7 @@ class Playground {
     const context = {
       price: priceOf(state.run.model, this.told.prices),
       currency: this.told.currency,
+      run: state.run,
       words: () => [],
       message: (/** @type {string} */ id) => state.messages.get(id),
     };

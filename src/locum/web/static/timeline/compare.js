@@ -5,7 +5,7 @@ import { fill, h } from "../core/dom.js";
 import { duration, money, number, shortId } from "../core/format.js";
 import { badge, empty, later } from "../core/parts.js";
 import { to } from "../core/router.js";
-import { cost, countKinds, kindOf, priceOf, spans, timeSpent } from "./reckoning.js";
+import { cost, countKinds, priceOf, spans, timeSpent } from "./reckoning.js";
 import { crumbs } from "./room.js";
 import { INCLUDE } from "./run.js";
 import { kindName, StepRow } from "./step_row.js";
@@ -75,7 +75,7 @@ function head(run) {
 function facts({ run, steps }, told) {
   const spent = timeSpent(run, steps, Date.now() / 1000);
   const price = priceOf(run.model, told.prices);
-  const kinds = Object.entries(countKinds(steps)).map(([kind, count]) => `${kindName(kind)} ${count}`);
+  const kinds = Object.entries(countKinds(steps, run)).map(([kind, count]) => `${kindName(kind)} ${count}`);
   return [
     ["Status", run.status],
     ["Model", run.model],
@@ -105,6 +105,7 @@ function ledger({ run, steps, messages }, told, longest) {
     price: priceOf(run.model, told.prices),
     currency: told.currency,
     words: () => [],
+    run,
     message: (/** @type {string} */ id) => messages.get(id),
   };
   const placed = spans(run, steps, Date.now() / 1000);
@@ -112,7 +113,6 @@ function ledger({ run, steps, messages }, told, longest) {
   steps.forEach((/** @type {any} */ step, /** @type {number} */ at) => {
     const row = new StepRow(step, at, context);
     row.place(/** @type {any} */ (placed.steps.get(step.id)));
-    row.element.dataset.kind = kindOf(step);
     list.append(row.element);
   });
   return h("section.card.ledger", null, h("h2.pad", null, shortId(run.id)), list);

@@ -70,16 +70,38 @@ export function cost(usage, price) {
   return sum / 1e6;
 }
 
-/** @param {any} step @returns {string} the kind that colours and names a step */
-export function kindOf(step) {
+/**
+ * The kind that colours and names a step.
+ * @param {any} step @param {any} run @returns {string}
+ */
+export function kindOf(step, run) {
   if (step.type === "message_creation") return "message";
-  return step.step_details.tool_calls?.[0]?.type ?? "function";
+  const call = step.step_details.tool_calls?.[0];
+  return call && mcpOf(call, run) ? "mcp" : (call?.type ?? "function");
 }
 
-/** @param {any[]} steps */
-export function countKinds(steps) {
+/**
+ * The MCP server that a call went to, and the tool of it: on the wire such a call is a function's,
+ * named by the server's label, two underscores and the tool.
+ * @param {any} call @param {any} run @returns {{ label: string, url: string, tool: string } | null}
+ */
+export function mcpOf(call, run) {
+  const name = call.function?.name ?? "";
+  const tools = run?.tools ?? [];
+  if (tools.some((/** @type {any} */ tool) => tool.function?.name === name)) return null;
+  const server = tools.find((/** @type {any} */ tool) => tool.type === "mcp" && name.startsWith(`${tool.server_label}__`));
+  if (!server) return null;
+  const label = server.server_label;
+  return { label, url: server.server_url, tool: name.slice(label.length + 2) };
+}
+
+/** @param {any[]} steps @param {any} run */
+export function countKinds(steps, run) {
   /** @type {Record<string, number>} */
   const counts = {};
-  for (const step of steps) counts[kindOf(step)] = (counts[kindOf(step)] ?? 0) + 1;
+  for (const step of steps) {
+    const kind = kindOf(step, run);
+    counts[kind] = (counts[kind] ?? 0) + 1;
+  }
   return counts;
 }

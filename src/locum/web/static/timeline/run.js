@@ -185,6 +185,7 @@ class RunView {
     const row = new StepRow(step, this.rows.size, {
       price: this.price,
       currency: this.currency,
+      run: this.state.run,
       words: () => this.#words(),
       message: (id) => this.state.messages.get(id),
     });
@@ -199,9 +200,11 @@ class RunView {
     this.list.style.setProperty("--total", String(total));
     this.list.style.setProperty("--queue", String(told.queue));
     for (const [id, span] of told.steps) this.rows.get(id)?.place(span);
+    this.axis.style.setProperty("--part", String(told.queue / total));
     fill(
       this.axis,
-      h("div.ticks", null, [0, 0.5, 1].map((part) => h("span", null, part === 0 ? "0" : tick(total * part)))),
+      h("div.legend", null, h("span.of-queue", null, "queue"), h("span.of-wait", null, "waiting for the model")),
+      h("div.ticks", null, h("span.queued"), [0, 0.5, 1].map((part) => h("span", null, part === 0 ? "0" : tick(total * part)))),
     );
   }
 

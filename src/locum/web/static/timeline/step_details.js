@@ -6,6 +6,7 @@ import { bytes, dateTime, number } from "../core/format.js";
 import { copyButton, dialog, picture, save } from "../core/parts.js";
 import { to } from "../core/router.js";
 import { tree } from "../core/tree.js";
+import { mcpOf } from "./reckoning.js";
 
 /** @param {any} step @param {import("./step_row.js").Context} context */
 export function stepDetails(step, context) {
@@ -40,7 +41,7 @@ function messageBox(step, context) {
 function callBox(call, context) {
   if (call.type === "code_interpreter") return codeBox(call.code_interpreter ?? {});
   if (call.type === "file_search") return searchBox(call.file_search ?? {}, context);
-  if (call.type === "function") return functionBox(call.function ?? {});
+  if (call.type === "function") return functionBox(call.function ?? {}, mcpOf(call, context.run));
   return h("div", null, h("h3", null, call.type), tree(call));
 }
 
@@ -121,12 +122,13 @@ export function highlight(text, words) {
   return pieces.map((piece, at) => (at % 2 ? h("mark", null, piece) : piece));
 }
 
-/** @param {any} call */
-function functionBox(call) {
+/** @param {any} call @param {ReturnType<typeof mcpOf>} server which did it, if the client did not */
+function functionBox(call, server) {
   return h(
     "div.stack",
     null,
-    h("div.label", null, h("h3", null, call.name), copyButton("Copy the arguments", () => call.arguments ?? "")),
+    server && h("dl.server", null, h("dt", null, "Server"), h("dd", null, h("b", null, server.label), " ", h("span.mono.faint", null, server.url))),
+    h("div.label", null, h("h3", null, server ? server.tool : call.name), copyButton("Copy the arguments", () => call.arguments ?? "")),
     json(call.arguments ?? ""),
     h("h3", null, "Output"),
     call.output === null || call.output === undefined

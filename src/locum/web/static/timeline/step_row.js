@@ -3,7 +3,7 @@
 import { fill, h, icon } from "../core/dom.js";
 import { cut, duration, money, number } from "../core/format.js";
 import { stepDetails } from "./step_details.js";
-import { cost, kindOf } from "./reckoning.js";
+import { cost, kindOf, mcpOf } from "./reckoning.js";
 
 const NAMES = {
   message: "Message",
@@ -18,7 +18,7 @@ export function kindName(kind) {
   return NAMES[/** @type {keyof typeof NAMES} */ (kind)] ?? kind.replaceAll("_", " ");
 }
 
-/** @typedef {{ price: any, currency: string, words: () => string[], message: (id: string) => any }} Context */
+/** @typedef {{ price: any, currency: string, run: any, words: () => string[], message: (id: string) => any }} Context */
 
 export class StepRow {
   /** @param {any} step @param {number} at @param {Context} context */
@@ -55,7 +55,7 @@ export class StepRow {
   /** @param {any} step */
   update(step) {
     this.step = step;
-    const kind = kindOf(step);
+    const kind = kindOf(step, this.context.run);
     const { parts } = this;
     if (this.element.dataset.kind !== kind) fill(parts.icon, icon(kind));
     this.element.dataset.kind = kind;
@@ -110,7 +110,10 @@ function summary(step, context) {
   const call = step.step_details.tool_calls?.[0];
   if (!call) return "";
   if (call.type === "code_interpreter") return cut(call.code_interpreter?.input ?? "", 120);
-  if (call.type === "function") return cut(`${call.function.name}(${call.function.arguments ?? ""})`, 120);
+  if (call.type === "function") {
+    const server = mcpOf(call, context.run);
+    return cut(`${server ? server.tool : call.function.name}(${call.function.arguments ?? ""})`, 120);
+  }
   if (call.type === "file_search") {
     const results = call.file_search?.results ?? [];
     const best = results[0];

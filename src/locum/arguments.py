@@ -31,6 +31,26 @@ examples:
   locum keys create --read-only --name dashboard
   locum keys revoke key_0123
 """
+_IMPORT = """\
+A source is a folder, a .zip, or a file of JSON: objects as the API shows them, one a line, in
+arrays, in pages of lists, or threads with their messages, runs and steps inside. Bytes of files are
+found by their ids in file names, or by file name and size. Stop it when you like, and start it
+again: it goes on where it was.
+
+examples:
+  locum import dump/                     everything in a folder
+  locum import dump.zip originals/       a dump, and the files that it only names
+  locum import dump/ --dry-run           say what would come, and what would not
+"""
+_EXPORT = """\
+Objects as the API shows them, one a line, one file a kind, and the bytes of files beside them. Keys
+do not go along. A server may be running meanwhile.
+
+examples:
+  locum export dump                      everything, in a new folder
+  locum export - --project proj_shop     one project, as one stream of lines
+  locum export - | gzip > dump.jsonl.gz
+"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     _command(model, "get", "fetch the demo model and the model of file search")
     sandbox = _group(commands, "sandbox", "the walls around the code interpreter")
     _command(sandbox, "install", "install numpy, pandas and friends for the code interpreter")
+    _moving(commands)
     _command(commands, "version", "print the version")
     return top
 
@@ -109,6 +130,25 @@ def _keys(commands: _Commands) -> None:
     revoke = _command(keys, "revoke", "make a key worthless, within a second")
     revoke.add_argument("key_id", metavar="ID", help="the key's id, as `locum keys list` shows it")
     _command(keys, "projects", "list the projects")
+
+
+def _moving(commands: _Commands) -> None:
+    come = _command(commands, "import", "bring in what you have elsewhere", _IMPORT)
+    come.add_argument("source", type=Path, nargs="+", metavar="SOURCE", help="a dump: see below")
+    come.add_argument("--project", metavar="ID", help="the project it goes into")
+    come.add_argument(
+        "--replace", action="store_true", help="let the dump win where an object is here already"
+    )
+    come.add_argument("--dry-run", action="store_true", help="write nothing, only tell")
+    come.add_argument("--report", type=Path, metavar="FILE", help="write the report as JSON, too")
+
+    go = _command(commands, "export", "write out everything, to be imported anywhere", _EXPORT)
+    go.add_argument("target", type=Path, metavar="DIR", help="a new folder; - writes to the output")
+    go.add_argument("--project", metavar="ID", help="only this project")
+    go.add_argument("--thread", metavar="ID", help="only this thread, with what hangs on it")
+    go.add_argument(
+        "--secrets", action="store_true", help="with the header values of MCP servers, as text"
+    )
 
 
 def _days(text: str) -> int:

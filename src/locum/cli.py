@@ -11,7 +11,7 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from locum import __version__, doctor, keyring, logs, quickstart
+from locum import __version__, doctor, keyring, logs, moves, quickstart
 from locum.app import create_app, open_database
 from locum.arguments import parser
 from locum.errors import LocumError
@@ -30,6 +30,7 @@ _FORESEEN = (
     LocumError,
     MigrationError,
     ModelError,
+    moves.SourceError,
     PackageUnavailable,
     PackagesUnavailable,
     OSError,
@@ -219,6 +220,30 @@ async def _install_packages(_given: argparse.Namespace, settings: Settings) -> i
     return DONE
 
 
+# -------------------------------------------------------------------- in, out, backup
+
+
+async def _import(given: argparse.Namespace, settings: Settings) -> int:
+    told = await moves.import_into(
+        settings, moves.ImportWishes.of(given), tick=moves.Bar(sys.stderr)
+    )
+    for line in told.lines:
+        _tell(line)
+    return DONE if told.is_whole else NOT_WELL
+
+
+async def _export(given: argparse.Namespace, settings: Settings) -> int:
+    told = await moves.export_from(
+        settings,
+        moves.ExportWishes.of(given),
+        out=sys.stdout.buffer,
+        tick=moves.Bar(sys.stderr),
+    )
+    for line in told:
+        print(line, file=sys.stderr)
+    return DONE
+
+
 _COMMANDS: Final[
     Mapping[str, Callable[[argparse.Namespace, Settings], Coroutine[None, None, int]]]
 ] = {
@@ -232,5 +257,7 @@ _COMMANDS: Final[
     "doctor": _doctor,
     "model get": _get_models,
     "sandbox install": _install_packages,
+    "import": _import,
+    "export": _export,
     "version": _version,
 }

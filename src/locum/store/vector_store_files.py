@@ -52,6 +52,17 @@ class VectorStoreFileTable(Documents[VectorStoreFile]):
             found.update({row[0]: Entry(_decoder.decode(row[1]), row[2]) for row in rows})
         return found
 
+    async def all_entries(
+        self, project_id: str, vector_store_id: str, *, reader: Reader
+    ) -> list[Entry]:
+        rows = await reader.fetch(
+            "SELECT document, batch_id FROM vector_store_files"
+            " WHERE project_id = $1 AND vector_store_id = $2",
+            project_id,
+            vector_store_id,
+        )
+        return [Entry(_decoder.decode(row[0]), row[1]) for row in rows]
+
     async def put(self, tx: Transaction, project_id: str, entry: Entry) -> None:
         """Write the new state of a file that is in the store."""
         file = entry.file

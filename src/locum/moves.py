@@ -1,0 +1,199 @@
+"""`locum import`, `export`, `backup` and `restore`: opened, carried out, and told of."""
+
+import argparse
+import shutil
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
+from typing import IO, Final, TextIO
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from locum import __version__
+from locum.app import open_blobs, open_database
+from locum.clock import SystemClock
+from locum.moving.dumps import Wishes, import_dump
+from locum.moving.exporting import LEFT_OUT, Export, Exporter
+from locum.moving.report import Report, lines
+from locum.moving.sinks import FolderSink, StreamSink
+from locum.moving.sources import SourceError
+from locum.serving import alone
+from locum.settings import Settings
+from locum.store.blobs import Blobs
+from locum.store.migrations import MigrationError, migrate, pending
+from locum.store.tables import Store
+
+__all__ = ["Bar", "ExportWishes", "ImportWishes", "SourceError", "export_from", "import_into"]
+
+_UNFINISHED: Final = "imports"
+_BAR_CHARS: Final = 30
+_REDRAWN_S: Final = 0.1
+
+
+class ImportWishes(Struct, frozen=True, kw_only=True):
+    """What `locum import` was told."""
+
+    sources: tuple[Path, ...]
+    project: str | None
+    replaces: bool
+    dry: bool
+    report: Path | None
+
+    @classmethod
+    def of(cls, given: argparse.Namespace) -> "ImportWishes":
+        return cls(
+            sources=tuple(given.source),
+            project=given.project,
+            replaces=given.replace,
+            dry=given.dry_run,
+            report=given.report,
+        )
+
+
+class Told(Struct, frozen=True):
+    lines: Sequence[str]
+    is_whole: bool
+
+
+class Bar:
+    """A line that fills, on a terminal; elsewhere nothing."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out if out.isatty() else None
+        self._drawn_at = 0.0
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if self._out is None or (done < total and now - self._drawn_at < _REDRAWN_S):
+            return
+        self._drawn_at = now
+        if total:
+            filled = min(_BAR_CHARS, _BAR_CHARS * done // total)
+            bar = "█" * filled + "·" * (_BAR_CHARS - filled)
+            told = f"{what} {bar} {done}/{total}"
+        else:
+            told = f"{what} {done}"
+        self._out.write(f"\r\x1b[K{told}{chr(10) if total and done >= total else ''}")
+        self._out.flush()
+
+
+async def import_into(settings: Settings, wishes: ImportWishes, *, tick: Bar) -> Told:
+    """Import; with SQLite no server may run meanwhile, for one process has the file to itself."""
+    async with _opened(settings, changes=not wishes.dry) as (store, blobs):
+        told = await import_dump(
+            store,
+            blobs,
+            wishes.sources,
+            Wishes(
+                project_id=wishes.project,
+                default_project_id=settings.project,
+                replaces=wishes.replaces,
+                dry=wishes.dry,
+            ),
+            folder=settings.data / _UNFINISHED,
+            clock=SystemClock(),
+            tick=tick,
+        )
+    if wishes.report is not None:
+        _write_json(wishes.report, told)
+    return Told(list(lines(told)), told.is_whole)
+
+
+class ExportWishes(Struct, frozen=True, kw_only=True):
+    """What `locum export` was told; no folder is the standard output."""
+
+    folder: Path | None
+    wanted: Export
+
+    @classmethod
+    def of(cls, given: argparse.Namespace) -> "ExportWishes":
+        return cls(
+            folder=None if str(given.target) == "-" else given.target,
+            wanted=Export(
+                project_id=given.project,
+                thread_id=given.thread,
+                secrets=given.secrets,
+            ),
+        )
+
+
+async def export_from(
+    settings: Settings, wishes: ExportWishes, *, out: IO[bytes], tick: Bar
+) -> list[str]:
+    """Export, also while a server is running. A folder appears when it is whole."""
+    wanted = wishes.wanted
+    if wanted.thread_id is not None and wanted.project_id is None:
+        wanted = replace(wanted, project_id=settings.project)
+    async with _opened(settings, changes=False) as (store, blobs):
+        if wishes.folder is None:
+            exporter = Exporter(store, blobs, StreamSink(out), tick=tick)
+            await exporter.run(wanted)
+        else:
+            exporter = await _export_folder(store, blobs, wishes.folder, wanted, tick)
+    told = [
+        f"{project_id}: {', '.join(f'{count} {kind}' for kind, count in counts.items())}"
+        for project_id, counts in exporter.counts.items()
+    ]
+    return [*told, *(f"! {missing}" for missing in exporter.missing)]
+
+
+async def _export_folder(
+    store: Store, blobs: Blobs, folder: Path, wanted: Export, tick: Bar
+) -> Exporter:
+    unfinished = _begun(folder)
+    sink = FolderSink(unfinished)
+    try:
+        exporter = Exporter(store, blobs, sink, tick=tick)
+        await exporter.run(wanted)
+        sink.finish(
+            {
+                "locum": __version__,
+                "exported_at": SystemClock().now(),
+                "projects": exporter.counts,
+                "left_out": [*LEFT_OUT, *exporter.missing],
+            }
+        )
+    finally:
+        sink.close()
+    _finish(unfinished, folder)
+    return exporter
+
+
+def _begun(folder: Path) -> Path:
+    """Where what is to become a folder is made. What a stopped one has left there is removed."""
+    if folder.exists() and any(folder.iterdir()):
+        raise SourceError(f"{folder} is not empty. Choose a folder that is not there yet.")
+    unfinished = folder.with_name(f".{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(parents=True)
+    return unfinished
+
+
+def _finish(unfinished: Path, folder: Path) -> None:
+    if folder.exists():
+        folder.rmdir()
+    unfinished.rename(folder)
+
+
+@asynccontextmanager
+async def _opened(settings: Settings, *, changes: bool) -> AsyncIterator[tuple[Store, Blobs]]:
+    """The tables and the blobs; alone with them where SQLite is to be changed."""
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    is_sqlite = settings.database_url is None
+    with alone(settings.data) if is_sqlite and changes else nullcontext():
+        database = open_database(settings)
+        try:
+            if is_sqlite:
+                await migrate(database)
+            elif await pending(database):
+                raise MigrationError("The database lacks migrations. Run `locum migrate` first.")
+            yield Store(database), open_blobs(settings)
+        finally:
+            await database.close()
+
+
+def _write_json(path: Path, told: Report) -> None:
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")

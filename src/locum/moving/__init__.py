@@ -1,0 +1,1 @@
+"""Moving in and out: dumps and live servers in, everything out again, and backups."""

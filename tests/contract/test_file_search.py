@@ -1,7 +1,6 @@
 """File search through the official client: files in, passages found, answers that cite them."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,41 +8,19 @@ import pytest
 from openai import BadRequestError, OpenAI
 from tests.contract.requirements import covers
 from tests.kit.embedders import HashEmbedder
-from tests.kit.server import Server, running
+from tests.kit.server import running
+from tests.kit.shelf import FIGS, PLUMS, POLL_MS, filled_store
 
 from locum.app import Parts
 from locum.tools.file_search import minilm
 
 CONTENT: Any = ["step_details.tool_calls[*].file_search.results[*].content"]
-_FIGS = "Ann likes figs most of all."
-_PLUMS = "Bob likes plums, and the drink ERR-2041."
-_POLL_MS = 20
 _DAY_S = 86_400
 
 
 @pytest.fixture(scope="module")
-def reading() -> Iterator[Server]:
-    with running(Parts(embedder=HashEmbedder()), files_at_once=2) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def client(reading: Server) -> Iterator[OpenAI]:
-    with reading.sdk() as client:
-        yield client
-
-
-def _store(client: OpenAI, **files: str) -> str:
-    """A store with text files of these names, all read."""
-    store = client.vector_stores.create()
-    for name, text in files.items():
-        file = client.vector_stores.files.upload_and_poll(
-            vector_store_id=store.id,
-            file=(f"{name}.txt", text.encode()),
-            poll_interval_ms=_POLL_MS,
-        )
-        assert file.status == "completed", file.last_error
-    return store.id
+def client(reading_sdk: OpenAI) -> OpenAI:
+    return reading_sdk
 
 
 def _ask(client: OpenAI, text: str, *, store_id: str | None = None, **tool: Any) -> Any:
@@ -52,7 +29,7 @@ def _ask(client: OpenAI, text: str, *, store_id: str | None = None, **tool: Any)
     return client.beta.threads.create_and_run_poll(
         assistant_id=assistant,
         thread={"messages": [{"role": "user", "content": text}]},
-        poll_interval_ms=_POLL_MS,
+        poll_interval_ms=POLL_MS,
     )
 
 
@@ -79,12 +56,12 @@ def _found(client: OpenAI, run: Any, **options: Any) -> list[Any]:
 
 @covers("file_search:include", "file_search:options")
 def test_content_of_results_is_given_to_those_who_ask_for_it(client: OpenAI) -> None:
-    store_id = _store(client, figs=_FIGS, plums=_PLUMS)
+    store_id = filled_store(client, figs=FIGS, plums=PLUMS)
     run = _ask(client, "!search who likes figs\n!then\n!say {marker}", store_id=store_id)
     assert run.status == "completed"
     plain, full = _found(client, run), _found(client, run, include=CONTENT)
     assert [one.content for one in plain] == [None, None]
-    assert [one.content[0].text for one in full] == [_FIGS, _PLUMS]
+    assert [one.content[0].text for one in full] == [FIGS, PLUMS]
     assert [one.file_name for one in plain] == ["figs.txt", "plums.txt"]
     assert 1 >= plain[0].score > plain[1].score > 0
     [step] = _searches(client, run)
@@ -99,14 +76,14 @@ def test_content_of_results_is_given_to_those_who_ask_for_it(client: OpenAI) -> 
         for found in one.step_details.tool_calls[0].file_search.results
         if found.file_id == cited
     ]
-    assert shown.content[0].text == _FIGS
+    assert shown.content[0].text == FIGS
 
 
 @covers("file_search:options")
 def test_no_more_results_than_the_tool_asks_for_and_none_below_its_threshold(
     client: OpenAI,
 ) -> None:
-    store_id = _store(client, figs=_FIGS, plums=_PLUMS)
+    store_id = filled_store(client, figs=FIGS, plums=PLUMS)
     run = _ask(client, "!search likes", store_id=store_id, max_num_results=1)
     assert len(_found(client, run)) == 1
     strict = {"score_threshold": 0.99}
@@ -122,7 +99,7 @@ def test_no_more_results_than_the_tool_asks_for_and_none_below_its_threshold(
 def test_a_search_streams_one_delta_and_its_results_with_the_ended_step(
     client: OpenAI, include: Any
 ) -> None:
-    store_id = _store(client, figs=_FIGS)
+    store_id = filled_store(client, figs=FIGS)
     thread = client.beta.threads.create(messages=[{"role": "user", "content": "!search figs"}])
     events: list[Any] = list(
         client.beta.threads.runs.create(
@@ -152,7 +129,7 @@ def test_a_search_streams_one_delta_and_its_results_with_the_ended_step(
 
 @covers("file_search:citations")
 def test_each_marker_is_cited_in_code_points_whole_in_one_delta(client: OpenAI) -> None:
-    store_id = _store(client, figs=_FIGS)
+    store_id = filled_store(client, figs=FIGS)
     thread = client.beta.threads.create(
         messages=[
             {
@@ -187,7 +164,7 @@ def test_each_marker_is_cited_in_code_points_whole_in_one_delta(client: OpenAI) 
 
 @covers("file_search:citations")
 def test_a_later_run_may_cite_what_an_earlier_one_found(client: OpenAI) -> None:
-    store_id = _store(client, figs=_FIGS)
+    store_id = filled_store(client, figs=FIGS)
     first = _ask(client, "!search figs\n!then\n!say ok", store_id=store_id)
     client.beta.threads.messages.create(
         first.thread_id,
@@ -195,7 +172,7 @@ def test_a_later_run_may_cite_what_an_earlier_one_found(client: OpenAI) -> None:
         content="!search figs\n!then\n!say 【0:0†figs.txt】 {marker}",
     )
     second = client.beta.threads.runs.create_and_poll(
-        thread_id=first.thread_id, assistant_id=first.assistant_id, poll_interval_ms=_POLL_MS
+        thread_id=first.thread_id, assistant_id=first.assistant_id, poll_interval_ms=POLL_MS
     )
     text = _message(client, second).content[0].text
     assert text.value == "【0:0†figs.txt】 【1:0†figs.txt】"
@@ -204,27 +181,29 @@ def test_a_later_run_may_cite_what_an_earlier_one_found(client: OpenAI) -> None:
 
 @covers("file_search:together")
 def test_the_assistants_store_and_the_threads_are_searched_together(client: OpenAI) -> None:
-    assistant = _assistant(client, _store(client, figs=_FIGS))
+    assistant = _assistant(client, filled_store(client, figs=FIGS))
     run = client.beta.threads.create_and_run_poll(
         assistant_id=assistant,
         thread={
             "messages": [{"role": "user", "content": "!search likes"}],
-            "tool_resources": {"file_search": {"vector_store_ids": [_store(client, plums=_PLUMS)]}},
+            "tool_resources": {
+                "file_search": {"vector_store_ids": [filled_store(client, plums=PLUMS)]}
+            },
         },
-        poll_interval_ms=_POLL_MS,
+        poll_interval_ms=POLL_MS,
     )
     assert {one.file_name for one in _found(client, run)} == {"figs.txt", "plums.txt"}
 
 
 @covers("file_search:gone")
 def test_a_store_that_was_deleted_gives_nothing(client: OpenAI) -> None:
-    store_id = _store(client, figs=_FIGS)
+    store_id = filled_store(client, figs=FIGS)
     assistant = _assistant(client, store_id)
     client.vector_stores.delete(store_id)
     run = client.beta.threads.create_and_run_poll(
         assistant_id=assistant,
         thread={"messages": [{"role": "user", "content": "!search figs"}]},
-        poll_interval_ms=_POLL_MS,
+        poll_interval_ms=POLL_MS,
     )
     assert run.status == "completed"
     assert _found(client, run) == []
@@ -236,7 +215,7 @@ def test_a_store_that_has_expired_is_neither_searched_nor_run_with() -> None:
         running(Parts(embedder=HashEmbedder()), files_at_once=2) as server,
         server.sdk() as client,
     ):
-        store_id = _store(client, figs=_FIGS)
+        store_id = filled_store(client, figs=FIGS)
         client.vector_stores.update(store_id, expires_after={"anchor": "last_active_at", "days": 1})
         server.clock.advance(_DAY_S - 1)
         assert client.vector_stores.search(store_id, query="figs").data != []
@@ -252,7 +231,7 @@ def test_a_store_that_has_expired_is_neither_searched_nor_run_with() -> None:
 
 @covers("file_search:attachments")
 def test_an_attached_file_makes_a_store_of_seven_days_that_a_run_awaits(client: OpenAI) -> None:
-    file = client.files.create(file=("plums.txt", _PLUMS.encode()), purpose="assistants")
+    file = client.files.create(file=("plums.txt", PLUMS.encode()), purpose="assistants")
     run: Any = client.beta.threads.create_and_run_poll(
         assistant_id=_assistant(client, None),
         thread={
@@ -264,7 +243,7 @@ def test_an_attached_file_makes_a_store_of_seven_days_that_a_run_awaits(client: 
                 }
             ]
         },
-        poll_interval_ms=_POLL_MS,
+        poll_interval_ms=POLL_MS,
     )
     assert run.status == "completed"
     assert [one.file_id for one in _found(client, run)] == [file.id]
@@ -282,7 +261,7 @@ def test_with_the_embedded_model_the_right_passage_is_found_by_its_meaning_and_c
         asyncio.run(minilm.fetch(data / "models"))
 
     with running(prepare=fetched, files_at_once=2) as server, server.sdk(timeout=60) as client:
-        store_id = _store(
+        store_id = filled_store(
             client,
             leave="Employees may stay at home for twenty days each year without losing pay.",
             boats="The ferry leaves the harbour at noon and returns before dark.",

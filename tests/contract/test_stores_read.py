@@ -2,45 +2,17 @@
 
 import io
 import zipfile
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from openai import BadRequestError, OpenAI
 from tests.contract.requirements import covers
-from tests.kit.embedders import HashEmbedder
-from tests.kit.server import Server, running
-
-from locum.app import Parts
-
-_FIGS = "Ann likes figs most of all."
-_PLUMS = "Bob likes plums, and the drink ERR-2041."
-_POLL_MS = 20
+from tests.kit.shelf import FIGS, PLUMS, POLL_MS, filled_store
 
 
 @pytest.fixture(scope="module")
-def reading() -> Iterator[Server]:
-    with running(Parts(embedder=HashEmbedder()), files_at_once=2) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def client(reading: Server) -> Iterator[OpenAI]:
-    with reading.sdk() as client:
-        yield client
-
-
-def _store(client: OpenAI, **files: str) -> str:
-    """A store with text files of these names, all read."""
-    store = client.vector_stores.create()
-    for name, text in files.items():
-        file = client.vector_stores.files.upload_and_poll(
-            vector_store_id=store.id,
-            file=(f"{name}.txt", text.encode()),
-            poll_interval_ms=_POLL_MS,
-        )
-        assert file.status == "completed", file.last_error
-    return store.id
+def client(reading_sdk: OpenAI) -> OpenAI:
+    return reading_sdk
 
 
 @covers("vector_stores.files.create:read", "vector_stores.files.content.list:text")
@@ -48,7 +20,7 @@ def test_a_file_is_read_and_its_size_is_that_of_text_and_vectors(client: OpenAI)
     store = client.vector_stores.create()
     text = "Twenty-one letters…😀"
     file = client.vector_stores.files.upload_and_poll(
-        vector_store_id=store.id, file=("a.txt", text.encode()), poll_interval_ms=_POLL_MS
+        vector_store_id=store.id, file=("a.txt", text.encode()), poll_interval_ms=POLL_MS
     )
     assert (file.status, file.last_error) == ("completed", None)
     assert file.usage_bytes == len(text.encode()) + 1024
@@ -73,7 +45,7 @@ def test_a_file_that_cannot_be_read_fails_and_says_why(
 ) -> None:
     store = client.vector_stores.create()
     file = client.vector_stores.files.upload_and_poll(
-        vector_store_id=store.id, file=(name, data), poll_interval_ms=_POLL_MS
+        vector_store_id=store.id, file=(name, data), poll_interval_ms=POLL_MS
     )
     assert file.status == "failed"
     assert file.last_error is not None
@@ -125,7 +97,7 @@ def test_a_batch_ends_when_each_of_its_files_has_an_end(client: OpenAI) -> None:
         vector_store_id=store.id,
         files=[("a.txt", b"apples"), ("b.md", b"bananas"), ("c.json", b"[1, 2]")],
         file_ids=[client.files.create(file=("d.pdf", b"no"), purpose="assistants").id],
-        poll_interval_ms=_POLL_MS,
+        poll_interval_ms=POLL_MS,
     )
     assert batch.status == "completed"
     assert batch.file_counts.to_dict() == {
@@ -137,7 +109,7 @@ def test_a_batch_ends_when_each_of_its_files_has_an_end(client: OpenAI) -> None:
 
 @covers("vector_stores.files.delete:found")
 def test_what_is_taken_out_of_a_store_is_not_found_any_more(client: OpenAI) -> None:
-    store_id = _store(client, figs=_FIGS, plums=_PLUMS)
+    store_id = filled_store(client, figs=FIGS, plums=PLUMS)
     best = client.vector_stores.search(store_id, query="Bob likes plums").data[0]
     client.vector_stores.files.delete(best.file_id, vector_store_id=store_id)
     left = client.vector_stores.search(store_id, query="Bob likes plums").data
@@ -152,11 +124,11 @@ def test_what_is_taken_out_of_a_store_is_not_found_any_more(client: OpenAI) -> N
 
 @covers("vector_stores.search:results")
 def test_a_store_is_searched_without_an_assistant(client: OpenAI) -> None:
-    store_id = _store(client, figs=_FIGS, plums=_PLUMS)
+    store_id = filled_store(client, figs=FIGS, plums=PLUMS)
     page = client.vector_stores.search(store_id, query="Who likes ERR-2041?")
     assert [one.filename for one in page.data] == ["plums.txt", "figs.txt"]
     best = page.data[0]
-    assert best.content[0].to_dict() == {"type": "text", "text": _PLUMS}
+    assert best.content[0].to_dict() == {"type": "text", "text": PLUMS}
     assert best.attributes == {}
     assert 1 >= best.score > page.data[1].score > 0
     raw = page.to_dict()
@@ -182,7 +154,7 @@ def shelf(client: OpenAI) -> str:
             file=(f"{name}.txt", f"the report {name}".encode()), purpose="assistants"
         )
         client.vector_stores.files.create_and_poll(
-            file.id, vector_store_id=store.id, attributes=attributes, poll_interval_ms=_POLL_MS
+            file.id, vector_store_id=store.id, attributes=attributes, poll_interval_ms=POLL_MS
         )
     return store.id
 
@@ -226,7 +198,7 @@ def test_attributes_narrow_a_search(client: OpenAI, shelf: str, rule: Any, names
 
 @covers("vector_stores.search:filters")
 def test_attributes_that_were_modified_count_at_once(client: OpenAI) -> None:
-    store_id = _store(client, figs=_FIGS)
+    store_id = filled_store(client, figs=FIGS)
     [file] = client.vector_stores.files.list(store_id).data
     wanted: Any = {"type": "eq", "key": "fruit", "value": "fig"}
     assert client.vector_stores.search(store_id, query="figs", filters=wanted).data == []

@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from tests.kit.databases import fresh_database
 from tests.store import objects
 
-from locum.store.passages import PassageTable, StoreKey, TextRow, VectorBlock
+from locum.store.passages import PassageTable, StoreKey, TextRow, VectorBlock, WordBlock
 from locum.store.tables import Store
 from locum.store.vector_store_files import Entry
 from locum.tools.file_search.search import Searcher
 from locum.tools.file_search.stored_index import StoredIndex, name_of
+from locum.tools.file_search.words import pack
 from locum.wire.vector_stores import ChunkSizes, StaticChunking, VectorStoreFile
 
 _KEY = StoreKey("p", "vs_1")
@@ -98,7 +99,8 @@ async def _add(
         )
         await store.vector_store_files.add(tx, "p", "vs_1", [Entry(held, None)])
         number = await table.begin(tx, _KEY, file_id, pages=[])
-        await table.write(tx, _KEY, number, 0, [TextRow(text, text) for text in texts])
+        await table.write(tx, number, 0, [TextRow(text, text) for text in texts])
+        await table.write_words(tx, number, WordBlock(0, pack(texts)))
         await table.write_block(tx, number, 0, VectorBlock(spans.tobytes(), vectors.tobytes()))
         await table.go_live(tx, _KEY, file_id, number, passages=len(texts), model=_Embedder.name)
 
@@ -118,6 +120,7 @@ async def _measure(dialect: str, passages: int) -> None:
         begun = time.perf_counter()
         await searcher.search([name_of(_KEY)], ["word1"], most=20)
         first = time.perf_counter() - begun
+        contents = await index.contents(name_of(_KEY))
         taken: dict[str, list[float]] = {"whole search": [], "keywords alone": []}
         for _ in range(_SEARCHES):
             words = [
@@ -127,11 +130,13 @@ async def _measure(dialect: str, passages: int) -> None:
             await searcher.search([name_of(_KEY)], [" ".join(words)], most=20)
             taken["whole search"].append(time.perf_counter() - begun)
             begun = time.perf_counter()
-            await index.keyword(name_of(_KEY), words, within=None, most=50)
+            contents.words.best(words, most=50)
             taken["keywords alone"].append(time.perf_counter() - begun)
         print(
             f"{dialect}: {passages} passages written in {filled:.0f} s, first search {first:.1f} s"
         )
+        matrix, words_bytes = contents.matrix.size_bytes, contents.words.size_bytes
+        print(f"  in memory: vectors {matrix / 1e6:.0f} MB, words {words_bytes / 1e6:.0f} MB")
         for name, times in taken.items():
             p95 = statistics.quantiles(times, n=20)[18]
             print(f"  {name}: p50 {statistics.median(times) * 1e3:.1f} ms, p95 {p95 * 1e3:.1f} ms")

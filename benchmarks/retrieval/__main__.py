@@ -22,7 +22,7 @@ from tests.kit.memory_index import MemoryIndex
 
 from locum.tools.file_search import minilm, search
 from locum.tools.file_search.fuse import TRUST, candidates, fuse, word_evidence
-from locum.tools.file_search.index import Matrix
+from locum.tools.file_search.index import Contents
 from locum.tools.file_search.prepare import Chunking, Tokenizer, prepare
 from locum.tools.file_search.terms import query_terms
 
@@ -104,20 +104,22 @@ async def gather(
         )
         await index.add(_STORE, document.name, passages=made.passages, windows=made.windows)
     took = time.perf_counter() - began
-    matrix = await index.matrix(_STORE)
-    evidence = [await _weigh(question, index, matrix, embedder) for question in corpus.questions]
-    return evidence, len(matrix.passage_ids), len(matrix.passage_ids) / took
+    contents = await index.contents(_STORE)
+    evidence = [await _weigh(question, index, contents, embedder) for question in corpus.questions]
+    made_passages = len(contents.matrix.passage_ids)
+    return evidence, made_passages, made_passages / took
 
 
 async def _weigh(
-    question: Question, index: MemoryIndex, matrix: Matrix, embedder: minilm.MiniLm
+    question: Question, index: MemoryIndex, contents: Contents, embedder: minilm.MiniLm
 ) -> Evidence:
     (vector,) = await embedder.embed([question.text], kind="query")
+    matrix = contents.matrix
     cosines = search._nearest(matrix, np.frombuffer(vector, dtype=np.float32))  # noqa: SLF001
     meaning = dict(zip(matrix.passage_ids.tolist(), cosines.tolist(), strict=True))
     wanted = query_terms(question.text)
     by_meaning = sorted(meaning, key=lambda n: (-meaning[n], n))[: search._NOMINATED]  # noqa: SLF001
-    by_words = await index.keyword(_STORE, wanted, within=None, most=search._NOMINATED)  # noqa: SLF001
+    by_words = contents.words.best(wanted, most=search._NOMINATED)  # noqa: SLF001
     nominated = candidates([by_meaning, by_words], most=2 * search._NOMINATED)  # noqa: SLF001
     passages = await index.passages(_STORE, nominated)
     everything = await index.passages(_STORE, matrix.passage_ids.tolist())

@@ -1,7 +1,7 @@
 """How long a search takes once its query is embedded, and what its matrix weighs.
 
-The index answers at once, so that only our own work is counted: the exact product with every
-vector, the nomination, the word evidence of the nominated and the fusion.
+The index answers at once and holds no words, so that only vectors are counted: the product, the
+nomination, the word evidence of the nominated and the fusion.
 """
 
 # ruff: noqa: ARG002 - the index answers the same whatever it is asked
@@ -14,14 +14,15 @@ from typing import Literal
 import numpy as np
 from tests.kit.memory_index import MemoryIndex
 
-from locum.tools.file_search.index import FileEntry, Matrix, Passage, Vectors, matrix_of
+from locum.store.passages import PLACE_BITS
+from locum.tools.file_search.index import Contents, FileEntry, Passage, Vectors, arranged
 from locum.tools.file_search.search import Searcher
+from locum.tools.file_search.words import Words
 
 _DIMENSIONS = 384
 _SIZES = (1_000, 10_000, 100_000)
 # Windows of 96 tokens for each passage of 800, of which 400 are repeated.
 _WINDOWS = 4
-_PER_FILE = 10
 _ROUNDS = 15
 _WORDS = "the ledger of the northern branch is sealed at the end of each month " * 40
 
@@ -34,32 +35,25 @@ class _StillIndex(MemoryIndex):
         chance = np.random.default_rng(7)
         vectors = chance.standard_normal((passages * _WINDOWS, _DIMENSIONS), dtype=np.float32)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        self.kept = matrix_of(
+        ids = np.arange(passages, dtype=np.int64) + (1 << PLACE_BITS)
+        spoken_for = np.repeat(ids, _WINDOWS)
+        self.kept = Contents(
             version=0,
-            dimensions=_DIMENSIONS,
-            passages=[(n, f"file-{n // _PER_FILE}") for n in range(passages)],
-            windows=[
-                (one.tobytes(), n // _WINDOWS, n // _WINDOWS) for n, one in enumerate(vectors)
-            ],
+            file_ids={1: "file-1"},
+            matrix=arranged(vectors=vectors, first=spoken_for, last=spoken_for, passage_ids=ids),
+            words=Words(),
         )
-
-        self._files = {file_id: FileEntry("a.txt", {}) for file_id in self.kept.file_ids}
 
     async def files(
         self, store_id: str, *, only: Collection[str] | None = None
     ) -> Mapping[str, FileEntry]:
-        return self._files
+        return {"file-1": FileEntry("a.txt", {})}
 
-    async def matrix(self, store_id: str, *, known: Matrix | None = None) -> Matrix:
+    async def contents(self, store_id: str, *, known: Contents | None = None) -> Contents:
         return self.kept
 
-    async def keyword(
-        self, store_id: str, terms: Sequence[str], *, within: Collection[str] | None, most: int
-    ) -> list[int]:
-        return list(range(most))
-
     async def passages(self, store_id: str, passage_ids: Sequence[int]) -> list[Passage]:
-        return [Passage(n, f"file-{n // _PER_FILE}", _WORDS, _WORDS) for n in passage_ids]
+        return [Passage(n, "file-1", _WORDS, _WORDS) for n in passage_ids]
 
 
 class _Echo:
@@ -79,7 +73,7 @@ async def table() -> list[str]:
     lines += ["| passages | vectors | matrix | p50 |", "|---|---|---|---|"]
     for passages in _SIZES:
         index = _StillIndex(passages)
-        searcher = Searcher(index, _Echo(index.kept.vectors[0]))
+        searcher = Searcher(index, _Echo(index.kept.matrix.vectors[0]))
         took = []
         for _ in range(_ROUNDS):
             began = time.perf_counter()

@@ -1,21 +1,24 @@
-"""A passage index in memory, ranked by BM25: what the database's must agree with, and for tests."""
+"""A passage index in memory, for tests, and BM25 said plainly: what the packed words agree with."""
 
 import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from itertools import count
 
+import numpy as np
 from msgspec import Struct
 
+from locum.store.passages import PLACE_BITS
 from locum.tools.file_search.filters import Attributes
 from locum.tools.file_search.index import (
+    Contents,
     FileEntry,
-    Matrix,
     NewPassage,
     NewWindow,
     Passage,
-    matrix_of,
+    arranged,
 )
+from locum.tools.file_search.words import Words, pack, unpacked
 
 _SATURATION = 1.2
 _LENGTH_WEIGHT = 0.75
@@ -25,7 +28,7 @@ class MemoryIndex:
     def __init__(self, *, dimensions: int) -> None:
         self._dimensions = dimensions
         self._stores: dict[str, _Store] = defaultdict(_Store)
-        self._ids = count(1)
+        self._numbers = count(1)
 
     def enter(self, store_id: str, file_id: str, filename: str, attributes: Attributes) -> None:
         """Attach a file to a store, as the vector store's own table does elsewhere."""
@@ -41,7 +44,8 @@ class MemoryIndex:
     ) -> None:
         store = self._stores[store_id]
         store.drop(file_id)
-        ids = [next(self._ids) for _ in passages]
+        first = next(self._numbers) << PLACE_BITS
+        ids = [first + place for place in range(len(passages))]
         for passage_id, passage in zip(ids, passages, strict=True):
             store.passages[passage_id] = Passage(passage_id, file_id, passage.text, passage.terms)
             store.counts[passage_id] = Counter(passage.terms.split())
@@ -65,18 +69,29 @@ class MemoryIndex:
     async def version(self, store_id: str) -> int:
         return self._stores[store_id].version
 
-    async def matrix(self, store_id: str, *, known: Matrix | None = None) -> Matrix:
+    async def contents(self, store_id: str, *, known: Contents | None = None) -> Contents:
         store = self._stores[store_id]
-        return matrix_of(
+        windows = [window for windows in store.windows.values() for window in windows]
+        vectors = np.frombuffer(b"".join(vector for vector, _, _ in windows), dtype="<f4")
+        words = Words()
+        for passage_id, passage in store.passages.items():
+            words = words.with_part(unpacked(pack([passage.terms]), passage_id))
+        return Contents(
             version=store.version,
-            dimensions=self._dimensions,
-            passages=[(one.passage_id, one.file_id) for one in store.passages.values()],
-            windows=[window for windows in store.windows.values() for window in windows],
+            file_ids={n >> PLACE_BITS: one.file_id for n, one in store.passages.items()},
+            matrix=arranged(
+                vectors=vectors.reshape(len(windows), self._dimensions),
+                first=np.array([first for _, first, _ in windows], dtype=np.int64),
+                last=np.array([last for _, _, last in windows], dtype=np.int64),
+                passage_ids=np.array(sorted(store.passages), dtype=np.int64),
+            ),
+            words=words,
         )
 
-    async def keyword(
+    def ranked(
         self, store_id: str, terms: Sequence[str], *, within: Collection[str] | None, most: int
     ) -> list[int]:
+        """BM25, one term and one passage after the other."""
         store = self._stores[store_id]
         scores: dict[int, float] = defaultdict(float)
         total = max(1, len(store.counts))

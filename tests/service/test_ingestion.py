@@ -205,7 +205,7 @@ async def test_what_a_killed_process_left_half_written_is_written_anew(place: Pl
         assert claim is not None
         async with scope.store.transaction() as tx:
             number = await scope.store.passages.begin(tx, key, claim.file.id, pages=["half"])
-            await scope.store.passages.write(tx, key, number, 0, [TextRow("half", "half")])
+            await scope.store.passages.write(tx, number, 0, [TextRow("half", "half")])
     # Others may be alive on a shared database, so there a dead one's lease must lapse first.
     place.clock.advance(60)
     async with place.opened() as scope:

@@ -5,7 +5,7 @@ from array import array
 from tests.kit.databases import on_every_database
 from tests.store import objects
 
-from locum.store.passages import PLACE_BITS, StoreKey, TextRow, VectorBlock
+from locum.store.passages import PLACE_BITS, LiveFile, StoreKey, TextRow, VectorBlock, WordBlock
 from locum.store.tables import Store
 from locum.store.vector_store_files import Entry
 from locum.wire.vector_stores import ChunkSizes, FileStatus, StaticChunking, VectorStoreFile
@@ -20,7 +20,9 @@ async def _index(
     table = store.passages
     async with store.transaction() as tx:
         number = await table.begin(tx, key, file_id, pages=texts)
-        await table.write(tx, key, number, 0, [TextRow(text, text.lower()) for text in texts])
+        await table.write(tx, number, 0, [TextRow(text, text.lower()) for text in texts])
+        for place, text in enumerate(texts):
+            await table.write_words(tx, number, WordBlock(place, text.encode()))
         for part, _ in enumerate(texts):
             block = VectorBlock(array("i", [part, part]).tobytes(), array("f", [1, 0]).tobytes())
             await table.write_block(tx, number, part, block)
@@ -28,70 +30,52 @@ async def _index(
     return number
 
 
-async def _find(store: Store, *terms: str, key: StoreKey = KEY, **options: object) -> list[str]:
-    within = options.get("within")
-    assert within is None or isinstance(within, list)
-    ids = await store.passages.keyword(key, terms, within=within, most=10)
-    return [row.text for row in await store.passages.passages(key, ids)]
-
-
-@on_every_database
-async def test_words_find_their_passages_rare_and_frequent_ones_first(store: Store) -> None:
-    await _index(store, "file-1", "tea and milk", "tea and ERR-2041 a.b", "tea and tea 面包")
-    assert await _find(store, "err-2041") == ["tea and ERR-2041 a.b"]
-    assert await _find(store, "a.b") == ["tea and ERR-2041 a.b"]
-    assert await _find(store, "面包") == ["tea and tea 面包"]
-    assert (await _find(store, "tea", "milk"))[0] == "tea and milk"
-    assert len(await _find(store, "tea")) == 3
-    assert await _find(store, "nothing") == []
-    assert await _find(store) == []
-
-
-@on_every_database
-async def test_no_term_is_syntax(store: Store) -> None:
-    await _index(store, "file-1", "plain words")
-    for term in ('"', "'", "a' | 'plain", '" OR "plain', "\\", "*", "plain:*", "(", "&", "|", "!"):
-        assert await _find(store, term) == [], term
+async def _shown(store: Store, *, key: StoreKey = KEY) -> list[str]:
+    """The words of all passages that can be found."""
+    numbers = [file.number for file in await store.passages.live_files(key)]
+    blocks = await store.passages.words(numbers)
+    return [block.words.decode() for number in numbers for block in blocks[number]]
 
 
 @on_every_database
 async def test_a_search_sees_its_own_store_in_its_own_project_only(store: Store) -> None:
-    await _index(store, "file-1", "ours is red")
-    await _index(store, "file-1", "theirs is red", key=OTHER)
-    await _index(store, "file-1", "another is red", key=StoreKey("p", "vs_2"))
-    assert await _find(store, "red") == ["ours is red"]
-    assert await _find(store, "red", key=OTHER) == ["theirs is red"]
-    theirs = await store.passages.keyword(OTHER, ["red"], within=None, most=10)
-    assert await store.passages.passages(KEY, theirs) == []
+    await _index(store, "file-1", "ours")
+    theirs = await _index(store, "file-1", "theirs", key=OTHER)
+    await _index(store, "file-1", "another", key=StoreKey("p", "vs_2"))
+    assert await _shown(store) == ["ours"]
+    assert await _shown(store, key=OTHER) == ["theirs"]
+    passage_id = theirs << PLACE_BITS
+    assert [row.text for row in await store.passages.passages(OTHER, [passage_id])] == ["theirs"]
+    assert await store.passages.passages(KEY, [passage_id]) == []
 
 
 @on_every_database
-async def test_a_search_can_be_held_to_some_files(store: Store) -> None:
-    await _index(store, "file-1", "one red thing")
-    await _index(store, "file-2", "two red things")
-    assert await _find(store, "red", within=["file-2"]) == ["two red things"]
-    assert await _find(store, "red", within=[]) == []
+async def test_terms_come_in_the_order_of_their_passages(store: Store) -> None:
+    await _index(store, "file-1", "before")
+    number = await _index(store, "file-2", "One", "Two", "面包")
+    await _index(store, "file-3", "after")
+    assert await store.passages.terms(number) == ["one", "two", "面包"]
 
 
 @on_every_database
 async def test_a_file_indexed_again_is_found_once(store: Store) -> None:
     first = await _index(store, "file-1", "old red", "older red")
     second = await _index(store, "file-1", "new red")
-    assert await _find(store, "red") == ["new red"]
+    assert await _shown(store) == ["new red"]
     assert second > first
     assert await store.passages.count(KEY) == 3
     while await store.passages.clear_some(most=1):
         pass
     assert await store.passages.count(KEY) == 1
-    assert await _find(store, "red") == ["new red"]
+    assert await _shown(store) == ["new red"]
 
 
 @on_every_database
 async def test_what_is_being_filled_is_not_found(store: Store) -> None:
     async with store.transaction() as tx:
         number = await store.passages.begin(tx, KEY, "file-1", pages=["red"])
-        await store.passages.write(tx, KEY, number, 0, [TextRow("red", "red")])
-    assert await _find(store, "red") == []
+        await store.passages.write(tx, number, 0, [TextRow("red", "red")])
+    assert await _shown(store) == []
     assert await store.passages.passages(KEY, [number << PLACE_BITS]) == []
     assert await store.passages.pages(KEY, "file-1") == ()
 
@@ -105,13 +89,13 @@ async def test_a_dropped_store_is_out_of_searches_at_once_and_gone_after_clearin
     await _index(store, "file-1", "red", key=OTHER)
     async with store.transaction() as tx:
         await store.remove_store_contents(tx, KEY.project_id, KEY.vector_store_id)
-    assert await _find(store, "red") == []
+    assert await _shown(store) == []
     while await store.passages.clear_some(most=1):
         pass
     assert await store.passages.count(KEY) == 0
-    for table, left in (("passage_files", 1), ("passage_vectors", 1), ("passages", 1)):
-        assert await store.db.fetch(f"SELECT COUNT(*) FROM {table}") == [(left,)]
-    assert await _find(store, "red", key=OTHER) == ["red"]
+    for table in ("passage_files", "passage_vectors", "passage_words", "passages"):
+        assert await store.db.fetch(f"SELECT COUNT(*) FROM {table}") == [(1,)], table
+    assert await _shown(store, key=OTHER) == ["red"]
 
 
 @on_every_database
@@ -130,14 +114,15 @@ async def test_the_version_tells_every_change_of_what_a_model_can_search(store: 
 
 
 @on_every_database
-async def test_vectors_come_by_file_those_of_another_model_never(store: Store) -> None:
+async def test_each_file_tells_whose_vectors_it_has_and_gives_them_in_order(store: Store) -> None:
     first = await _index(store, "file-1", "a", "b")
-    await _index(store, "file-2", "c", model="another")
-    [file] = await store.passages.live_files(KEY, model="m")
-    assert (file.number, file.file_id, file.passages, len(file.blocks)) == (first, "file-1", 2, 2)
-    assert array("f", file.blocks[0].vectors).tolist() == [1.0, 0.0]
-    [known] = await store.passages.live_files(KEY, model="m", known={first})
-    assert known.blocks == []
+    second = await _index(store, "file-2", "c", model="another")
+    files = await store.passages.live_files(KEY)
+    assert files == [LiveFile(first, "file-1", 2, "m"), LiveFile(second, "file-2", 1, "another")]
+    vectors = await store.passages.vectors([first])
+    assert [array("i", block.spans).tolist() for block in vectors[first]] == [[0, 0], [1, 1]]
+    assert array("f", vectors[first][0].vectors).tolist() == [1.0, 0.0]
+    assert await store.passages.vectors([]) == {}
     [outdated] = await store.passages.outdated("m", beyond=0, most=10)
     assert (outdated.key, outdated.file_id) == (KEY, "file-2")
     assert await store.passages.outdated("m", beyond=outdated.number, most=10) == []

@@ -13,13 +13,26 @@ from locum.service.scope import House, Scope
 from locum.service.store_contents import Outcome
 from locum.store.blobs import BlobMissing
 from locum.store.database import Transaction
-from locum.store.passages import Outdated, PassageTable, StoreKey, TextRow, VectorBlock
+from locum.store.passages import (
+    Outdated,
+    PassageTable,
+    StoreKey,
+    TextRow,
+    VectorBlock,
+    WordBlock,
+)
 from locum.store.waiting_files import Claim
 from locum.tools.file_search.cutters import Cutters
 from locum.tools.file_search.embedding import SearchEmbedder, WordsOnly
 from locum.tools.file_search.extract import ExtractionFailed, Extractor
 from locum.tools.file_search.index import NewPassage, NewWindow
-from locum.tools.file_search.prepare import Chunking, Prepared, Tokenizer, prepare
+from locum.tools.file_search.prepare import (
+    WORDS_TOGETHER,
+    Chunking,
+    Prepared,
+    Tokenizer,
+    prepare,
+)
 from locum.tools.file_search.stored_index import spans_of
 from locum.wire.vector_stores import StaticChunking, VectorStoreFile
 
@@ -143,7 +156,11 @@ class FileReader:
         """Write everything in slices; the last one shows it all, and settles the file."""
         table = self._house.store.passages
         vectors = prepared.windows if self.model is not None else ()
-        slices: list[_Slice] = [*_passages(prepared.passages), *_vectors(vectors)]
+        slices: list[_Slice] = [
+            *_words(prepared.words),
+            *_passages(prepared.passages),
+            *_vectors(vectors),
+        ]
         number: int | None = None
         # A small file, which most are, is one transaction.
         for last, some in _with_end(_grouped(slices)):
@@ -154,7 +171,7 @@ class FileReader:
                 if number is None:
                     number = await table.begin(tx, key, file_id, pages=pages)
                 for one in some:
-                    await one.write(table, tx, key, number)
+                    await one.write(table, tx, number)
                 if last:
                     await settle(tx)
                     await table.go_live(
@@ -171,25 +188,37 @@ class _Passages(Struct, frozen=True):
     first: int
     rows: Sequence[TextRow]
 
-    async def write(self, table: PassageTable, tx: Transaction, key: StoreKey, number: int) -> None:
-        await table.write(tx, key, number, self.first, self.rows)
+    async def write(self, table: PassageTable, tx: Transaction, number: int) -> None:
+        await table.write(tx, number, self.first, self.rows)
+
+
+class _Words(Struct, frozen=True):
+    block: WordBlock
+
+    async def write(self, table: PassageTable, tx: Transaction, number: int) -> None:
+        await table.write_words(tx, number, self.block)
 
 
 class _Vectors(Struct, frozen=True):
     part: int
     block: VectorBlock
 
-    async def write(self, table: PassageTable, tx: Transaction, _: StoreKey, number: int) -> None:
+    async def write(self, table: PassageTable, tx: Transaction, number: int) -> None:
         await table.write_block(tx, number, self.part, self.block)
 
 
-_Slice = _Passages | _Vectors
+_Slice = _Passages | _Words | _Vectors
 
 
 def _passages(passages: Sequence[NewPassage]) -> Iterator[_Passages]:
     for first in range(0, len(passages), _PASSAGES_TOGETHER):
         some = passages[first : first + _PASSAGES_TOGETHER]
         yield _Passages(first, [TextRow(one.text, one.terms) for one in some])
+
+
+def _words(packed: Sequence[bytes]) -> Iterator[_Words]:
+    for part, words in enumerate(packed):
+        yield _Words(WordBlock(part * WORDS_TOGETHER, words))
 
 
 def _vectors(windows: Sequence[NewWindow]) -> Iterator[_Vectors]:
@@ -199,8 +228,8 @@ def _vectors(windows: Sequence[NewWindow]) -> Iterator[_Vectors]:
 
 
 def _grouped(slices: Sequence[_Slice]) -> list[Sequence[_Slice]]:
-    """One slice of passages and one of vectors go together; what is more goes one by one."""
-    return [slices[:2], *([one] for one in slices[2:])]
+    """The first three, which are all of a small file, go together; what is more one by one."""
+    return [slices[:3], *([one] for one in slices[3:])]
 
 
 def _with_end(items: Sequence[T]) -> Iterator[tuple[bool, T]]:

@@ -5,14 +5,12 @@ one, which makes it `live` and what was indexed of it before `dropped`. Dropped 
 every search at once, and are cleared away in slices too.
 """
 
-from collections.abc import Collection, Sequence
-from hashlib import blake2b
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
 
-from locum.store.database import Database, Reader, Transaction
-from locum.store.passage_terms import PostgresTerms, SqliteTerms, TermIndex
+from locum.store.database import Database, Reader, Row, Transaction
 from locum.wire.files import File
 from locum.wire.vector_stores import VectorStoreFile
 
@@ -47,15 +45,19 @@ class VectorBlock(Struct, frozen=True):
     vectors: bytes
 
 
+class WordBlock(Struct, frozen=True):
+    """The packed words of some passages of a file, of which the first has this place."""
+
+    first: int
+    words: bytes
+
+
 class LiveFile(Struct, frozen=True):
     number: int
     file_id: str
     passages: int
-    blocks: list[VectorBlock]
-
-    @property
-    def first_id(self) -> int:
-        return self.number << PLACE_BITS
+    # Whose its vectors are.
+    model: str
 
 
 class Outdated(Struct, frozen=True):
@@ -76,7 +78,6 @@ class PassageRow(Struct, frozen=True):
 class PassageTable:
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._terms: TermIndex = SqliteTerms(db) if db.dialect == "sqlite" else PostgresTerms(db)
 
     # --------------------------------------------------------------------- writing
 
@@ -96,16 +97,23 @@ class PassageTable:
         return number
 
     async def write(
-        self, tx: Transaction, key: StoreKey, number: int, first: int, rows: Sequence[TextRow]
+        self, tx: Transaction, number: int, first: int, rows: Sequence[TextRow]
     ) -> None:
         """Add passages, the first of them at the place `first` of its file."""
-        await self._terms.add(
-            tx,
-            _token(key),
+        await tx.execute_many(
+            "INSERT INTO passages (id, text, terms) VALUES ($1, $2, $3)",
             [
                 (number << PLACE_BITS | place, row.text, row.terms)
                 for place, row in enumerate(rows, start=first)
             ],
+        )
+
+    async def write_words(self, tx: Transaction, number: int, block: WordBlock) -> None:
+        await tx.execute(
+            "INSERT INTO passage_words (file, first, words) VALUES ($1, $2, $3)",
+            number,
+            block.first,
+            block.words,
         )
 
     async def write_block(
@@ -150,23 +158,22 @@ class PassageTable:
     async def clear_some(self, *, most: int) -> bool:
         """Remove some of what was dropped; False when there was nothing."""
         rows = await self._db.fetch(
-            "SELECT number, project_id, vector_store_id FROM passage_files"
-            " WHERE state = 'dropped' ORDER BY number LIMIT 1"
+            "SELECT number FROM passage_files WHERE state = 'dropped' ORDER BY number LIMIT 1"
         )
         if not rows:
             return False
-        number, key = rows[0][0], StoreKey(rows[0][1], rows[0][2])
+        number: int = rows[0][0]
         async with self._db.transaction() as tx:
             await tx.lock("passages/dropped")
-            first, end = number << PLACE_BITS, (number + 1) << PLACE_BITS
-            passages = await tx.fetch(
-                "SELECT id, terms FROM passages WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3",
-                first,
-                end,
+            cleared = await tx.execute(
+                "DELETE FROM passages WHERE id IN"
+                " (SELECT id FROM passages WHERE id >= $1 AND id < $2 ORDER BY id LIMIT $3)",
+                number << PLACE_BITS,
+                (number + 1) << PLACE_BITS,
                 most,
             )
-            await self._terms.remove(tx, _token(key), [(row[0], row[1]) for row in passages])
-            if len(passages) < most:
+            if cleared < most:
+                await tx.execute("DELETE FROM passage_words WHERE file = $1", number)
                 await tx.execute("DELETE FROM passage_vectors WHERE file = $1", number)
                 await tx.execute("DELETE FROM passage_files WHERE number = $1", number)
         return True
@@ -174,7 +181,7 @@ class PassageTable:
     # ------------------------------------------------------------------- searching
 
     async def version(self, key: StoreKey, *, model: str) -> int:
-        """Another number whenever the vectors to be searched are others."""
+        """Another number whenever there are other passages to be found, or other vectors."""
         rows = await self._db.fetch(
             "SELECT COALESCE(MAX(number), 0), COUNT(*),"
             " COALESCE(SUM(CASE WHEN model = $3 THEN 1 ELSE 0 END), 0)"
@@ -186,38 +193,49 @@ class PassageTable:
         highest, count, ours = (int(value) for value in rows[0])
         return highest << 64 | count << 32 | ours
 
-    async def live_files(
-        self, key: StoreKey, *, model: str, known: Collection[int] = ()
-    ) -> list[LiveFile]:
-        """The searchable files that have vectors of the model; those `known` without them."""
+    async def live_files(self, key: StoreKey) -> list[LiveFile]:
         rows = await self._db.fetch(
-            f"SELECT number, file_id, passages FROM passage_files WHERE {_LIVE} AND model = $3"
+            f"SELECT number, file_id, passages, model FROM passage_files WHERE {_LIVE}"
             " ORDER BY number",
             key.project_id,
             key.vector_store_id,
-            model,
         )
-        files = {row[0]: LiveFile(row[0], row[1], row[2], []) for row in rows}
-        wanted = [number for number in files if number not in known]
-        for start in range(0, len(wanted), _ASKED_TOGETHER):
-            some = wanted[start : start + _ASKED_TOGETHER]
-            blocks = await self._db.fetch_aside(
-                "SELECT file, spans, vectors FROM passage_vectors"
-                f" WHERE file IN ({_places(1, len(some))}) ORDER BY file, part",
+        return [LiveFile(*row) for row in rows]
+
+    async def vectors(self, numbers: Sequence[int]) -> dict[int, list[VectorBlock]]:
+        """The vectors of files, by the files' numbers."""
+        rows = await self._blocks("passage_vectors", "part, spans, vectors", numbers)
+        found: dict[int, list[VectorBlock]] = {}
+        for number, _, spans, vectors in rows:
+            found.setdefault(number, []).append(VectorBlock(spans, vectors))
+        return found
+
+    async def words(self, numbers: Sequence[int]) -> dict[int, list[WordBlock]]:
+        """The packed words of files, by the files' numbers."""
+        found: dict[int, list[WordBlock]] = {}
+        for number, first, words in await self._blocks("passage_words", "first, words", numbers):
+            found.setdefault(number, []).append(WordBlock(first, words))
+        return found
+
+    async def terms(self, number: int) -> list[str]:
+        """The terms of each passage of a file, in order."""
+        rows = await self._db.fetch_aside(
+            "SELECT terms FROM passages WHERE id >= $1 AND id < $2 ORDER BY id",
+            number << PLACE_BITS,
+            (number + 1) << PLACE_BITS,
+        )
+        return [row[0] for row in rows]
+
+    async def _blocks(self, table: str, columns: str, numbers: Sequence[int]) -> list[Row]:
+        rows: list[Row] = []
+        for start in range(0, len(numbers), _ASKED_TOGETHER):
+            some = numbers[start : start + _ASKED_TOGETHER]
+            rows += await self._db.fetch_aside(
+                f"SELECT file, {columns} FROM {table}"
+                f" WHERE file IN ({_places(1, len(some))}) ORDER BY 1, 2",
                 *some,
             )
-            for number, spans, vectors in blocks:
-                files[number].blocks.append(VectorBlock(spans, vectors))
-        return [file for file in files.values() if file.blocks or file.number in known]
-
-    async def keyword(
-        self, key: StoreKey, terms: Sequence[str], *, within: Collection[str] | None, most: int
-    ) -> list[int]:
-        if not terms:
-            return []
-        return await self._terms.find(
-            key.project_id, key.vector_store_id, _token(key), terms, within=within, most=most
-        )
+        return rows
 
     async def passages(self, key: StoreKey, passage_ids: Sequence[int]) -> list[PassageRow]:
         """The passages of these ids, in the order of asking; those gone are left out."""
@@ -311,8 +329,3 @@ class PassageTable:
 
 def _places(first: int, count: int) -> str:
     return ", ".join(f"${number}" for number in range(first, first + count))
-
-
-def _token(key: StoreKey) -> str:
-    """What stands beside the words of every passage of a store, so that no other's is found."""
-    return blake2b(f"{key.project_id}/{key.vector_store_id}".encode(), digest_size=8).hexdigest()

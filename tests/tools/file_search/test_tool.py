@@ -14,7 +14,7 @@ from tests.kit.embedders import HashEmbedder
 from tests.store import objects
 
 from locum.llm import tokens
-from locum.store.passages import StoreKey, TextRow, VectorBlock
+from locum.store.passages import StoreKey, TextRow, VectorBlock, WordBlock
 from locum.store.tables import Store
 from locum.store.vector_store_files import Entry
 from locum.tools.file_search.embedding import EmbeddingFailed
@@ -22,6 +22,7 @@ from locum.tools.file_search.search import Searcher
 from locum.tools.file_search.stored_index import StoredIndex
 from locum.tools.file_search.terms import joined
 from locum.tools.file_search.tool import FileSearch
+from locum.tools.file_search.words import pack
 from locum.tools.tool import Call, Setting, ToolFailed
 from locum.wire.steps import FileSearchCall
 from locum.wire.tools import FileSearchOptions, FileSearchTool, RankingOptions
@@ -78,7 +79,9 @@ class Rig:
             await self.store.vector_store_files.add(tx, "p", "vs_1", [Entry(held, None)])
             number = await self.store.passages.begin(tx, KEY, "file-1", pages=texts)
             rows = [TextRow(text, joined(text)) for text in texts]
-            await self.store.passages.write(tx, KEY, number, 0, rows)
+            await self.store.passages.write(tx, number, 0, rows)
+            words = WordBlock(0, pack([row.terms for row in rows]))
+            await self.store.passages.write_words(tx, number, words)
             vectors = await self.embedder.embed(texts, kind="passage")
             for place, vector in enumerate(vectors):
                 spans = array("i", [place, place]).tobytes()

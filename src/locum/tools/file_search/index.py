@@ -12,13 +12,14 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from locum.tools.file_search.filters import Attributes
+from locum.tools.file_search.words import Words
 
 Vectors = NDArray[np.float32]
 Numbers = NDArray[np.int64]
 
 
 class NewPassage(Struct, frozen=True):
-    """A chunk to be indexed; `terms` are what `terms.joined` makes of its text."""
+    """A chunk to be indexed; `terms` are what `terms.joined` makes of its text and title."""
 
     text: str
     terms: str
@@ -47,11 +48,10 @@ class Passage(Struct, frozen=True):
 class Matrix(Struct, frozen=True):
     """Every vector of one store. The windows of passage `n` are `rows[starts[n]:starts[n + 1]]`.
 
-    Passages are in ascending order of id, and `file_numbers` points into `file_ids`. Files that
-    were indexed without vectors, or with another model's, are not in it.
+    Passages are in ascending order of id. Files that were indexed without vectors, or with another
+    model's, are not in it.
     """
 
-    version: int
     vectors: Vectors
     # The first and the last passage of each window, by id.
     first: Numbers
@@ -59,13 +59,25 @@ class Matrix(Struct, frozen=True):
     rows: Numbers
     starts: Numbers
     passage_ids: Numbers
-    file_numbers: Numbers
-    file_ids: Sequence[str]
 
     @property
     def size_bytes(self) -> int:
         numbers = (self.first, self.last, self.rows, self.starts, self.passage_ids)
-        return self.vectors.nbytes + sum(part.nbytes for part in (*numbers, self.file_numbers))
+        return self.vectors.nbytes + sum(part.nbytes for part in numbers)
+
+
+class Contents(Struct, frozen=True):
+    """All of a store that ranks its passages, as it is kept in memory between searches."""
+
+    version: int
+    # The files that can be found, by the number in the ids of their passages.
+    file_ids: Mapping[int, str]
+    matrix: Matrix
+    words: Words
+
+    @property
+    def size_bytes(self) -> int:
+        return self.matrix.size_bytes + self.words.size_bytes
 
 
 class PassageIndex(Protocol):
@@ -76,17 +88,11 @@ class PassageIndex(Protocol):
         ...
 
     async def version(self, store_id: str) -> int:
-        """Another number whenever its vectors are others; it tells that a cached matrix is old."""
+        """Another number whenever its contents are others; it tells that those kept are old."""
         ...
 
-    async def matrix(self, store_id: str, *, known: Matrix | None = None) -> Matrix:
-        """The matrix as it is now; of one that was `known` what still holds need not be read."""
-        ...
-
-    async def keyword(
-        self, store_id: str, terms: Sequence[str], *, within: Collection[str] | None, most: int
-    ) -> list[int]:
-        """Passages that hold any of the terms, best first; `within` names the files allowed."""
+    async def contents(self, store_id: str, *, known: Contents | None = None) -> Contents:
+        """The contents as they are now; of those `known` what still holds need not be read."""
         ...
 
     async def passages(self, store_id: str, passage_ids: Sequence[int]) -> list[Passage]:
@@ -94,39 +100,12 @@ class PassageIndex(Protocol):
         ...
 
 
-def matrix_of(
-    *,
-    version: int,
-    dimensions: int,
-    passages: Sequence[tuple[int, str]],
-    windows: Sequence[tuple[bytes, int, int]],
-) -> Matrix:
-    """Put a matrix together. `passages` are (id, file id) in ascending order of id; `windows` are
-    (vector, first id, last id), where the ids between belong to the same file.
-    """
-    data = b"".join(vector for vector, _, _ in windows)
-    numbers: dict[str, int] = {}
-    file_numbers = [numbers.setdefault(file_id, len(numbers)) for _, file_id in passages]
-    return arranged(
-        version=version,
-        vectors=np.frombuffer(data, dtype="<f4").reshape(len(windows), dimensions),
-        first=np.array([first for _, first, _ in windows], dtype=np.int64),
-        last=np.array([last for _, _, last in windows], dtype=np.int64),
-        passage_ids=np.array([passage_id for passage_id, _ in passages], dtype=np.int64),
-        file_numbers=np.array(file_numbers, dtype=np.int64),
-        file_ids=list(numbers),
-    )
-
-
 def arranged(
     *,
-    version: int,
     vectors: Vectors,
     first: Numbers,
     last: Numbers,
     passage_ids: Numbers,
-    file_numbers: Numbers,
-    file_ids: Sequence[str],
 ) -> Matrix:
     """Find the windows of each passage; every passage has one."""
     begin = np.searchsorted(passage_ids, first)
@@ -138,13 +117,10 @@ def arranged(
     starts = np.searchsorted(places[order], np.arange(len(passage_ids) + 1)).astype(np.int64)
     assert (np.diff(starts) > 0).all(), "a passage has no window"
     return Matrix(
-        version=version,
         vectors=np.asarray(vectors, dtype=np.float32),
         first=first,
         last=last,
         rows=rows[order],
         starts=starts,
         passage_ids=passage_ids,
-        file_numbers=file_numbers,
-        file_ids=file_ids,
     )

@@ -10,6 +10,9 @@ from locum.tools.file_search.chunks import Chunk, Encode, TokenBytes, Window, ch
 from locum.tools.file_search.cutters import Cutters
 from locum.tools.file_search.index import NewPassage, NewWindow
 from locum.tools.file_search.terms import joined
+from locum.tools.file_search.words import pack
+
+WORDS_TOGETHER = 256
 
 
 class Tokenizer(Struct, frozen=True):
@@ -26,6 +29,8 @@ class Chunking(Struct, frozen=True):
 
 class Prepared(Struct, frozen=True):
     passages: tuple[NewPassage, ...]
+    # The packed words of every so many passages (`WORDS_TOGETHER`).
+    words: tuple[bytes, ...]
     windows: tuple[NewWindow, ...]
     usage_bytes: int
 
@@ -55,24 +60,33 @@ async def prepare(
     A passage from the middle of a file seldom says what the file is about: its `title` is
     indexed and embedded with each, but is no part of the text.
     """
-    chunks, passages, parts = await (cutters.cut if cutters else asyncio.to_thread)(
+    cut = await (cutters.cut if cutters else asyncio.to_thread)(
         _cut, text, title, chunking=chunking, tokenizer=tokenizer, window_tokens=window_tokens
     )
     heading = f"{title}\n" if title else ""
-    vectors = await embedder.embed([heading + part.text for part in parts], kind="passage")
+    texts = [heading + part.text for part in cut.windows]
+    vectors = await embedder.embed(texts, kind="passage")
     return Prepared(
-        passages=passages,
+        passages=cut.passages,
+        words=cut.words,
         windows=tuple(
             NewWindow(vector.tobytes(), part.chunks[0], part.chunks[-1])
-            for part, vector in zip(parts, vectors, strict=True)
+            for part, vector in zip(cut.windows, vectors, strict=True)
         ),
-        usage_bytes=sum(one.usage_bytes for one in chunks),
+        usage_bytes=cut.usage_bytes,
     )
+
+
+class _Cut(Struct, frozen=True):
+    passages: tuple[NewPassage, ...]
+    words: tuple[bytes, ...]
+    windows: list[Window]
+    usage_bytes: int
 
 
 def _cut(
     text: str, title: str, *, chunking: Chunking, tokenizer: Tokenizer, window_tokens: int | None
-) -> tuple[list[Chunk], tuple[NewPassage, ...], list[Window]]:
+) -> _Cut:
     chunks = list(
         chunk(
             text,
@@ -84,13 +98,26 @@ def _cut(
     )
     heading = joined(title)
     passages = tuple(NewPassage(one.text, f"{heading} {joined(one.text)}") for one in chunks)
-    if window_tokens is None or window_tokens >= chunking.max_tokens:
-        return chunks, passages, [Window(one.text, (n,)) for n, one in enumerate(chunks)]
-    parts = windows(
+    return _Cut(
+        passages=passages,
+        words=tuple(
+            pack([one.terms for one in passages[first : first + WORDS_TOGETHER]])
+            for first in range(0, len(passages), WORDS_TOGETHER)
+        ),
+        windows=_windows(text, chunks, tokenizer, window_tokens)
+        if window_tokens is not None and window_tokens < chunking.max_tokens
+        else [Window(one.text, (number,)) for number, one in enumerate(chunks)],
+        usage_bytes=sum(one.usage_bytes for one in chunks),
+    )
+
+
+def _windows(
+    text: str, chunks: Sequence[Chunk], tokenizer: Tokenizer, window_tokens: int
+) -> list[Window]:
+    return windows(
         text,
         chunks,
         max_tokens=window_tokens,
         encode=tokenizer.encode,
         token_bytes=tokenizer.token_bytes,
     )
-    return chunks, passages, parts

@@ -9,9 +9,10 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from locum.store.passages import PLACE_BITS
 from locum.tools.file_search.filters import Attributes, Filter, allows
 from locum.tools.file_search.fuse import candidates, fuse, word_evidence
-from locum.tools.file_search.index import Matrix, PassageIndex, Vectors
+from locum.tools.file_search.index import Contents, Matrix, Numbers, PassageIndex, Vectors
 from locum.tools.file_search.terms import query_terms
 
 # Each opinion nominates so many passages; more change nothing that anyone sees.
@@ -45,14 +46,14 @@ class QueryEmbedder(Protocol):
 
 
 class Searcher:
-    """Searches one index; keeps the matrices of the stores searched last."""
+    """Searches one index; keeps the contents of the stores searched last."""
 
     def __init__(
         self, index: PassageIndex, embedder: QueryEmbedder, *, cache_bytes: int = _CACHE_BYTES
     ) -> None:
         self._index = index
         self._embedder = embedder
-        self._matrices = _MatrixCache(index, cache_bytes)
+        self._kept = _Cache(index, cache_bytes)
 
     async def search(
         self,
@@ -91,13 +92,13 @@ class Searcher:
     async def _one(
         self, store_id: str, query: str, vector: Vectors, within: Collection[str] | None
     ) -> list[Found]:
-        matrix = await self._matrices.get(store_id)
+        contents = await self._kept.get(store_id)
         wanted = query_terms(query)
-        meaning, by_words = await asyncio.gather(
-            _meaning(matrix, vector),
-            self._index.keyword(store_id, wanted, within=within, most=_NOMINATED),
-        )
-        nominated = candidates([_best(matrix, meaning, within), by_words], most=2 * _NOMINATED)
+        if contents.matrix.vectors.size > _INLINE_FLOATS:
+            opinions = await asyncio.to_thread(_opinions, contents, vector, wanted, within)
+        else:
+            opinions = _opinions(contents, vector, wanted, within)
+        meaning, nominated = opinions
         passages = await self._index.passages(store_id, nominated)
         words = word_evidence(wanted, {one.passage_id: one.terms for one in passages})
         files = await self._index.files(store_id, only={one.file_id for one in passages})
@@ -109,25 +110,25 @@ class Searcher:
                 filename=files[one.file_id].filename,
                 attributes=files[one.file_id].attributes,
                 text=one.text,
-                score=fuse(_of(matrix, meaning, one.passage_id), words[one.passage_id]),
+                score=fuse(_of(contents.matrix, meaning, one.passage_id), words[one.passage_id]),
             )
             for one in passages
             if one.file_id in files and (within is None or one.file_id in within)
         ]
 
 
-class _MatrixCache:
-    """The matrices used last, within a budget of bytes; one that is old is fetched again."""
+class _Cache:
+    """The contents used last, within a budget of bytes; what is old is brought up to date."""
 
     def __init__(self, index: PassageIndex, most_bytes: int) -> None:
         self._index = index
         self._most_bytes = most_bytes
-        self._kept: OrderedDict[str, Matrix] = OrderedDict()
+        self._kept: OrderedDict[str, Contents] = OrderedDict()
 
-    async def get(self, store_id: str) -> Matrix:
+    async def get(self, store_id: str) -> Contents:
         kept = self._kept.get(store_id)
         if kept is None or kept.version != await self._index.version(store_id):
-            kept = await self._index.matrix(store_id, known=kept)
+            kept = await self._index.contents(store_id, known=kept)
             self._kept[store_id] = kept
         if store_id in self._kept:
             self._kept.move_to_end(store_id)
@@ -139,11 +140,18 @@ class _MatrixCache:
         return sum(one.size_bytes for one in self._kept.values())
 
 
-async def _meaning(matrix: Matrix, vector: Vectors) -> Vectors:
-    """For each passage, the cosine of its nearest window."""
-    if matrix.vectors.size > _INLINE_FLOATS:
-        return await asyncio.to_thread(_nearest, matrix, vector)
-    return _nearest(matrix, vector)
+def _opinions(
+    contents: Contents, vector: Vectors, wanted: Sequence[str], within: Collection[str] | None
+) -> tuple[Vectors, list[int]]:
+    """The meaning of each passage that has vectors, and the passages worth a closer look."""
+    meaning = _nearest(contents.matrix, vector)
+    among = None
+    if within is not None:
+        numbers = [number for number, file_id in contents.file_ids.items() if file_id in within]
+        among = np.array(numbers, dtype=np.int64)
+    by_words = contents.words.best(wanted, most=_NOMINATED, among=among)
+    by_meaning = _best(contents.matrix, meaning, among)
+    return meaning, candidates([by_meaning, by_words], most=2 * _NOMINATED)
 
 
 def _nearest(matrix: Matrix, vector: Vectors) -> Vectors:
@@ -153,10 +161,10 @@ def _nearest(matrix: Matrix, vector: Vectors) -> Vectors:
     return np.maximum.reduceat(cosines[matrix.rows], matrix.starts[:-1])
 
 
-def _best(matrix: Matrix, meaning: Vectors, within: Collection[str] | None) -> list[int]:
-    if within is not None:
-        allowed = np.array([file_id in within for file_id in matrix.file_ids], dtype=bool)
-        meaning = np.where(allowed[matrix.file_numbers], meaning, np.float32(-1))
+def _best(matrix: Matrix, meaning: Vectors, among: Numbers | None) -> list[int]:
+    if among is not None:
+        allowed = np.isin(matrix.passage_ids >> PLACE_BITS, among)
+        meaning = np.where(allowed, meaning, np.float32(-1))
     most = min(_NOMINATED, len(meaning))
     if most == 0:
         return []
@@ -169,5 +177,5 @@ def _of(matrix: Matrix, meaning: Vectors, passage_id: int) -> float:
     place = int(np.searchsorted(matrix.passage_ids, passage_id))
     if place < len(matrix.passage_ids) and matrix.passage_ids[place] == passage_id:
         return float(meaning[place])
-    # It was added after the matrix was read; its words alone speak for it.
+    # It has no vector of this model, so its words alone speak for it.
     return 0.0

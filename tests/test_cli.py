@@ -3,6 +3,8 @@
 import asyncio
 import json
 import logging
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -177,6 +179,45 @@ def test_a_server_tells_where_it_is_serves_and_ends_in_good_order(
     assert "no API key yet" in told[1]
     assert "scripted model" in told[2]
     assert "Code interpreter" in told[3]
+
+
+@pytest.mark.slow
+def test_a_server_that_is_told_to_end_is_first_not_ready_and_then_gone(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "locum", "serve", "--port", "0", "--data", str(tmp_path / "d")]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "LOCUM_OPERATOR_PORT": "0", "LOCUM_DRAIN_S": "60"},
+    ) as server:
+        try:
+            assert server.stdout is not None
+            told = [server.stdout.readline() for _ in range(5)]
+            assert told[1].startswith("Operators: http://127.0.0.1:")
+            ports = [int(re.findall(r":(\d+)/", line)[0]) for line in told[:2]]
+            api, operators = (Http(port, {"Authorization": "Bearer any"}) for port in ports)
+            assert operators.get("/ready").json == {"ready": True, "reasons": []}
+            assert b"locum_build_info" in operators.get("/metrics").body
+            assert api.get("/metrics").status == 404
+            server.send_signal(signal.SIGTERM)
+            while operators.get("/ready").status == 200:
+                pass
+            assert operators.get("/ready").json["reasons"] == ["draining"]
+            assert api.get("/ready").status == 503
+            assert api.get("/v1/assistants").status == 200
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(timeout=15) == 0
+        finally:
+            server.kill()
+
+
+def test_operators_need_a_port_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LOCUM_OPERATOR_PORT", "18765")
+    assert main(["serve", "--port", "18765"]) == 2
+    assert "must differ" in capsys.readouterr().err
 
 
 def test_a_first_run_goes_on_without_what_cannot_be_had(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, MutableMapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,21 @@ from locum.api import openapi
 from locum.api.auth import Doorkeeper
 from locum.api.door import Door
 from locum.api.http import Incoming
+from locum.api.operators import Operators, is_for_operators
 from locum.api.routes import ROUTES
 from locum.api.tracing import TracedDoor
 from locum.clock import Clock, SystemClock
 from locum.engine.engine import Engine
+from locum.engine.watching import RunMeter
 from locum.ids import Ids, RandomIds
 from locum.llm import tokens
 from locum.llm.choose import choose_backend
+from locum.llm.metered import Metered
 from locum.llm.protocol import Backend
+from locum.metrics import Metrics
+from locum.service.backlog import Backlog
 from locum.service.embedding import choose_embedder
+from locum.service.health import Health
 from locum.service.ingestion import Ingestion
 from locum.service.reading import FileReader
 from locum.service.scope import House
@@ -59,6 +65,7 @@ from locum.tools.file_search.stored_index import StoredIndex
 from locum.tools.file_search.tool import FileSearch
 from locum.tools.mcp.hosts import Hosts
 from locum.tools.mcp.tool import McpTools
+from locum.tools.metered import MeteredTool
 from locum.tools.tool import Tool
 from locum.web.front import Front
 from locum.web.gateway import Gateway
@@ -104,6 +111,7 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> Starlette:  # froz
             traced = replace(parts, tracer=tracer)
             async with open_house(settings, traced) as house, open_gateway(settings) as gateway:
                 app.state.house = house
+                app.state.operators = Operators(house, apart=True)
                 front = build_front(house, gateway, tracer)
                 app.routes.append(Mount("/", front))
                 if not app.user_middleware:
@@ -143,34 +151,35 @@ async def open_house(settings: Settings, parts: Parts) -> AsyncIterator[House]:
     """Everything that serves, opened in order and closed in reverse."""
     # What is kept here is nobody else's business on this machine.
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    clock = parts.clock or SystemClock()
-    ids = parts.ids or RandomIds()
+    clock, ids = parts.clock or SystemClock(), parts.ids or RandomIds()
     database = open_database(settings)
     try:
         await _bring_up_to_date(database)
-        store = Store(database)
-        blobs = open_blobs(settings)
-        backend = parts.backend or choose_backend(settings)
-        sandbox = SandboxOnDemand(
-            sandbox_settings(settings), tier=_sandbox_tier(settings), clock=clock
-        )
+        store, blobs = Store(database), open_blobs(settings)
+        metrics = Metrics(version=__version__)
+        backend = _metered_backend(settings, parts, metrics=metrics, clock=clock)
+        sandbox = _sandbox(settings, clock)
         mcp = McpTools(Hosts(settings.mcp_hosts), clock=clock, call_s=settings.mcp_timeout_s)
         embedder = parts.embedder or choose_embedder(settings, weights=embedder_folder(settings))
         searcher = open_searcher(store, embedder)
-        tools: Sequence[Tool] = [
-            CodeInterpreter(sandbox, store=store, blobs=blobs, clock=clock, ids=ids),
-            FileSearch(searcher, store=store, clock=clock, count_tokens=tokens.count),
-            mcp,
-        ]
+        tools = parts.tools
+        if tools is None:
+            tools = (
+                CodeInterpreter(sandbox, store=store, blobs=blobs, clock=clock, ids=ids),
+                FileSearch(searcher, store=store, clock=clock, count_tokens=tokens.count),
+                mcp,
+            )
         engine = Engine(
             store=store,
             blobs=blobs,
             clock=clock,
             ids=ids,
             backend=backend,
-            tools=tools if parts.tools is None else parts.tools,
+            tools=[MeteredTool(tool, metrics=metrics, clock=clock) for tool in tools],
             at_once=settings.max_runs,
             tracer=parts.tracer,
+            for_each=settings.max_runs_per_project,
+            watch=RunMeter(metrics, clock),
         )
         house = House(
             settings=settings,
@@ -181,24 +190,49 @@ async def open_house(settings: Settings, parts: Parts) -> AsyncIterator[House]:
             engine=engine,
             backend=backend,
             searcher=searcher,
+            metrics=metrics,
+            health=Health(store),
+            backlog=Backlog(store, clock, most=settings.max_queued_runs),
         )
-        upkeep = Upkeep(house)
-        ingestion = open_ingestion(house, embedder)
-        await engine.start()
-        await ingestion.start()
-        upkeep.start()
-        try:
+        _watch(metrics, engine=engine, sandbox=sandbox, database=database)
+        async with AsyncExitStack() as closing:
+            for part in (backend, embedder, mcp, sandbox, engine):
+                closing.push_async_callback(part.close)
+            ingestion, upkeep = open_ingestion(house, embedder), Upkeep(house)
+            await engine.start()
+            closing.push_async_callback(ingestion.close)
+            await ingestion.start()
+            closing.push_async_callback(upkeep.close)
+            upkeep.start()
             yield house
-        finally:
-            await upkeep.close()
-            await ingestion.close()
-            await engine.close()
-            await sandbox.close()
-            await mcp.close()
-            await embedder.close()
-            await backend.close()
     finally:
         await database.close()
+
+
+def _metered_backend(
+    settings: Settings, parts: Parts, *, metrics: Metrics, clock: Clock
+) -> Backend:
+    def metered(backend: Backend, label: str) -> Backend:
+        return Metered(backend, label=label, metrics=metrics, clock=clock)
+
+    if parts.backend is None:
+        return choose_backend(settings, around=metered)
+    return metered(parts.backend, parts.backend.name)
+
+
+def _watch(
+    metrics: Metrics, *, engine: Engine, sandbox: SandboxOnDemand, database: Database
+) -> None:
+    """Figures that are there anyway, asked for when somebody looks."""
+    metrics.watch("runs_driven", lambda: engine.driven)
+    metrics.watch("runs_waiting", lambda: engine.waiting)
+    metrics.watch("sandbox_sessions", lambda: sandbox.live)
+    if isinstance(database, PostgresDatabase):
+        pool = database.connections
+        metrics.watch("database_connections", lambda: pool.open)
+        metrics.watch("database_connections_busy", lambda: pool.busy)
+        metrics.watch("database_waits", lambda: pool.waits)
+        metrics.watch("database_wait_seconds", lambda: pool.waited_s)
 
 
 @asynccontextmanager
@@ -255,6 +289,8 @@ def build_front(house: House, gateway: Gateway, tracer: Tracer | None = None) ->
         door = TracedDoor(door, tracer=tracer, clock=house.clock)
     return Front(
         door,
+        operators=Operators(house, apart=False),
+        is_for_operators=is_for_operators,
         page=Page(),
         gateway=gateway,
         admission=Admission(admit=admit, is_open=is_open, clock=house.clock),
@@ -327,6 +363,10 @@ def sandbox_settings(settings: Settings) -> SandboxSettings:
         pool=settings.sandbox_warm,
         live=settings.sandbox_sessions,
     )
+
+
+def _sandbox(settings: Settings, clock: Clock) -> SandboxOnDemand:
+    return SandboxOnDemand(sandbox_settings(settings), tier=_sandbox_tier(settings), clock=clock)
 
 
 def packages_folder(settings: Settings) -> Path:

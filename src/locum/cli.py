@@ -110,6 +110,10 @@ async def _quickstart(_given: argparse.Namespace, settings: Settings) -> int:
 
 async def _serve_and_tell(settings: Settings, *, shows_example: bool) -> None:
     address = claim(settings.host, settings.port)
+    beside = _beside(settings)
+    if beside is not None and beside.port == address.port:
+        # Ports are shared by design, so each would get half of the other's requests.
+        raise SettingsError("The settings 'port' and 'operator_port' must differ.")
     app = create_app(settings)
 
     async def has_keys() -> bool:
@@ -125,6 +129,8 @@ async def _serve_and_tell(settings: Settings, *, shows_example: bool) -> None:
     async def announce() -> None:
         is_open = not await has_keys()
         _tell(f"Locum {__version__} listens on {address.url}/v1")
+        if beside is not None:
+            _tell(f"Operators: {beside.url}/health, /ready, /metrics")
         if is_open:
             _tell("Local mode: there is no API key yet, so any key is accepted.")
         try:
@@ -135,8 +141,26 @@ async def _serve_and_tell(settings: Settings, *, shows_example: bool) -> None:
         if shows_example:
             _tell(_example(address, is_open=is_open))
 
+    def leave() -> None:
+        app.state.house.health.drain()
+
     with alone(settings.data) if settings.database_url is None else nullcontext():
-        await serve(app, address, announce=announce, admit=admit)
+        await serve(
+            app,
+            address,
+            announce=announce,
+            admit=admit,
+            leave=leave,
+            leave_s=settings.drain_s,
+            beside=beside,
+        )
+
+
+def _beside(settings: Settings) -> Address | None:
+    """Where operators are answered without a key, if they want to be."""
+    if settings.operator_port is None:
+        return None
+    return claim(settings.operator_host, settings.operator_port)
 
 
 def _example(address: Address, *, is_open: bool) -> str:

@@ -14,7 +14,7 @@ LocumError
     └── Unavailable         503
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 
 class LocumError(Exception):
@@ -64,8 +64,11 @@ class TooLarge(LocumError):
 class RateLimited(LocumError):
     status = 429
 
-    def __init__(self, message: str, *, retry_after_s: int = 1) -> None:
+    def __init__(
+        self, message: str, *, limit: Literal["requests", "queued_runs"], retry_after_s: float
+    ) -> None:
         super().__init__(message, code="rate_limit_exceeded")
+        self.limit = limit
         self.retry_after_s = retry_after_s
 
 

@@ -8,12 +8,11 @@ from locum.api.auth import new_key
 from locum.app import open_database
 from locum.clock import SystemClock
 from locum.ids import RandomIds
+from locum.service import keys
 from locum.settings import Settings
 from locum.store.keys import ApiKey
 from locum.store.migrations import MigrationError, migrate, pending
 from locum.store.tables import Store
-
-_DAY_S = 86_400
 
 
 @asynccontextmanager
@@ -36,32 +35,28 @@ async def create(
 ) -> tuple[ApiKey, str]:
     """A new key and its secret, which nobody can read again."""
     secret, digest, hint = new_key()
-    now = SystemClock().now()
-    key = ApiKey(
-        id=RandomIds().new("key"),
+    wish = keys.Wish(
         project_id=project or settings.project,
         name=name,
-        hint=hint,
         read_only=read_only,
-        created_at=now,
-        expires_at=None if expires_days is None else now + expires_days * _DAY_S,
-        revoked_at=None,
+        expires_days=expires_days,
     )
-    async with opened(settings) as store, store.transaction() as tx:
-        await store.keys.ensure_project(tx, key.project_id, name=key.project_id, now=now)
-        await store.keys.add(tx, key, digest)
+    async with opened(settings) as store:
+        key = await keys.create_key(
+            store, wish, keys.Fresh(digest, hint), clock=SystemClock(), ids=RandomIds()
+        )
     return key, secret
 
 
 async def revoke(settings: Settings, key_id: str) -> bool:
-    async with opened(settings) as store, store.transaction() as tx:
-        return await store.keys.revoke(tx, key_id, now=SystemClock().now())
+    async with opened(settings) as store:
+        return await keys.revoke_key(store, key_id, clock=SystemClock())
 
 
 async def listed(settings: Settings) -> list[str]:
     """The keys as lines of a table, the oldest first."""
     async with opened(settings) as store:
-        keys = await store.keys.all()
+        found = await store.keys.all()
     now = SystemClock().now()
     rows = [("ID", "PROJECT", "NAME", "KEY", "MAY", "CREATED", "STATE")]
     rows += [
@@ -74,7 +69,7 @@ async def listed(settings: Settings) -> list[str]:
             _day(key.created_at),
             _state(key, now),
         )
-        for key in keys
+        for key in found
     ]
     return table(rows)
 

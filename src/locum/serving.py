@@ -10,8 +10,8 @@ import ipaddress
 import resource
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -86,14 +86,23 @@ def is_loopback(address: Address) -> bool:
     return ipaddress.ip_address(address.host.partition("%")[0]).is_loopback
 
 
+def _say_nothing() -> None:
+    """Nobody waits to hear that the server is about to end."""
+
+
 async def serve(
     app: Starlette,
     address: Address,
     *,
     announce: Callable[[], Awaitable[None]],
     admit: Callable[[], Awaitable[None]],
+    leave: Callable[[], None] = _say_nothing,
+    leave_s: float = 0.0,
+    beside: Address | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. `admit` may refuse to, once the house is open.
+
+    `leave` says that it will end in so many seconds; operators are answered `beside`, to the end.
 
     The lifespan is ours to run: an exception in it ends the start instead of being logged, and
     the house is closed even when a client holds its stream open.
@@ -101,26 +110,63 @@ async def serve(
     _raise_open_files()
     async with app.router.lifespan_context(app):
         await admit()
-        requests = _Requests(app)
-        server = _server(requests, address)
-        stopped = _on_signals(server)
-        serving = asyncio.ensure_future(server.serve())
-        telling = asyncio.ensure_future(_tell(address, announce))
-        waiting = asyncio.ensure_future(stopped.wait())
-        try:
-            await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            await asyncio.wait({serving}, timeout=_GRACE_S)
-            requests.cut_off()
-            await asyncio.wait({serving}, timeout=_GRACE_S)
-        finally:
-            for task in (serving, telling, waiting):
-                task.cancel()
-            await asyncio.wait({serving, telling, waiting})
-        for task in (serving, telling):
-            if not task.cancelled():
-                task.result()
-    if not stopped.is_set():
+        async with AsyncExitStack() as stack:
+            if beside is not None:
+                await stack.enter_async_context(listening(app.state.operators, beside))
+            stopped = await _serve_requests(
+                app, address, announce=announce, leave=leave, leave_s=leave_s
+            )
+    if not stopped:
         raise CannotListen(f"The server on {address.url} ended by itself.")
+
+
+async def _serve_requests(
+    app: Starlette,
+    address: Address,
+    *,
+    announce: Callable[[], Awaitable[None]],
+    leave: Callable[[], None],
+    leave_s: float,
+) -> bool:
+    """Whether it ended because it was told to."""
+    requests = _Requests(app)
+    server = _server(requests, address)
+    stopped, hurried = _on_signals()
+    serving = asyncio.ensure_future(server.serve())
+    telling = asyncio.ensure_future(_tell(address, announce))
+    waiting = asyncio.ensure_future(stopped.wait())
+    try:
+        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        leave()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(leave_s):
+                await hurried.wait()
+        server.stop()  # type: ignore[no-untyped-call]  # granian has half its types
+        await asyncio.wait({serving}, timeout=_GRACE_S)
+        requests.cut_off()
+        await asyncio.wait({serving}, timeout=_GRACE_S)
+    finally:
+        for task in (serving, telling, waiting):
+            task.cancel()
+        await asyncio.wait({serving, telling, waiting})
+    for task in (serving, telling):
+        if not task.cancelled():
+            task.result()
+    return stopped.is_set()
+
+
+@asynccontextmanager
+async def listening(app: ASGIApp, address: Address) -> AsyncIterator[None]:
+    """Serve a small application on an address of its own for as long as the block lasts."""
+    server = _server(app, address)
+    serving = asyncio.ensure_future(server.serve())
+    try:
+        yield
+    finally:
+        server.stop()  # type: ignore[no-untyped-call]  # granian has half its types
+        await asyncio.wait({serving}, timeout=_GRACE_S)
+        serving.cancel()
+        await asyncio.wait({serving})
 
 
 class _Requests:
@@ -168,17 +214,17 @@ def _server(app: ASGIApp, address: Address) -> Server:
     )
 
 
-def _on_signals(server: Server) -> asyncio.Event:
-    stopped = asyncio.Event()
+def _on_signals() -> tuple[asyncio.Event, asyncio.Event]:
+    """Set when the process is told to end, and when it is told so again."""
+    stopped, hurried = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
-        server.stop()  # type: ignore[no-untyped-call]  # granian has half its types
-        stopped.set()
+        (hurried if stopped.is_set() else stopped).set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    return stopped
+    return stopped, hurried
 
 
 async def _tell(address: Address, announce: Callable[[], Awaitable[None]]) -> None:

@@ -75,6 +75,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     # Off: a commit may be lost when the machine, not the process, dies.
     durable: bool = True
 
+    operator_host: str = "127.0.0.1"
+    operator_port: Annotated[int, Meta(ge=0, le=65_535)] | None = None
+    # Opens `/admin/…` and `/metrics`; while it is not set, nothing does.
+    admin_key: Annotated[str, Meta(min_length=16)] | None = None
+    # Between being told to end and refusing connections: `/ready` already says 503.
+    drain_s: Annotated[float, Meta(ge=0, le=300)] = 0.0
+
     organization: str = "locum"
     project: str = "proj_default"
     # Refuse a request that lacks the beta header, as the original did.
@@ -95,6 +102,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_body_bytes: int = 32 * 1024 * 1024
     max_file_bytes: int = 512 * 1024 * 1024
     max_runs: int = 1_000
+    # Of one project, executed at a time; its others wait in `queued` and hold nobody else up.
+    max_runs_per_project: Annotated[int, Meta(ge=1)] | None = None
+    # Of one project, waiting to be begun; beyond it, new ones are answered with 429.
+    max_queued_runs: Annotated[int, Meta(ge=1)] = 10_000
+    # Of one project, in each server process; beyond it, they are answered with 429.
+    requests_per_minute: Annotated[int, Meta(ge=1)] | None = None
     run_life_s: int = 600
     journal_life_s: int = 86_400
     keep_alive_s: float = 15.0

@@ -351,6 +351,11 @@ REQUIREMENTS: Final = (
         auth:revoked — A revoked key is a wrong key.
         auth:expired — A key that has expired is a wrong key.
         auth:local — Without any key made, every key is as good.
+        limits:requests — Requests beyond the limit are refused, and told when to return.
+        limits:retry — The official client returns when it is told to, and is answered.
+        limits:projects — A project at its limit is no other project's concern.
+        limits:queue — Runs are refused when too many of their project wait.
+        limits:share — A project has no more runs driven than its share; the others stay queued.
         beta:strict — A strict server refuses whoever sends no beta header.
         manifest:tests — Every promise has a test, every contract test a promise.
         manifest:routes — Every route has a promise.

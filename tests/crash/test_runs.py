@@ -17,7 +17,10 @@ from locum.engine.engine import Engine
 from locum.engine.states import TERMINAL
 from locum.ids import RandomIds
 from locum.llm.scripted import Scripted
+from locum.metrics import Metrics
 from locum.service import assistants, runs
+from locum.service.backlog import Backlog
+from locum.service.health import Health
 from locum.service.scope import House, Scope
 from locum.settings import Settings
 from locum.store.blobs.local import LocalBlobs
@@ -126,6 +129,9 @@ class Life:
             engine=self.engine,
             backend=Scripted(),
             searcher=open_searcher(self.store, WordsOnly()),
+            metrics=Metrics(version="test"),
+            health=Health(self.store),
+            backlog=Backlog(self.store, clock, most=10),
         )
         self.scope = Scope(house, PROJECT)
 

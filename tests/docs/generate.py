@@ -86,10 +86,6 @@ def _described() -> dict[str, tuple[str, str]]:
 
 
 def _kind(node: ast.AnnAssign) -> str:
-    bare = node.annotation
-    if isinstance(bare, ast.Subscript) and ast.unparse(bare.value) == "Annotated":
-        assert isinstance(bare.slice, ast.Tuple)
-        bare = bare.slice.elts[0]
     words = {
         "tuple[str, ...]": "list",
         "str": "text",
@@ -98,10 +94,20 @@ def _kind(node: ast.AnnAssign) -> str:
         "bool": "true or false",
         "Path": "path",
     }
-    parts = [part for part in ast.unparse(bare).split(" | ") if part != "None"]
+    parts = [part for part in _either(node.annotation) if part != "None"]
     return " or ".join(
         "table" if part.startswith("dict[") else words.get(part, part) for part in parts
     )
+
+
+def _either(annotation: ast.expr) -> list[str]:
+    """The types of a union, each without what else `Annotated` says of it."""
+    if isinstance(annotation, ast.BinOp):
+        return [*_either(annotation.left), *_either(annotation.right)]
+    if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value) == "Annotated":
+        assert isinstance(annotation.slice, ast.Tuple)
+        return _either(annotation.slice.elts[0])
+    return [ast.unparse(annotation)]
 
 
 def _default(value: object) -> str:

@@ -8,6 +8,9 @@ WHAT_IT_DOES: Final[Mapping[str, str]] = {
     "port": "The port to listen on; 0 takes a free one.",
     "data": "Where the database, files, models and sandboxes are kept.",
     "database_url": "`postgresql://…`; without it, SQLite in `data`.",
+    "operator_host": "A second address, for operators: `/health`, `/ready` and `/metrics` without"
+    " a key.",
+    "operator_port": "Its port; without one there is no such address.",
     "organization": "What `openai-organization` answers, and what clients may send.",
     "project": "The project of local mode, and of keys made without `--project`.",
     "cors_origins": "Web pages that may call the API from a browser; none by default.",

@@ -6,16 +6,16 @@ class SteppedClock:
 
     def __init__(self, now: int = 1_761_861_537) -> None:
         self._now = now
-        self._elapsed = 0
+        self._elapsed = 0.0
 
     def now(self) -> int:
-        return self._now + self._elapsed
+        return self._now + int(self._elapsed)
 
     def now_ns(self) -> int:
         return self.now() * 1_000_000_000
 
     def monotonic(self) -> float:
-        return float(self._elapsed)
+        return self._elapsed
 
-    def advance(self, seconds: int) -> None:
+    def advance(self, seconds: float) -> None:
         self._elapsed += seconds

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from starlette.types import ASGIApp
 from tests.kit.clocks import SteppedClock
 from tests.kit.http import Answer
 
@@ -28,7 +29,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Inside:
-    def __init__(self, house: House, door: Door) -> None:
+    def __init__(self, house: House, door: ASGIApp) -> None:
         self.house = house
         self._door = door
 

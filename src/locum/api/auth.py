@@ -44,7 +44,9 @@ class Doorkeeper:
         self._has_keys = False
 
     async def admit(self, incoming: Incoming) -> Caller:
-        key = _presented(incoming)
+        key = presented(incoming)
+        if key is None:
+            raise Unauthenticated(_NO_KEY)
         if await self._is_open():
             caller = Caller(self._settings.project)
         else:
@@ -120,7 +122,8 @@ def masked(key: str) -> str:
     return f"{key[:8]}{'*' * hidden}{key[-4:]}" if hidden > 0 else "*" * len(key)
 
 
-def _presented(incoming: Incoming) -> str:
+def presented(incoming: Incoming) -> str | None:
+    """The key that comes with a request, whichever way it is sent."""
     if "api-key" in incoming.headers:
         return incoming.headers.get("api-key")
     scheme, _, value = incoming.headers.get("authorization").partition(" ")
@@ -132,7 +135,7 @@ def _presented(incoming: Incoming) -> str:
             return base64.b64decode(value, validate=True).decode().partition(":")[2]
         except (binascii.Error, UnicodeDecodeError):
             pass  # Not a key in any case: it is answered as a missing one.
-    raise Unauthenticated(_NO_KEY)
+    return None
 
 
 def _valid(key: ApiKey, now: int) -> bool:

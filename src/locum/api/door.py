@@ -7,12 +7,24 @@ from locum import logs
 from locum.api import operation
 from locum.api.auth import Caller, Doorkeeper
 from locum.api.errors import broken_reply, error_reply
-from locum.api.http import AnyReply, Disconnected, Incoming, Message, Receive, Send, encoded
+from locum.api.http import (
+    AnyReply,
+    Disconnected,
+    Headers,
+    Incoming,
+    Message,
+    PiecewiseReply,
+    Receive,
+    Reply,
+    Send,
+    encoded,
+)
 from locum.api.operation import Route
+from locum.api.rates import Rates
 from locum.api.routes import ROUTES
 from locum.api.tree import Tree
 from locum.api.versions import Version, answer_v1, read_version
-from locum.errors import LocumError, MethodNotAllowed, NotFound
+from locum.errors import LocumError, MethodNotAllowed, NotFound, RateLimited
 from locum.ids import request_id
 from locum.service.scope import House, Scope
 
@@ -26,6 +38,7 @@ class Door:
     def __init__(self, house: House) -> None:
         self._house = house
         self._keeper = Doorkeeper(house.store, house.settings, house.clock)
+        self._rates = Rates(house.settings.requests_per_minute, house.clock)
         self._tree: Tree[Route] = Tree()
         for route in ROUTES:
             self._tree.add(route.method, route.path, route)
@@ -44,24 +57,30 @@ class Door:
         request = request_id()
         incoming = Incoming(scope, receive)
         caller = None
+        allowance: Headers = []
+        reply: AnyReply
         try:
             caller = await self._keeper.admit(incoming)
+            allowance = self._rates.take(caller.project_id)
             reply = await self._answer(incoming, caller)
         except LocumError as error:
-            reply = error_reply(error)
+            reply = self._refusal(error)
         except Disconnected:
             logs.info("request.abandoned", request_id=request, method=incoming.method)
             return
         except Exception as failure:  # noqa: BLE001  # the edge: nothing leaves but the envelope
             logs.error("request.broke", failure=failure, request_id=request)
             reply = broken_reply(request)
-        elapsed_ms = (self._house.clock.monotonic() - started) * 1000
+        elapsed_s = self._house.clock.monotonic() - started
+        elapsed_ms = elapsed_s * 1000
+        self._house.metrics.http.answered(incoming.operation, reply.status, elapsed_s)
         project_id = self._house.settings.project if caller is None else caller.project_id
         reply.headers += self._always
         reply.headers += (
             (b"x-request-id", request.encode()),
             (b"openai-processing-ms", b"%d" % elapsed_ms),
             (b"openai-project", project_id.encode("latin-1", "replace")),
+            *allowance,
         )
         logs.info(
             "request",
@@ -71,7 +90,16 @@ class Door:
             status=reply.status,
             ms=round(elapsed_ms, 2),
         )
-        await reply.send(send, incoming)
+        if isinstance(reply, PiecewiseReply):
+            with self._house.metrics.http.streaming():
+                await reply.send(send, incoming)
+        else:
+            await reply.send(send, incoming)
+
+    def _refusal(self, error: LocumError) -> Reply:
+        if isinstance(error, RateLimited):
+            self._house.metrics.http.refused.labels(error.limit).inc()
+        return error_reply(error)
 
     async def _answer(self, incoming: Incoming, caller: Caller) -> AnyReply:
         mount = _MOUNTS.match(incoming.raw_path)
@@ -80,6 +108,7 @@ class Door:
         if route is None:
             raise _no_route(incoming, exists=exists)
         incoming.found(route.path)
+        incoming.operation = route.name
         version = read_version(incoming, route, strict=self._house.settings.strict_beta)
         if route.only_v1 and version is not Version.V1:
             raise _no_route(incoming, exists=False)

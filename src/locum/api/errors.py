@@ -1,5 +1,7 @@
 """Errors as they cross HTTP: one envelope, one place that makes it."""
 
+import math
+
 import msgspec
 
 from locum.api.http import Headers, Reply
@@ -28,7 +30,11 @@ def error_body(error: LocumError) -> bytes:
 def error_reply(error: LocumError) -> Reply:
     headers: Headers = []
     if isinstance(error, RateLimited):
-        headers.append((b"retry-after", b"%d" % error.retry_after_s))
+        # Clients look at the finer one first; the other is in whole seconds, one at least.
+        headers += (
+            (b"retry-after-ms", b"%d" % math.ceil(error.retry_after_s * 1000)),
+            (b"retry-after", b"%d" % max(1, math.ceil(error.retry_after_s))),
+        )
     return Reply(error_body(error), status=error.status, headers=headers)
 
 

@@ -36,6 +36,8 @@ class Incoming:
 
     def __init__(self, scope: Message, receive: Receive) -> None:
         self.method: str = scope["method"]
+        # Which operation of the API it asks for, once that is known.
+        self.operation = "none"
         # Split before decoding, so that an encoded slash stays inside its segment.
         raw: bytes = scope.get("raw_path") or scope["path"].encode()
         self.raw_path = raw.split(b"?", 1)[0].decode("latin-1")

@@ -1,9 +1,10 @@
-"""Who drives which run. Embedded: tasks of this process, so many at a time, the rest in order."""
+"""Who drives which run. Embedded: tasks of this process, so many at a time, projects in turn."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from locum.engine.fairness import FairRoom
 from locum.engine.journal import Key
 
 
@@ -22,16 +23,31 @@ class Dispatch(Protocol):
         """Stop driving a run that is no longer there."""
         ...
 
+    @property
+    def waiting(self) -> int:
+        """How many runs wait here for room."""
+        ...
+
     async def close(self) -> None: ...
 
 
 class LocalDispatch:
-    def __init__(self, drive: Callable[[Key], Awaitable[None]], *, at_once: int) -> None:
+    def __init__(
+        self,
+        drive: Callable[[Key], Awaitable[None]],
+        *,
+        at_once: int,
+        for_each: int | None = None,
+    ) -> None:
         self._drive = drive
-        self._room = asyncio.Semaphore(at_once)
+        self._room = FairRoom(at_once, for_each=for_each)
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         # Offered while their driver was about to let go of them.
         self._again: set[Key] = set()
+
+    @property
+    def waiting(self) -> int:
+        return self._room.waiting
 
     def offer(self, key: Key) -> None:
         if key in self._tasks:
@@ -69,5 +85,6 @@ class LocalDispatch:
             self.offer(key)
 
     async def _one(self, key: Key) -> None:
-        async with self._room:
+        project_id, _, _ = key
+        async with self._room.place(project_id):
             await self._drive(key)

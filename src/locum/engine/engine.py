@@ -18,6 +18,7 @@ from locum.engine.loop import Driver
 from locum.engine.recorder import Recorder
 from locum.engine.states import ACTIVE, TERMINAL
 from locum.engine.tracing import Traces
+from locum.engine.watching import Watch, nobody_watches
 from locum.errors import InvalidRequest, no_such
 from locum.ids import Ids
 from locum.llm.protocol import Backend
@@ -59,8 +60,10 @@ class Engine:
         backend: Backend,
         tools: Sequence[Tool] = (),
         at_once: int = 1_000,
+        for_each: int | None = None,
         worker: str = "local",
         tracer: Tracer | None = None,
+        watch: Watch = nobody_watches,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -68,11 +71,12 @@ class Engine:
         self._backend = backend
         self._tools = tools
         self._worker = worker
+        self._watch = watch
         self._historian = Historian(store, blobs)
         self._journal = Journal(store)
         self._traces = Traces(tracer, clock)
         self._drivers: dict[Key, Driver] = {}
-        self._dispatch: Dispatch = LocalDispatch(self._drive, at_once=at_once)
+        self._dispatch: Dispatch = LocalDispatch(self._drive, at_once=at_once, for_each=for_each)
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -85,6 +89,16 @@ class Engine:
             self._sweeper.cancel()
             await asyncio.wait([self._sweeper])
         await self._dispatch.close()
+
+    @property
+    def driven(self) -> int:
+        """How many runs this process drives now."""
+        return len(self._drivers)
+
+    @property
+    def waiting(self) -> int:
+        """How many wait in this process until it has room for them."""
+        return self._dispatch.waiting
 
     # ------------------------------------------------------------- what clients ask
 
@@ -106,6 +120,7 @@ class Engine:
         return await self._recorder(record).create(tx, thread)
 
     def offer(self, project_id: str, run: Run) -> None:
+        self._watch(None, run)
         self._dispatch.offer((project_id, run.thread_id, run.id))
 
     def follow(
@@ -311,6 +326,7 @@ class Engine:
             ids=self._ids,
             record=record,
             trace=self._traces.of(record),
+            watch=self._watch,
         )
 
     async def _waiting_step(self, recorder: Recorder) -> RunStep:

@@ -17,6 +17,7 @@ from locum.clock import Clock
 from locum.engine.journal import Journal, Key
 from locum.engine.states import TERMINAL, move
 from locum.engine.tracing import RunTrace
+from locum.engine.watching import Watch, nobody_watches
 from locum.ids import Ids
 from locum.store.database import Transaction
 from locum.store.documents import Document
@@ -75,11 +76,13 @@ class Recorder:
         ids: Ids,
         record: RunRecord,
         trace: RunTrace,
+        watch: Watch = nobody_watches,
     ) -> None:
         self._store = store
         self._journal = journal
         self._clock = clock
         self._ids = ids
+        self._watch = watch
         self.record = record
         self.trace = trace
         self._number = record.events
@@ -256,7 +259,8 @@ class Recorder:
                 raise
             self._journal.written(self.key)
             if change.run is not None:
-                self.record = replace(self.record, run=change.run)
+                before, self.record = self.run, replace(self.record, run=change.run)
+                self._watch(before, change.run)
             if change.plan is not None:
                 self.record = replace(self.record, plan=change.plan)
             for event in events:

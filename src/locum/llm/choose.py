@@ -1,7 +1,7 @@
 """Which model answers here: what the settings name, else what this machine has."""
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from locum import logs
 from locum.llm.chat import ChatCompletions
@@ -20,7 +20,11 @@ from locum.settings import BackendSettings, Settings, SettingsError
 _ONLY = "default"
 
 
-def choose_backend(settings: Settings) -> Backend:
+# What stands around each backend, which is told by the name that the operator gave it.
+Around = Callable[[Backend, str], Backend]
+
+
+def choose_backend(settings: Settings, *, around: Around = lambda backend, _: backend) -> Backend:
     """The backend of all runs. May raise `SettingsError`, or `ModelError` for a bad address."""
     kind = settings.model
     if kind == "auto":
@@ -28,11 +32,11 @@ def choose_backend(settings: Settings) -> Backend:
     logs.info("model.chosen", kind=kind)
     match kind:
         case "servers":
-            return _servers(settings)
+            return _servers(settings, around)
         case "embedded":
-            return _embedded(settings)
+            return around(_embedded(settings), kind)
         case "scripted":
-            return Scripted(load_rules(settings.script) if settings.script else ())
+            return around(Scripted(load_rules(settings.script) if settings.script else ()), kind)
     raise SettingsError(
         f"The setting 'model' is 'auto', 'embedded' or 'scripted', not '{settings.model}'."
         " Which server answers for which model is set in [backends] and [models]."
@@ -49,20 +53,19 @@ def _found(settings: Settings) -> str:
     return "embedded" if has_runtime and weights.is_file() else "scripted"
 
 
-def _servers(settings: Settings) -> Backend:
+def _servers(settings: Settings, around: Around) -> Backend:
     servers = dict(settings.backends)
     if settings.backend_url:
         servers[_ONLY] = BackendSettings(url=settings.backend_url, key=settings.backend_key)
-    backends = {
-        name: with_tool_mode(
-            ChatCompletions(
-                server.url, key=server.key, headers=server.headers, timeouts=_timeouts(settings)
-            ),
-            server.tools,
-        )
-        for name, server in servers.items()
-    }
+    backends = {name: around(_server(server, settings), name) for name, server in servers.items()}
     return Router(backends, read_routes(_routes(settings.models, servers)))
+
+
+def _server(server: BackendSettings, settings: Settings) -> Backend:
+    chat = ChatCompletions(
+        server.url, key=server.key, headers=server.headers, timeouts=_timeouts(settings)
+    )
+    return with_tool_mode(chat, server.tools)
 
 
 def _routes(models: Mapping[str, str], servers: Mapping[str, object]) -> str:

@@ -143,7 +143,9 @@ class Ingestion:
             return  # Cancelled or deleted meanwhile, which is settled already.
         failure = reading.exception()
         match failure:
-            case None | ClaimLost():
+            case None:
+                self._house.metrics.tools.files_read.labels("completed").inc()
+            case ClaimLost():
                 return
             case ExtractionFailed(code="invalid_file" | "unsupported_file"):
                 await self._fail(claim, IngestionError(failure.code, failure.message))
@@ -173,6 +175,7 @@ class Ingestion:
                 await store_contents.settle(
                     scope, tx, claim.file.vector_store_id, {claim.file.id: outcome}
                 )
+        self._house.metrics.tools.files_read.labels("failed").inc()
 
     # --------------------------------------------------------------- another model
 

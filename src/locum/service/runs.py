@@ -51,6 +51,7 @@ async def create_run(
     scope: Scope, *, thread_id: str, body: CreateRun, query: CreateRunQuery
 ) -> Document[Run] | RunStream:
     plan = Plan(include=bool(query.include))
+    await scope.house.backlog.admit(scope.project_id)
     async with scope.store.transaction() as tx:
         await tx.lock(thread_id)
         thread = (await scope.store.threads.get(scope.project_id, thread_id, reader=tx)).read()
@@ -77,6 +78,7 @@ async def create_thread_and_run(
     scope: Scope, *, body: CreateThreadAndRun, query: CreateRunQuery
 ) -> Document[Run] | RunStream:
     plan = Plan(include=bool(query.include))
+    await scope.house.backlog.admit(scope.project_id)
     async with scope.store.transaction() as tx:
         assistant = await _assistant(scope, tx, body.assistant_id)
         made = await threads.make(scope, tx, _with_resources(body))

@@ -6,6 +6,9 @@ from locum.clock import Clock
 from locum.engine.engine import Engine
 from locum.ids import Ids
 from locum.llm.protocol import Backend
+from locum.metrics import Metrics
+from locum.service.backlog import Backlog
+from locum.service.health import Health
 from locum.settings import Settings
 from locum.store.blobs import Blobs
 from locum.store.tables import Store
@@ -24,6 +27,9 @@ class House:
     engine: Engine
     backend: Backend
     searcher: Searcher
+    metrics: Metrics
+    health: Health
+    backlog: Backlog
 
 
 @dataclass(frozen=True, slots=True)

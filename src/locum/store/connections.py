@@ -43,6 +43,16 @@ class Connections:
         # The one used last is taken first: its statements are prepared.
         self._idle: list[Connection] = []
         self._closing = False
+        self.waits = 0
+        self.waited_s = 0.0
+
+    @property
+    def open(self) -> int:
+        return len(self._open)
+
+    @property
+    def busy(self) -> int:
+        return len(self._open) - len(self._idle)
 
     async def take(self) -> "Connection":
         """A connection of one's own until `give_back`; whoever came first is served first."""
@@ -51,6 +61,7 @@ class Connections:
         if not self._places.locked() and (idle := self._idle_one()):
             await self._places.acquire()  # Does not wait: a place was free a moment ago.
             return idle
+        begun = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self._wait_s):
                 await self._places.acquire()
@@ -61,6 +72,9 @@ class Connections:
                     raise
         except TimeoutError as error:
             raise Unavailable("The database is too busy at the moment. Try again.") from error
+        finally:
+            self.waits += 1
+            self.waited_s += asyncio.get_running_loop().time() - begun
 
     def give_back(self, connection: "Connection") -> None:
         if connection.usable():

@@ -21,25 +21,25 @@ class PostgresDatabase:
     def __init__(
         self, url: str, *, connections: int = 10, wait_s: float = 10, statement_s: float = 30
     ) -> None:
-        self._connections = Connections(
+        self.connections = Connections(
             url, size=connections, wait_s=wait_s, statement_s=statement_s
         )
 
     async def fetch(self, sql: str, *values: object) -> list[Row]:
         if not storable(values):
             return []
-        connection = await self._connections.take()
+        connection = await self.connections.take()
         try:
             return await connection.fetch(sql, values)
         finally:
-            self._connections.give_back(connection)
+            self.connections.give_back(connection)
 
     async def fetch_aside(self, sql: str, *values: object) -> list[Row]:
         return await self.fetch(sql, *values)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["_PostgresTransaction"]:
-        connection = await self._connections.take()
+        connection = await self.connections.take()
         work = _PostgresTransaction(connection)
         try:
             yield work
@@ -48,7 +48,7 @@ class PostgresDatabase:
             await work.roll_back()
             raise
         finally:
-            self._connections.give_back(connection)
+            self.connections.give_back(connection)
 
     async def script(self, sql: str, *, unless: str | None = None) -> bool:
         async with self.transaction() as tx:
@@ -60,7 +60,7 @@ class PostgresDatabase:
         return True
 
     async def close(self) -> None:
-        await self._connections.close()
+        await self.connections.close()
 
 
 class _PostgresTransaction:

@@ -93,6 +93,27 @@ class RunTable(Documents[Run]):
         )
         return [self._record(row) for row in rows]
 
+    async def queued(self, project_id: str, *, most: int) -> int:
+        """How many runs of a project wait to be begun; counted no further than `most`."""
+        rows = await self._reader.fetch(
+            "SELECT count(*) FROM (SELECT 1 FROM runs"
+            " WHERE project_id = $1 AND status = 'queued' LIMIT $2) AS waiting",
+            project_id,
+            most,
+        )
+        return int(rows[0][0])
+
+    async def alive_by_project(self) -> dict[str, dict[str, int]]:
+        """How many runs each project has in the states that are not an end."""
+        rows = await self._reader.fetch(
+            f"SELECT project_id, status, count(*) FROM runs WHERE {_ALIVE}"
+            " GROUP BY project_id, status"
+        )
+        found: dict[str, dict[str, int]] = {}
+        for project_id, status, runs in rows:
+            found.setdefault(project_id, {})[status] = runs
+        return found
+
     async def overdue(self, now: int, *, limit: int = 1000) -> list[RunRecord]:
         rows = await self._reader.fetch(
             f"SELECT {_COLUMNS} FROM runs WHERE {_ALIVE} AND expires_at <= $1 LIMIT $2", now, limit

@@ -6,7 +6,7 @@ the step shows and what the model is told. The engine knows nothing else of any 
 """
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct, field
 
@@ -79,7 +79,8 @@ class Call(Protocol):
 
 
 class Tool(Protocol):
-    kind: ClassVar[Kind]
+    @property
+    def kind(self) -> Kind: ...
 
     async def functions(self, setting: Setting) -> Sequence[Function]:
         """What is offered in this run; nothing when the run's tools do not ask for it."""

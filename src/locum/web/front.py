@@ -1,4 +1,4 @@
-"""Tells apart what the page answers for from the API, which is everything else."""
+"""Tells apart what the page and operators are answered from the API, which is everything else."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -25,12 +25,16 @@ class Front:
         self,
         door: ASGIApp,
         *,
+        operators: ASGIApp,
+        is_for_operators: Callable[[str], bool],
         page: Page,
         gateway: Gateway,
         admission: Admission,
         config: Mapping[str, Any],
     ) -> None:
         self._door = door
+        self._operators = operators
+        self._is_for_operators = is_for_operators
         self._page = page
         self._gateway = gateway
         self._admission = admission
@@ -39,7 +43,8 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self._who_answers(scope["path"])
         if answer is None:
-            await self._door(scope, receive, send)
+            answers = self._operators if self._is_for_operators(scope["path"]) else self._door
+            await answers(scope, receive, send)
             return
         request = Request(scope, receive)
         try:

@@ -57,6 +57,15 @@ async def pending(database: Database) -> list[Migration]:
     return [migration for migration in ours if migration.number not in applied]
 
 
+async def lacking(database: Database) -> int:
+    """How many migrations of ours the database has not seen; only looks, so it may be asked often.
+
+    A newer version may have brought more than we know of: it lets us go on until we are replaced.
+    """
+    applied = {row[0] for row in await database.fetch("SELECT number FROM migrations")}
+    return sum(migration.number not in applied for migration in known(database.dialect))
+
+
 async def migrate(database: Database) -> list[Migration]:
     """Bring the database up to this version; the migrations that were applied."""
     applied = []

@@ -21,6 +21,10 @@ class SandboxOnDemand:
         self._built: Sandbox | None = None
         self._refusal: SandboxUnavailable | None = None
 
+    @property
+    def live(self) -> int:
+        return 0 if self._built is None else self._built.live
+
     async def session(self, key: str) -> Session:
         return await (await self._sandbox()).session(key)
 

@@ -62,6 +62,11 @@ class Sandbox(Protocol):
 
     tier: ClassVar[str]
 
+    @property
+    def live(self) -> int:
+        """How many sessions have a process, or are about to."""
+        ...
+
     async def session(self, key: str) -> Session:
         """The live session of `key` (a thread), or a new one over that key's files."""
         ...

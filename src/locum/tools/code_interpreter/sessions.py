@@ -264,7 +264,7 @@ class Sessions(ABC):
             raise SandboxUnavailable(f"All {many} interpreters are busy.") from error
 
     async def _has_room(self) -> bool:
-        while self._live() >= self.settings.live:
+        while self.live >= self.settings.live:
             idle = self._idle_for_longest()
             if idle is None:
                 return False
@@ -276,7 +276,8 @@ class Sessions(ABC):
         idle = [seat for seat in seats if seat.interpreter and not seat.turn.locked()]
         return min(idle, key=lambda seat: seat.used_at, default=None)
 
-    def _live(self) -> int:
+    @property
+    def live(self) -> int:
         return self._starting + sum(seat.interpreter is not None for seat in self._seats.values())
 
     async def _take_warm(self, path: Path) -> Seat | None:

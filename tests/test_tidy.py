@@ -21,6 +21,7 @@ _SAID_ONLY = {
     },
     "os.environ": {
         "settings.py": "the one place where the environment is read",
+        "testing.py": "hands the environment on, without our settings",
         "tools/code_interpreter/runner.py": "runs within the walls, in an environment of its own",
     },
     "print": {"cli.py": "the command speaks to a person"},
@@ -32,6 +33,7 @@ _STARTED = {
     "llm.llama_server": "the process of the embedded model",
     "tools.code_interpreter.runner": "the process within the walls",
     "tools.file_search.minilm_worker": "the process that embeds",
+    "testing": "the tests of our users",
     "tools.file_search.worker": "the process that reads documents",
 }
 

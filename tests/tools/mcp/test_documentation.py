@@ -12,7 +12,7 @@ from tests.tools.mcp.rig import HERE
 from locum.settings import load
 
 _GUIDE = (Path(__file__).parents[3] / "docs/how-to/mcp.md").read_text("utf-8")
-_BLOCKS = dict(re.findall(r"^```(\w+)\n(.*?)^```$", _GUIDE, re.MULTILINE | re.DOTALL))
+_BLOCKS = dict(re.findall(r"^```(\w+)[^\n]*\n(.*?)^```$", _GUIDE, re.MULTILINE | re.DOTALL))
 
 
 def test_the_settings_of_the_guide_can_be_read(tmp_path: Path) -> None:

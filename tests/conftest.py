@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import hypothesis
 import pytest
 from openai import OpenAI
 from tests.kit.http import Http
@@ -12,6 +13,9 @@ from tests.kit.talk import Talk
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # How long an example takes is the machine's business.
+    hypothesis.settings.register_profile("locum", deadline=None)
+    hypothesis.settings.load_profile("locum")
     # What we serve is deprecated elsewhere; the official client says so at every call.
     for words in ("deprecated", "The Assistants API is deprecated"):
         config.addinivalue_line("filterwarnings", f"ignore:{words}:DeprecationWarning")

@@ -48,7 +48,9 @@ def test_an_unknown_purpose_is_refused(sdk: OpenAI) -> None:
 @covers("files.list:purpose")
 def test_files_are_listed_by_purpose(sdk: OpenAI) -> None:
     ids = [_file(sdk, purpose="evals") for _ in range(3)]
-    assert [file.id for file in sdk.files.list(purpose="evals", limit=2)] == ids[::-1]
+    listed = [file.id for file in sdk.files.list(purpose="evals", limit=2)]
+    # Other tests share the server, and may have made some before.
+    assert listed[:3] == ids[::-1]
 
 
 @covers("files.content.list:refusal", "files.content.list:bytes")

@@ -270,9 +270,6 @@ def build_front(house: House, gateway: Gateway, tracer: Tracer | None = None) ->
     async def admit(scope: Scope) -> None:
         await keeper.admit(Incoming(scope, _nothing))
 
-    async def is_open() -> bool:
-        return not await house.store.keys.any()
-
     settings = house.settings
     config = {
         "version": __version__,
@@ -293,7 +290,7 @@ def build_front(house: House, gateway: Gateway, tracer: Tracer | None = None) ->
         is_for_operators=is_for_operators,
         page=Page(),
         gateway=gateway,
-        admission=Admission(admit=admit, is_open=is_open, clock=house.clock),
+        admission=Admission(admit=admit, clock=house.clock),
         config=config,
     )
 

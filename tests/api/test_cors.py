@@ -9,7 +9,7 @@ _ASKED = {"Origin": "https://app.example", "Access-Control-Request-Method": "POS
 
 def test_without_a_setting_no_other_origin_is_let_in(server: Server) -> None:
     answer = server.http().send("GET", "/v1/assistants", headers=_ASKED)
-    assert answer.status == 200
+    assert answer.status == 403
     assert "access-control-allow-origin" not in answer.headers
 
 

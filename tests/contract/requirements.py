@@ -356,6 +356,7 @@ REQUIREMENTS: Final = (
         limits:projects — A project at its limit is no other project's concern.
         limits:queue — Runs are refused when too many of their project wait.
         limits:share — A project has no more runs driven than its share; the others stay queued.
+        auth:local_names — Without any key made, no web page of others gets an answer.
         beta:strict — A strict server refuses whoever sends no beta header.
         manifest:tests — Every promise has a test, every contract test a promise.
         manifest:routes — Every route has a promise.

@@ -99,6 +99,64 @@ def test_without_any_key_made_every_key_is_as_good(server: Server) -> None:
     assert server.http("whatever").get("/v1/assistants").status == 200
 
 
+_OWN_NAMES = (
+    "127.0.0.1:8000",
+    "localhost",
+    "LOCALHOST:8000",
+    "locum.localhost:8000",
+    "[::1]:8000",
+    "192.168.1.5:8000",
+    "locum:8000",
+    "host.docker.internal:8000",
+)
+_FOREIGN_NAMES = (
+    "evil.example",
+    "evil.example:8000",
+    "127.0.0.1.evil.example:8000",
+    "localhost.evil.example",
+    "127.0.0.1@evil.example",
+    "[evil.example]",
+    "2130706433.evil.example",
+)
+
+
+@covers("auth:local_names")
+@pytest.mark.parametrize("host", _FOREIGN_NAMES)
+def test_without_any_key_made_a_name_of_others_opens_nothing(server: Server, host: str) -> None:
+    """A site can have its own name lead here: then its scripts send what they like, and read."""
+    for method, path in (("GET", "/v1/threads"), ("POST", "/v1/threads"), ("GET", "/v1/models")):
+        answer = server.http().send(method, path, headers={"Host": host})
+        assert answer.status == 403
+        assert f"not under the name '{host}'" in answer.error["message"]
+
+
+@covers("auth:local_names")
+def test_without_any_key_made_names_of_a_house_open_as_before(make_server: MakeServer) -> None:
+    http = make_server(host="locum.my-lan.example").http()
+    for host in (*_OWN_NAMES, "locum.my-lan.example:8000"):
+        assert http.get("/v1/threads", headers={"Host": host}).status == 200, host
+
+
+@covers("auth:local_names")
+def test_without_any_key_made_a_page_of_another_origin_opens_nothing(
+    make_server: MakeServer,
+) -> None:
+    http = make_server(cors_origins=("https://app.example",)).http()
+    mine = {"Host": "127.0.0.1:8000"}
+    for origin in ("http://evil.example", "https://127.0.0.1.evil.example", "http://a.b:c"):
+        assert http.get("/v1/threads", headers={**mine, "Origin": origin}).status == 403, origin
+    # Named by the operator, or of this machine; or no web page at all.
+    for origin in ("https://app.example", "http://localhost:3000", "vscode-webview://1", "null"):
+        assert http.get("/v1/threads", headers={**mine, "Origin": origin}).status == 200, origin
+
+
+@covers("auth:local_names")
+def test_once_there_is_a_key_names_do_not_matter(guarded: Server) -> None:
+    secret, _ = guarded.add_key("proj_mine")
+    told = {"Host": "locum.example", "Origin": "https://app.example"}
+    assert guarded.http(secret).get("/v1/threads", headers=told).status == 200
+
+
 @covers("headers:every")
 def test_every_answer_says_who_gave_it(server: Server, talk: Talk) -> None:
     http = server.http()

@@ -3,7 +3,10 @@
 import base64
 import binascii
 import hashlib
+import ipaddress
 import secrets
+from typing import Final
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -26,6 +29,13 @@ _NO_KEY = (
     " https://platform.openai.com/account/api-keys."
 )
 
+_LOCAL_ONLY: Final = (
+    "While there is no API key, this server answers under 'localhost' or an address only, not"
+    " {said}. Make a key with `locum keys create`."
+)
+# No web page can have a name that ends so: they lead nowhere but within a machine or a house.
+_PRIVATE_NAMES: Final = (".localhost", ".internal", ".test")
+
 
 class Caller(Struct, frozen=True):
     project_id: str
@@ -41,6 +51,8 @@ class Doorkeeper:
         self._clock = clock
         self._known: dict[str, tuple[float, ApiKey | None]] = {}
         self._open_until = -1.0
+        # The host that was last found to be ours: nearly every request bears the same.
+        self._own_host = ""
         self._has_keys = False
 
     async def admit(self, incoming: Incoming) -> Caller:
@@ -48,6 +60,7 @@ class Doorkeeper:
         if key is None:
             raise Unauthenticated(_NO_KEY)
         if await self._is_open():
+            self._refuse_strangers_pages(incoming)
             caller = Caller(self._settings.project)
         else:
             caller = await self._caller(key, incoming)
@@ -91,6 +104,25 @@ class Doorkeeper:
             return False
         self._open_until = now + _MEMORY_S
         return True
+
+    def _refuse_strangers_pages(self, incoming: Incoming) -> None:
+        """While any key will do, names are what tells our clients from a web page of others.
+
+        A site can make its own name lead to this machine, and then its scripts are of one origin
+        with us: they may send any header and read any answer. It cannot make it `localhost`.
+        """
+        host = incoming.headers.get("host")
+        if host != self._own_host:
+            if not (_is_own(f"//{host}") or _name_of(f"//{host}") == self._settings.host.lower()):
+                raise Forbidden(_LOCAL_ONLY.format(said=f"under the name '{host}'"))
+            self._own_host = host
+        origin = incoming.headers.get("origin")
+        if origin.startswith(("http://", "https://")) and not (
+            _is_own(origin)
+            or origin.partition("://")[2] == host
+            or {origin, "*"} & {*self._settings.cors_origins}
+        ):
+            raise Forbidden(_LOCAL_ONLY.format(said=f"to pages of '{origin}'"))
 
     async def _lookup(self, key: str) -> ApiKey | None:
         digest = digest_of(key)
@@ -140,3 +172,26 @@ def presented(incoming: Incoming) -> str | None:
 
 def _valid(key: ApiKey, now: int) -> bool:
     return key.revoked_at is None and (key.expires_at is None or now < key.expires_at)
+
+
+def _is_own(url: str) -> bool:
+    """Whether a site of others could not be reached under this name: addresses, names of a house.
+
+    Without any name it is no browser that asks.
+    """
+    name = _name_of(url)
+    if "." not in name or name.endswith(_PRIVATE_NAMES):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _name_of(url: str) -> str:
+    """The host without its port, in lower case; what cannot be read is nobody's name."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return "not.readable"

@@ -5,7 +5,6 @@ sites cannot send it, and it opens nothing without a header that a form cannot s
 """
 
 import hashlib
-import ipaddress
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
@@ -25,8 +24,6 @@ _MOST: Final = 1_000
 
 # Raises what a caller is to be told when the headers of a request open nothing.
 Admit = Callable[[Scope], Awaitable[None]]
-# Whether no key was ever made, so that any will do.
-IsOpen = Callable[[], Awaitable[bool]]
 
 
 class _Session(NamedTuple):
@@ -37,14 +34,12 @@ class _Session(NamedTuple):
 class Admission:
     """Lets callers in by key or by cookie. A session is checked anew at every use of it."""
 
-    def __init__(self, *, admit: Admit, is_open: IsOpen, clock: Clock) -> None:
+    def __init__(self, *, admit: Admit, clock: Clock) -> None:
         self._admit = admit
-        self._is_open = is_open
         self._clock = clock
         self._sessions: dict[str, _Session] = {}
 
     async def admit(self, request: Request) -> None:
-        await self._refuse_foreign_names(request)
         if "authorization" in request.headers or "api-key" in request.headers:
             await self._admit(request.scope)
             return
@@ -58,7 +53,6 @@ class Admission:
 
     async def sign_in(self, request: Request) -> Response:
         """A cookie for whoever shows a key."""
-        await self._refuse_foreign_names(request)
         _require_proof(request)
         await self._admit(_as_reading(request.scope))
         authorization = request.headers.get("authorization", "")
@@ -100,17 +94,6 @@ class Admission:
         while len(self._sessions) >= _MOST:
             del self._sessions[next(iter(self._sessions))]
 
-    async def _refuse_foreign_names(self, request: Request) -> None:
-        """While any key will do, the name of the server is what tells our page from a stranger's.
-
-        A foreign site can make its own name point to this machine; it cannot make it `localhost`.
-        """
-        if await self._is_open() and not _is_own_name(request.headers.get("host", "")):
-            raise Forbidden(
-                "While there is no API key, this is served under 'localhost' or an address only."
-                " Make a key with `locum keys create`."
-            )
-
 
 def _require_proof(request: Request) -> None:
     origin = request.headers.get("origin")
@@ -118,18 +101,6 @@ def _require_proof(request: Request) -> None:
         raise Forbidden("A request from another site opens nothing here.")
     if PROOF not in request.headers:
         raise Forbidden(f"A request with a cookie needs the header '{PROOF}'.")
-
-
-def _is_own_name(host: str) -> bool:
-    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-    name = name.strip("[]").lower()
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _with_authorization(scope: Scope, authorization: str) -> Scope:

@@ -17,6 +17,7 @@ CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 # A busy machine may be slow, and is not wrong for it; whoever is right is not waited for.
 WAIT_MS = 20_000
 SIZES = {"desk": (1280, 860), "tablet": (768, 1000), "phone": (390, 844)}
+REBOUND = "evil.example"
 _FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -25,8 +26,9 @@ _FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # Whatever a browser may want of its maker, it finds no other host than this one.
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    # Whatever a browser may want of its maker, it finds no other host than this one; and one
+    # site of others has had its name lead here.
+    f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1,MAP * ~NOTFOUND,EXCLUDE 127.0.0.1",
 ]
 _WHEN_COPIED = """async () => {
     for (let looks = 0; looks < 200; looks += 1) {

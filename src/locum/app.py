@@ -135,7 +135,12 @@ def _cors(settings: Settings) -> list[Middleware]:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],
-            expose_headers=["x-request-id", "openai-poll-after-ms", "retry-after"],
+            expose_headers=[
+                "x-request-id",
+                "openai-poll-after-ms",
+                "retry-after",
+                "x-locum-adopted",
+            ],
         )
     ]
 

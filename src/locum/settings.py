@@ -88,6 +88,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     strict_beta: bool = False
     # Ignore unknown keys in bodies instead of refusing them.
     lenient: bool = False
+    # Make an empty thread of an unknown `thread_…` on its first use; a header tells of it.
+    adopt_unknown_threads: bool = False
     # Let files of purpose `assistants` be downloaded; the original refused.
     allow_downloads: bool = False
     cors_origins: tuple[str, ...] = ()

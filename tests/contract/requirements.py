@@ -347,6 +347,7 @@ REQUIREMENTS: Final = (
         mcp:hosts — Only hosts that the operator has named are called.
         mcp:secrets — What a header says is in no answer, no event, no log and no document.
         mcp:once — A call that was lost with its worker is not made again.
+        threads:adopt — Where the operator allows it, an unknown thread id becomes an empty thread.
         auth:read_only — A read-only key reads, and does nothing else.
         auth:revoked — A revoked key is a wrong key.
         auth:expired — A key that has expired is a wrong key.

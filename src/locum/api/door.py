@@ -26,6 +26,7 @@ from locum.api.tree import Tree
 from locum.api.versions import Version, answer_v1, read_version
 from locum.errors import LocumError, MethodNotAllowed, NotFound, RateLimited
 from locum.ids import request_id
+from locum.service.adoption import adopt
 from locum.service.scope import House, Scope
 
 # The same API under the paths of the original and of Azure, whose deployments mean nothing here.
@@ -58,11 +59,12 @@ class Door:
         incoming = Incoming(scope, receive)
         caller = None
         allowance: Headers = []
+        adopted: Headers = []
         reply: AnyReply
         try:
             caller = await self._keeper.admit(incoming)
             allowance = self._rates.take(caller.project_id)
-            reply = await self._answer(incoming, caller)
+            reply = await self._answer(incoming, caller, adopted)
         except LocumError as error:
             reply = self._refusal(error)
         except Disconnected:
@@ -81,6 +83,8 @@ class Door:
             (b"openai-processing-ms", b"%d" % elapsed_ms),
             (b"openai-project", project_id.encode("latin-1", "replace")),
             *allowance,
+            # Of an error, too: the thread is there all the same.
+            *adopted,
         )
         logs.info(
             "request",
@@ -101,7 +105,7 @@ class Door:
             self._house.metrics.http.refused.labels(error.limit).inc()
         return error_reply(error)
 
-    async def _answer(self, incoming: Incoming, caller: Caller) -> AnyReply:
+    async def _answer(self, incoming: Incoming, caller: Caller, adopted: Headers) -> AnyReply:
         mount = _MOUNTS.match(incoming.raw_path)
         path = incoming.raw_path[mount.end() :] if mount else ""
         route, raw, exists = self._tree.find(incoming.method, path) if mount else (None, {}, False)
@@ -113,6 +117,10 @@ class Door:
         if route.only_v1 and version is not Version.V1:
             raise _no_route(incoming, exists=False)
         parameters = operation.path_parameters(raw)
+        if self._may_adopt(route, parameters, caller):
+            thread_id = parameters["thread_id"]
+            if await adopt(Scope(self._house, caller.project_id), thread_id):
+                adopted.append((b"x-locum-adopted", thread_id.encode()))
         if version is Version.V1:
             scope = Scope(self._house, caller.project_id, runs_on_nothing=True)
             return await answer_v1(route, incoming, scope, parameters)
@@ -121,6 +129,15 @@ class Door:
             return await route.handler(incoming, scope, parameters)
         result = await operation.call(route, incoming, scope, parameters)
         return operation.write(route, result)
+
+    def _may_adopt(self, route: Route, parameters: dict[str, str], caller: Caller) -> bool:
+        """Where a thread is all that is named: what hangs on an unknown one is unknown, too."""
+        return (
+            self._house.settings.adopt_unknown_threads
+            and parameters.keys() == {"thread_id"}
+            and route.method != "DELETE"
+            and not caller.read_only
+        )
 
 
 def _no_route(incoming: Incoming, *, exists: bool) -> LocumError:

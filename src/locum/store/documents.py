@@ -251,6 +251,16 @@ class Documents(Generic[T]):
             rows[0][0],
         )
 
+    async def was_deleted(self, project_id: str, object_id: str, *, reader: Reader) -> bool:
+        """Whether an object of a list that hangs on the project stood in it once."""
+        rows = await reader.fetch(
+            "SELECT 1 FROM tombstones WHERE project_id = $1 AND list = $2 AND id = $3",
+            project_id,
+            self._table,
+            object_id,
+        )
+        return bool(rows)
+
     # ------------------------------------------------------------------ private
 
     def _scoped(self, project_id: str, owner_id: str | None) -> tuple[str, ...]:

@@ -189,7 +189,7 @@ def test_a_server_that_is_told_to_end_is_first_not_ready_and_then_gone(tmp_path:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, "LOCUM_OPERATOR_PORT": "0", "LOCUM_DRAIN_S": "60"},
+        env={**os.environ, "LOCUM_OPERATOR_PORT": "0", "LOCUM_NOTICE_S": "60"},
     ) as server:
         try:
             assert server.stdout is not None

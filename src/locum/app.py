@@ -348,7 +348,7 @@ def open_ingestion(house: House, embedder: SearchEmbedder) -> Ingestion:
 def open_blobs(settings: Settings) -> Blobs:
     if settings.blobs_url is None:
         return LocalBlobs(settings.data / "blobs")
-    return ObjectStoreBlobs.at(settings.blobs_url)
+    return ObjectStoreBlobs.at(settings.blobs_url, endpoint=settings.blobs_endpoint)
 
 
 def sandbox_settings(settings: Settings) -> SandboxSettings:

@@ -151,7 +151,7 @@ async def _serve_and_tell(settings: Settings, *, shows_example: bool) -> None:
             announce=announce,
             admit=admit,
             leave=leave,
-            leave_s=settings.drain_s,
+            notice_s=settings.notice_s,
             beside=beside,
         )
 

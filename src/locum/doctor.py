@@ -12,12 +12,13 @@ import asyncpg
 from msgspec import Struct
 from msgspec.structs import replace
 
-from locum.app import embedder_folder, open_database, sandbox_settings
+from locum.app import embedder_folder, open_blobs, open_database, sandbox_settings
 from locum.errors import LocumError
 from locum.llm.choose import choose_backend
 from locum.llm.embeddings import OpenAIEmbeddings
 from locum.llm.protocol import ModelError
 from locum.settings import Settings, SettingsError
+from locum.store.blobs import BlobMissing
 from locum.store.database import Database
 from locum.store.migrations import MigrationError, pending
 from locum.tools.code_interpreter.choose import Tier, build_sandbox
@@ -43,6 +44,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield _disk(settings.data)
     async for finding in _database(settings):
         yield finding
+    yield await blobs(settings)
     yield await sandbox(settings)
     yield await model(settings)
     yield await embedder(settings)
@@ -98,6 +100,26 @@ async def _migrations(database: Database) -> Finding:
         said = f"{len(todo)} to be applied: run `locum migrate`; `serve` does so for SQLite."
         return Finding("migrations", "warn", said)
     return Finding("migrations", "ok", "All are applied.")
+
+
+async def blobs(settings: Settings) -> Finding:
+    """Whether a blob can be written, read and removed again, where they are kept."""
+    where = settings.blobs_url or str(settings.data / "blobs")
+    try:
+        kept = open_blobs(settings)
+        writer = await kept.create()
+        await writer.write(b"locum")
+        key = await writer.commit()
+        found = b"".join([piece async for piece in kept.open(key)])
+        await kept.delete(key)
+    except (LocumError, OSError, BlobMissing) as error:
+        # What the store itself said is for operators, and stands behind what callers are told.
+        said = str(error.__cause__ or error).splitlines()[0]
+        todo = f"{where}: {said} Check blobs_url, blobs_endpoint and the AWS_* variables."
+        return Finding("blobs", "fail", todo)
+    if found != b"locum":
+        return Finding("blobs", "fail", f"{where} gives back other bytes than it was given.")
+    return Finding("blobs", "ok", f"{where} keeps what it is given.")
 
 
 async def sandbox(settings: Settings) -> Finding:

@@ -29,7 +29,7 @@ Figure = Literal[
     "database_waits",
     "database_wait_seconds",
 ]
-_FIGURES: Final[Mapping[Figure, tuple[type[Metric], str]]] = {
+FIGURES: Final[Mapping[Figure, tuple[type[Metric], str]]] = {
     "runs_driven": (GaugeMetricFamily, "Runs that this process drives now."),
     "runs_waiting": (GaugeMetricFamily, "Runs that wait in this process until it has room."),
     "sandbox_sessions": (GaugeMetricFamily, "Live sessions of the code interpreter."),
@@ -208,6 +208,6 @@ class _Figures(Collector):
 
     def collect(self) -> Iterator[Metric]:
         for name, value in self.values.items():
-            family, says = _FIGURES[name]
+            family, says = FIGURES[name]
             told = family(f"locum_{name}", says, value=value())  # type: ignore[call-arg]  # both take it
             yield told

@@ -97,7 +97,7 @@ async def serve(
     announce: Callable[[], Awaitable[None]],
     admit: Callable[[], Awaitable[None]],
     leave: Callable[[], None] = _say_nothing,
-    leave_s: float = 0.0,
+    notice_s: float = 0.0,
     beside: Address | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. `admit` may refuse to, once the house is open.
@@ -114,7 +114,7 @@ async def serve(
             if beside is not None:
                 await stack.enter_async_context(listening(app.state.operators, beside))
             stopped = await _serve_requests(
-                app, address, announce=announce, leave=leave, leave_s=leave_s
+                app, address, announce=announce, leave=leave, notice_s=notice_s
             )
     if not stopped:
         raise CannotListen(f"The server on {address.url} ended by itself.")
@@ -126,7 +126,7 @@ async def _serve_requests(
     *,
     announce: Callable[[], Awaitable[None]],
     leave: Callable[[], None],
-    leave_s: float,
+    notice_s: float,
 ) -> bool:
     """Whether it ended because it was told to."""
     requests = _Requests(app)
@@ -139,7 +139,7 @@ async def _serve_requests(
         await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
         leave()
         with suppress(TimeoutError):
-            async with asyncio.timeout(leave_s):
+            async with asyncio.timeout(notice_s):
                 await hurried.wait()
         server.stop()  # type: ignore[no-untyped-call]  # granian has half its types
         await asyncio.wait({serving}, timeout=_GRACE_S)

@@ -72,6 +72,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     database_url: str | None = None
     # Where blobs live: a directory below `data`, or an address such as `s3://bucket/prefix`.
     blobs_url: str | None = None
+    # The address of a store that is not Amazon's, as in `http://minio:9000`. Its keys are read from
+    # `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION` and the like.
+    blobs_endpoint: str | None = None
     # Off: a commit may be lost when the machine, not the process, dies.
     durable: bool = True
 
@@ -79,8 +82,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     operator_port: Annotated[int, Meta(ge=0, le=65_535)] | None = None
     # Opens `/admin/…` and `/metrics`; while it is not set, nothing does.
     admin_key: Annotated[str, Meta(min_length=16)] | None = None
-    # Between being told to end and refusing connections: `/ready` already says 503.
-    drain_s: Annotated[float, Meta(ge=0, le=300)] = 0.0
+    # Between being told to end and refusing connections, while `/ready` already says 503.
+    notice_s: Annotated[float, Meta(ge=0, le=300)] = 0.0
 
     organization: str = "locum"
     project: str = "proj_default"

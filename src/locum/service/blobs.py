@@ -43,7 +43,15 @@ async def arriving(scope: Scope, *, limit: int) -> AsyncIterator[Arriving]:
             await _discard_unheld(scope, blob.key)
         raise
     finally:
+        await _abort(writer)
+
+
+async def _abort(writer: BlobWriter) -> None:
+    """Where the store is out of reach, the sweep finds what is left; why it came to this counts."""
+    try:
         await writer.abort()
+    except (LocumError, OSError) as error:
+        logs.warning("blob.left_behind", reason=type(error).__name__)
 
 
 async def join(scope: Scope, blob: Arriving, keys: Sequence[str], *, hashed: bool) -> str | None:

@@ -9,7 +9,7 @@ import asyncio
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import obstore
@@ -55,7 +55,7 @@ class ObjectStoreBlobs:
         while start < size:
             number, offset = divmod(start, _OBJECT_BYTES)
             end = min(offset + _RANGE_BYTES, _OBJECT_BYTES, offset + size - start)
-            with _failures_named(key):
+            with _failures_named(missing=BlobMissing(key)):
                 found = await obstore.get_range_async(
                     self._store, _name(token, number), start=offset, end=end
                 )
@@ -78,7 +78,7 @@ class ObjectStoreBlobs:
     async def stored(self) -> AsyncIterator[Stored]:
         """Objects are listed by name, so those of one blob stand together, the last one last."""
         token, size, modified_at = "", 0, 0.0
-        with _failures_named("listing"):
+        with _failures_named(missing=_unreachable()):
             async for some in obstore.list(self._store):
                 for found in some:
                     owner, _, number = found["path"].rpartition("/")
@@ -121,7 +121,7 @@ class _ObjectWriter:
         number = self._objects
         # Counted before it is sent: one that failed half-way may have arrived all the same.
         self._objects += 1
-        with _failures_named(self._token):
+        with _failures_named(missing=_unreachable()):  # What is missing then is the bucket.
             await obstore.put_async(
                 self._store, _name(self._token, number), data, use_multipart=False
             )
@@ -130,7 +130,7 @@ class _ObjectWriter:
 
 async def _delete(store: ObjectStore, token: str, *, objects: int) -> None:
     names = [_name(token, number) for number in range(objects)]
-    with _failures_named(token):
+    with suppress(BlobMissing), _failures_named(missing=BlobMissing(token)):
         if names:
             await obstore.delete_async(store, names)
 
@@ -145,10 +145,15 @@ def _parts(key: str) -> tuple[str, int]:
 
 
 @contextmanager
-def _failures_named(key: str) -> Iterator[None]:
+def _failures_named(*, missing: Exception) -> Iterator[None]:
+    """What the store says in words of ours; `missing` is what it means that nothing is there."""
     try:
         yield
     except FileNotFoundError as error:
-        raise BlobMissing(key) from error
+        raise missing from error
     except BaseError as error:
-        raise Unavailable("The file store cannot be reached at the moment. Try again.") from error
+        raise _unreachable() from error
+
+
+def _unreachable() -> Unavailable:
+    return Unavailable("The file store cannot be reached at the moment. Try again.")

@@ -17,13 +17,17 @@ class SettingsError(Exception):
 
 
 class BackendSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One server that speaks Chat Completions."""
+    """One server of models."""
 
     url: str
+    # What it speaks: Chat Completions, or the Responses API.
+    api: Literal["chat", "responses"] = "chat"
     key: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
     # How its models call tools: by themselves, by writing to a schema, not at all, or found out.
     tools: Literal["auto", "native", "schema", "none"] = "auto"
+    # Tools that a server of the Responses API carries out itself, written as that API has them.
+    hosted_tools: tuple[dict[str, Any], ...] = ()
 
 
 class UpstreamSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -25,7 +25,8 @@ WHAT_IT_DOES: Final[Mapping[str, str]] = {
     " here, else the scripted one. Or `embedded`, or `scripted`.",
     "backend_url": "A server that speaks Chat Completions, as in `http://127.0.0.1:11434/v1`.",
     "backend_key": "Its key.",
-    "backends": "Several servers by name, each with `url`, `key` and `headers`.",
+    "backends": "Several servers by name, each with `url`, `key`, `headers`, and `api`: `chat` or"
+    " `responses`.",
     "models": "Which server answers for which model; see below.",
     "model_path": "A GGUF file of your own for the embedded model.",
     "script": "Rules of the scripted model, see [its page](scripted-model.md).",

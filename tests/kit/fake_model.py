@@ -211,6 +211,7 @@ def _delta(event: Event) -> tuple[dict[str, Any], str | None]:
             return {"tool_calls": [{"index": index, "function": {"arguments": arguments}}]}, None
         case Finished(reason):
             return {}, _REASON.get(reason, reason)
+    raise AssertionError(f"Chat Completions has no word for {event}")
 
 
 def read_request(body: dict[str, Any]) -> Request:

@@ -6,10 +6,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 from tests.kit.fake_model import FakeModel
+from tests.kit.fake_responses import answers
 from tests.llm.turns import BOUND_S, WEATHER, Turn, after, asking, collect, fold
 
 from locum.llm.chat import ChatCompletions
 from locum.llm.protocol import Backend, CalledFunction, ModelError, Named, Request
+from locum.llm.responses import Responses
 from locum.llm.routing import Router, read_routes
 from locum.llm.scripted import Scripted
 
@@ -37,7 +39,19 @@ async def _router() -> AsyncIterator[Backend]:
         yield Router({"vllm": chat, "scripted": Scripted()}, read_routes("* = @vllm"))
 
 
-@pytest.fixture(params=[_scripted, _chat, _router], ids=lambda opened: opened.__name__[1:])
+@asynccontextmanager
+async def _responses() -> AsyncIterator[Backend]:
+    async with FakeModel(answers()) as server:
+        backend = Responses(server.url, retries=0)
+        try:
+            yield backend
+        finally:
+            await backend.close()
+
+
+@pytest.fixture(
+    params=[_scripted, _chat, _router, _responses], ids=lambda opened: opened.__name__[1:]
+)
 def opened(request: pytest.FixtureRequest) -> Opened:
     chosen: Opened = request.param
     return chosen
@@ -112,9 +126,9 @@ def test_a_refusal_is_told_apart_from_text(opened: Opened) -> None:
 
 
 def test_the_limit_of_tokens_holds(opened: Opened) -> None:
-    turn = turn_of(opened, asking("!words 100", max_tokens=7))
+    turn = turn_of(opened, asking("!words 100", max_tokens=17))
     assert turn.finished.reason == "length"
-    assert turn.finished.usage.completion_tokens == 7
+    assert turn.finished.usage.completion_tokens == 17
 
 
 def test_a_filter_ends_the_answer(opened: Opened) -> None:

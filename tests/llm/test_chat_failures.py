@@ -251,7 +251,7 @@ def test_a_request_is_left_before_its_answer_begins() -> None:
 
 
 def test_an_answer_larger_than_any_fails_the_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("locum.llm.chat._MOST_ANSWER_BYTES", 200)
+    monkeypatch.setattr("locum.llm.server._MOST_ANSWER_BYTES", 200)
     assert "more than an answer may hold" in failure_of(sends(*[HALF] * 10)).message
 
 

@@ -234,6 +234,12 @@ class Driver:
                 await turn.begin_call(event, self._setting)
             case llm.CallDelta(index, arguments):
                 await turn.hear_arguments(index, arguments)
+            case llm.ProviderCallBegun():
+                await turn.begin_provided(event)
+            case llm.ProviderCallDelta(call_id, text):
+                await turn.hear_provided(call_id, text)
+            case llm.ProviderCallDone():
+                await turn.end_provided(event)
             case llm.Finished():
                 turn.finished = event
 

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from locum.engine.context import History
 from locum.engine.parts import OpenFunctions, OpenMessage
+from locum.engine.provided import ProvidedCall
 from locum.engine.recorder import Change, Recorder
 from locum.engine.speech import Speech
 from locum.llm import protocol as llm
@@ -70,6 +71,7 @@ class Turn:
         self._function_step: RunStep | None = None
         self._speech = _speech(history)
         self._calls: dict[int, tuple[Hosted | None, int]] = {}
+        self._provided: dict[str, tuple[Hosted, ProvidedCall]] = {}
         self._text_deltas = 0
         self._late_text = ""
         self._late_refusal = ""
@@ -85,8 +87,11 @@ class Turn:
         return (
             self._message_step is not None
             or self._function_step is not None
-            or any(not hosted.closed for hosted in self.hosted)
+            or any(not hosted.closed for hosted in self._all_hosted())
         )
+
+    def _all_hosted(self) -> list[Hosted]:
+        return [*self.hosted, *(hosted for hosted, _ in self._provided.values())]
 
     # ------------------------------------------------------------------- listening
 
@@ -127,17 +132,47 @@ class Turn:
     async def begin_call(self, begun: llm.CallBegun, setting: Setting) -> None:
         if self._calls and not self._recorder.run.parallel_tool_calls:
             return  # The run allows one call a turn; the model must ask again.
-        if self.message is not None and self._message_step is not None:
-            # What the answer costs is told at its end. Until then its text bears one token a
-            # delta, which no model undercuts; the calls bear the rest.
-            self._borne_early = self._text_deltas
-            self._owed = _total(Usage(completion_tokens=self._borne_early))
-            await self._recorder.write(await self.close_message())
+        await self._close_early()
         offered = self._offered.get(begun.name)
         if offered is None or offered.tool is None:
             await self._begin_function(begun)
         else:
             await self._begin_hosted(begun, offered, setting)
+
+    async def begin_provided(self, begun: llm.ProviderCallBegun) -> None:
+        """A call that the provider carries out while the model speaks: text goes on after it."""
+        await self._close_early()
+        self.message, self._said = None, OpenMessage()
+        self._speech = _speech(self._history)
+        call = ProvidedCall(begun)
+        first = {"index": 0, "id": begun.id, "type": begun.kind, begun.kind: call.begin()}
+        hosted = Hosted(call, await self._recorder.open_calls(first), begun.kind)
+        self._provided[begun.id] = (hosted, call)
+
+    async def hear_provided(self, call_id: str, text: str) -> None:
+        hosted, call = self._provided[call_id]
+        await self._recorder.call(hosted.step, hosted.delta(call.write(text)))
+
+    async def end_provided(self, done: llm.ProviderCallDone) -> None:
+        hosted, call = self._provided[done.id]
+        if (payload := call.end(done)) is not None:
+            await self._recorder.call(hosted.step, hosted.delta(payload))
+        error = None if done.error is None else StepError("server_error", done.error)
+        status: StepStatus = "completed" if error is None else "failed"
+        change = self.close_hosted(hosted, status, error=error, remember=True)
+        await self._recorder.write(change)
+
+    async def _close_early(self) -> None:
+        """Close the message that a call interrupts.
+
+        What the answer costs is told at its end. Until then its text bears one token a delta,
+        which no model undercuts; what comes after bears the rest.
+        """
+        if self._message_step is None:
+            return
+        self._owed = _total(Usage(completion_tokens=self._text_deltas - self._borne_early))
+        self._borne_early = self._text_deltas
+        await self._recorder.write(await self.close_message())
 
     async def hear_arguments(self, index: int, arguments: str) -> None:
         if index not in self._calls or not arguments:
@@ -268,7 +303,7 @@ class Turn:
             changes.append(await self.close_message(cut=cut, status=status, error=error))
         changes += [
             self.close_hosted(hosted, status, error=error, remember=False)
-            for hosted in self.hosted
+            for hosted in self._all_hosted()
             if not hosted.closed
         ]
         if self._function_step is not None:

@@ -9,6 +9,7 @@ from locum.llm.demo import LABEL, DemoTools
 from locum.llm.embedded import Embedded
 from locum.llm.endpoint import Timeouts
 from locum.llm.protocol import Backend
+from locum.llm.responses import Responses
 from locum.llm.routing import Router, read_routes
 from locum.llm.script import load_rules
 from locum.llm.scripted import Scripted
@@ -57,15 +58,34 @@ def _servers(settings: Settings, around: Around) -> Backend:
     servers = dict(settings.backends)
     if settings.backend_url:
         servers[_ONLY] = BackendSettings(url=settings.backend_url, key=settings.backend_key)
-    backends = {name: around(_server(server, settings), name) for name, server in servers.items()}
+    backends = {
+        name: around(_server(name, server, settings), name) for name, server in servers.items()
+    }
     return Router(backends, read_routes(_routes(settings.models, servers)))
 
 
-def _server(server: BackendSettings, settings: Settings) -> Backend:
-    chat = ChatCompletions(
-        server.url, key=server.key, headers=server.headers, timeouts=_timeouts(settings)
+def _server(name: str, server: BackendSettings, settings: Settings) -> Backend:
+    timeouts = _timeouts(settings)
+    if server.api == "chat":
+        if server.hosted_tools:
+            raise SettingsError(
+                f"The backend '{name}' has 'hosted_tools', which only api = \"responses\" knows."
+            )
+        chat = ChatCompletions(
+            server.url, key=server.key, headers=server.headers, timeouts=timeouts
+        )
+        return with_tool_mode(chat, server.tools)
+    if untyped := [tool for tool in server.hosted_tools if not isinstance(tool.get("type"), str)]:
+        raise SettingsError(f"A hosted tool of the backend '{name}' has no 'type': {untyped[0]}.")
+    responses = Responses(
+        server.url,
+        hosted_tools=server.hosted_tools,
+        key=server.key,
+        headers=server.headers,
+        timeouts=timeouts,
     )
-    return with_tool_mode(chat, server.tools)
+    # Whoever speaks this API has tools: there is nothing to find out.
+    return with_tool_mode(responses, "native" if server.tools == "auto" else server.tools)
 
 
 def _routes(models: Mapping[str, str], servers: Mapping[str, object]) -> str:

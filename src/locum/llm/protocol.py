@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from msgspec import UNSET, Struct, UnsetType, field
 
+from locum.wire.steps import ToolCall
+
 
 class Text(Struct, frozen=True, tag_field="type", tag="text"):
     text: str
@@ -120,6 +122,35 @@ class CallDelta(Struct, frozen=True):
     arguments: str
 
 
+class ProviderCallBegun(Struct, frozen=True):
+    """The provider begins a call that it carries out itself; `name` only of a function."""
+
+    id: str
+    kind: Literal["code_interpreter", "file_search", "function"]
+    name: str = ""
+
+
+class ProviderCallDelta(Struct, frozen=True):
+    """More of what the call is given: code, or arguments."""
+
+    id: str
+    text: str
+
+
+class ProviderCallDone(Struct, frozen=True):
+    """The call is over: as its step shows it, and what the model is to remember of it.
+
+    The deltas before it add up to what `call` was given.
+    """
+
+    id: str
+    call: ToolCall
+    name: str
+    arguments: str
+    result: str
+    error: str | None = None
+
+
 class Usage(Struct, frozen=True):
     prompt_tokens: int
     completion_tokens: int
@@ -136,7 +167,8 @@ class Finished(Struct, frozen=True):
     counted_by_backend: bool = field(default=True)
 
 
-Event = TextDelta | RefusalDelta | CallBegun | CallDelta | Finished
+ProviderEvent = ProviderCallBegun | ProviderCallDelta | ProviderCallDone
+Event = TextDelta | RefusalDelta | CallBegun | CallDelta | ProviderEvent | Finished
 
 
 class Backend(Protocol):

@@ -1,6 +1,7 @@
 """The body of a Chat Completions request, and what a server that refuses part of it gets next."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -58,11 +59,17 @@ def body(request: Request, *, without: frozenset[str] = frozenset()) -> bytes:
     )
 
 
-def refused(fault: Fault, *, without: frozenset[str], sent: bytes) -> str | None:
+def refused(
+    fault: Fault,
+    *,
+    without: frozenset[str],
+    sent: bytes,
+    droppable: Iterable[str] = _DROPPABLE,
+) -> str | None:
     """Name the parameter this fault is about, if it is one we can do without."""
     if fault.status not in _REFUSING_STATUSES or not _REFUSAL.search(fault.message):
         return None
-    for name in _DROPPABLE:
+    for name in droppable:
         is_named = fault.param == name or re.search(rf"\b{name}\b", fault.message)
         if is_named and name not in without and f'"{name}":'.encode() in sent:
             return name

@@ -1,11 +1,11 @@
 """How a backend's models use tools: natively, by schema, or not at all. It can be found out."""
 
-import logging
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import ClassVar, Literal
 
+from locum import logs
 from locum.llm.around import Around
 from locum.llm.by_schema import ToolsBySchema, without_tools
 from locum.llm.protocol import (
@@ -17,8 +17,6 @@ from locum.llm.protocol import (
     Request,
     TextDelta,
 )
-
-_log = logging.getLogger(__name__)
 
 ToolMode = Literal["auto", "native", "schema", "none"]
 
@@ -115,7 +113,7 @@ class _FoundOut(Around):
         if len(self._toolless) >= _MOST_MODELS_REMEMBERED:
             self._toolless.clear()
         self._toolless.add(model)
-        _log.warning("model.tools_by_schema model=%s", model)
+        logs.warning("model.tools_by_schema", model=model)
 
 
 class _Talked(Exception):

@@ -6,7 +6,6 @@ when a new key comes: a bind mount follows its directory. A key that has files s
 """
 
 import asyncio
-import logging
 import os
 import re
 from abc import ABC, abstractmethod
@@ -18,6 +17,7 @@ from typing import ClassVar
 
 from msgspec import Struct
 
+from locum import logs
 from locum.clock import Clock, SystemClock
 from locum.tools.code_interpreter.calls import Call
 from locum.tools.code_interpreter.files import DataDirectory, remove_tree
@@ -25,8 +25,6 @@ from locum.tools.code_interpreter.interpreter import Interpreter, Launch
 from locum.tools.code_interpreter.limits import Limits
 from locum.tools.code_interpreter.sandbox import Logs, Output, SandboxUnavailable, Written
 from locum.tools.code_interpreter.users import Users
-
-_log = logging.getLogger(__name__)
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _SWEEP_EVERY_S = 30.0
@@ -310,7 +308,7 @@ class Sessions(ABC):
             await self._fill_pool()
         except SandboxUnavailable as error:
             # The next session starts cold, and tells its caller if that fails as well.
-            _log.warning("sandbox.pool_not_filled reason=%s", error)
+            logs.warning("sandbox.pool_not_filled", reason=str(error))
 
     async def _start_fresh(self) -> Seat:
         """An interpreter over an empty directory of no key."""

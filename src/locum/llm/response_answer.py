@@ -1,0 +1,268 @@
+"""Folds the events of a Responses stream into ours; a whole response is read as its last event."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from locum import logs
+from locum.llm import provider_calls, tokens
+from locum.llm.faults import Fault, read_fault
+from locum.llm.protocol import (
+    Assistant,
+    CallBegun,
+    CallDelta,
+    Event,
+    Finished,
+    ProviderCallBegun,
+    ProviderCallDelta,
+    ProviderCallDone,
+    RefusalDelta,
+    Request,
+    TextDelta,
+    Usage,
+)
+
+_MOST_ITEMS: Final = 512
+_TRANSIENT: Final = ("server_error", "rate_limit_exceeded", "vector_store_timeout")
+_OF_PROMPT: Final = ("invalid_", "image_", "unsupported_image", "empty_image", "failed_to_download")
+# Nothing of these is a call, or shows in a run.
+_UNSEEN: Final = frozenset({"reasoning", "mcp_list_tools", "compaction", "tool_search_call"})
+_UNSEEN_OUTPUTS: Final = ("_output", "_response")
+
+
+class _Event(Struct):
+    type: str | None = None
+    output_index: int | None = None
+    item_id: str | None = None
+    delta: Any = None
+    item: dict[str, Any] | None = None
+    response: dict[str, Any] | None = None
+    # Of a failure, or of a whole response that came in place of a stream.
+    error: Any = None
+    message: Any = None
+    code: Any = None
+    status: str | None = None
+    object: str | None = None
+
+
+_events = msgspec.json.Decoder(_Event)
+
+
+class _Item(Struct):
+    """One item of the output, as far as it has been told."""
+
+    type: str
+    call_id: str = ""
+    # Which function call of the turn it is, counted from 0.
+    index: int = 0
+    name: str = ""
+    kind: provider_calls.Kind | None = None
+    told: str = ""
+    over: bool = False
+
+
+class ResponseAnswer:
+    """One answer as it arrives. Call `read` for each document, and `finish` after the last."""
+
+    def __init__(
+        self, request: Request, *, new_call_id: Callable[[], str], secrets: Iterable[str] = ()
+    ) -> None:
+        self._request = request
+        self._new_call_id = new_call_id
+        self._secrets = list(secrets)
+        self._items: dict[int | str, _Item] = {}
+        self._calls = 0
+        self._ended: Finished | None = None
+        self._taken = {
+            call.id
+            for message in request.messages
+            if isinstance(message, Assistant)
+            for call in message.tool_calls or ()
+        }
+
+    def read(self, document: bytes) -> Iterator[Event]:
+        try:
+            event = _events.decode(document)
+        except msgspec.MsgspecError as error:
+            message = f"The model's server sent what is no part of an answer: {error}"
+            raise Fault(message) from error
+        if event.type is None and event.object == "response":
+            event.type = f"response.{event.status}"
+            event.response = msgspec.json.decode(document)
+        match event.type:
+            case "response.output_item.added":
+                yield from self._begin(event, event.item or {})
+            case "response.output_item.done":
+                yield from self._end(event, event.item or {})
+            case "response.output_text.delta":
+                yield from self._speak(event, TextDelta(str(event.delta)))
+            case "response.refusal.delta":
+                yield from self._speak(event, RefusalDelta(str(event.delta)))
+            case (
+                "response.function_call_arguments.delta"
+                | "response.code_interpreter_call_code.delta"
+                | "response.mcp_call_arguments.delta"
+            ):
+                yield from self._write(self._of(event), str(event.delta))
+            case "response.completed" | "response.incomplete":
+                yield from self._conclude(event.response or {})
+            case "response.failed" | "error" | None:
+                raise self._failure(event, document)
+
+    def finish(self) -> Iterator[Event]:
+        if self._ended is None:
+            message = "The model's server ended its answer before it was whole."
+            raise Fault(message, is_transient=True)
+        yield self._ended
+
+    # ----------------------------------------------------------------------- items
+
+    def _of(self, event: _Event) -> _Item | None:
+        return self._items.get(_key(event))
+
+    def _begin(self, event: _Event, item: dict[str, Any]) -> Iterator[Event]:
+        if len(self._items) >= _MOST_ITEMS:
+            raise Fault(f"The model's answer has more than {_MOST_ITEMS} items.")
+        kind = provider_calls.kind_of(item)
+        begun = _Item(str(item.get("type")), kind=kind)
+        self._items[_key(event)] = begun
+        if begun.type == "function_call":
+            begun.index, begun.name = self._calls, str(item.get("name"))
+            begun.call_id = self._id(item.get("call_id"))
+            self._calls += 1
+            yield CallBegun(begun.index, begun.call_id, begun.name)
+        elif kind is not None:
+            begun.name = provider_calls.name_of(item)
+            begun.call_id = self._id(item.get("id"))
+            shown = begun.name if kind == "function" else ""
+            yield ProviderCallBegun(begun.call_id, kind, shown)
+        elif begun.type != "message" and not _is_unseen(begun.type):
+            raise Fault(f"The model asks for a '{begun.type}', which nobody here carries out.")
+
+    def _end(self, event: _Event, item: dict[str, Any]) -> Iterator[Event]:
+        """All that the item says and that no delta has told."""
+        known = self._of(event)
+        if known is None:
+            yield from self._begin(event, item)
+            known = self._items[_key(event)]
+        if known.over:
+            return
+        known.over = True
+        if known.type == "function_call":
+            rest = _rest(known.told, str(item.get("arguments") or ""))
+            yield from self._write(known, rest or ("" if known.told else "{}"))
+        elif known.kind is not None:
+            if known.kind != "file_search":  # Whose queries no step shows.
+                rest = _rest(known.told, provider_calls.arguments_of(item))
+                yield from self._write(known, rest)
+            yield self._done(known, known.kind, item)
+        elif known.type == "message" and not known.told:
+            yield from self._spoken(known, item)
+
+    def _done(
+        self, known: _Item, kind: provider_calls.Kind, item: dict[str, Any]
+    ) -> ProviderCallDone:
+        told = provider_calls.told_of(item)
+        return ProviderCallDone(
+            id=known.call_id,
+            call=provider_calls.call_of(known.call_id, kind, known.name, known.told, told),
+            name=known.name,
+            arguments=known.told or provider_calls.arguments_of(item),
+            result=provider_calls.result_of(told),
+            error=told.error,
+        )
+
+    def _speak(self, event: _Event, said: TextDelta | RefusalDelta) -> Iterator[Event]:
+        item = self._items.setdefault(_key(event), _Item("message"))
+        item.told += said.text
+        if said.text:
+            yield said
+
+    def _spoken(self, known: _Item, item: dict[str, Any]) -> Iterator[Event]:
+        """What a server says that streams nothing."""
+        for part in item.get("content") or ():
+            text = str(part.get("text") or part.get("refusal") or "")
+            known.told += text
+            if text:
+                yield RefusalDelta(text) if part.get("type") == "refusal" else TextDelta(text)
+
+    def _write(self, item: _Item | None, text: str) -> Iterator[Event]:
+        if item is None or not text:
+            return
+        item.told += text
+        if item.kind is None:
+            yield CallDelta(item.index, text)
+        else:
+            yield ProviderCallDelta(item.call_id, text)
+
+    def _id(self, given: Any) -> str:
+        chosen = given if isinstance(given, str) and given not in self._taken else None
+        chosen = chosen or self._new_call_id()
+        self._taken.add(chosen)
+        return chosen
+
+    # --------------------------------------------------------------------- the end
+
+    def _conclude(self, response: dict[str, Any]) -> Iterator[Event]:
+        for index, item in enumerate(response.get("output") or ()):
+            yield from self._end(_Event(output_index=index), item)
+        reason: Literal["stop", "length", "calls", "content_filter"] = (
+            "calls" if self._calls else "stop"
+        )
+        if response.get("status") == "incomplete":
+            details = response.get("incomplete_details") or {}
+            filtered = details.get("reason") == "content_filter"
+            reason = "content_filter" if filtered else "length"
+        usage = response.get("usage")
+        self._ended = Finished(
+            reason, self._usage(usage or {}), counted_by_backend=usage is not None
+        )
+
+    def _usage(self, told: dict[str, Any]) -> Usage:
+        if "input_tokens" not in told:
+            said = "".join(item.told + item.name for item in self._items.values())
+            return Usage(
+                tokens.count_messages(self._request.messages, self._request.offers),
+                tokens.count(said),
+            )
+        cached = (told.get("input_tokens_details") or {}).get("cached_tokens")
+        reasoning = (told.get("output_tokens_details") or {}).get("reasoning_tokens")
+        return Usage(
+            told["input_tokens"] or 0,
+            told.get("output_tokens") or 0,
+            cached_tokens=cached or 0,
+            reasoning_tokens=reasoning or 0,
+        )
+
+    def _failure(self, event: _Event, document: bytes) -> Fault:
+        words = event.response if event.type == "response.failed" else None
+        fault = read_fault(
+            msgspec.json.decode(document) if words is None else words,
+            status=None,
+            otherwise="The model's server reported an error.",
+            secrets=self._secrets,
+        )
+        fault.is_transient = fault.code in _TRANSIENT
+        if (fault.code or "").startswith(_OF_PROMPT):
+            fault.code = "invalid_prompt"
+        return fault
+
+
+def _key(event: _Event) -> int | str:
+    return event.item_id or "" if event.output_index is None else event.output_index
+
+
+def _rest(told: str, whole: str) -> str:
+    """What is missing of the whole. What was told otherwise is told, and stays."""
+    return whole.removeprefix(told) if whole.startswith(told) else ""
+
+
+def _is_unseen(kind: str) -> bool:
+    if kind in _UNSEEN or kind.endswith(_UNSEEN_OUTPUTS):
+        return True
+    if kind.endswith(("_call", "_request")):
+        return False
+    logs.info("model.item_unseen", type=kind)
+    return True

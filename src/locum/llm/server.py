@@ -1,0 +1,227 @@
+"""What servers of models have in common, whichever dialect they speak: asking, streams, retries.
+
+`endpoint.py` reaches a server, `sse.py` cuts its stream; a dialect writes the request and reads
+the answer. `quirks.py` learns what a server refuses.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing
+from typing import ClassVar, Protocol
+
+import aiohttp
+import msgspec
+from msgspec import Struct
+
+from locum import logs
+from locum.ids import Ids, RandomIds
+from locum.llm.endpoint import Endpoint, Timeouts
+from locum.llm.faults import Fault
+from locum.llm.protocol import Event, ModelError, Request
+from locum.llm.sse import EventData, TooLong
+
+_MOST_EVENT_BYTES = 8 << 20
+_MOST_ANSWER_BYTES = 64 << 20
+_MOST_MODELS_REMEMBERED = 1000
+_LISTED_WITHIN_S = 10.0
+_DONE = b"[DONE]"
+
+
+class _Model(Struct):
+    id: str
+
+
+class _Models(Struct):
+    data: list[_Model]
+
+
+class Reader(Protocol):
+    """Makes events of one answer."""
+
+    def read(self, document: bytes) -> Iterator[Event]:
+        """The events of the next document of the stream. What is none is raised as `Fault`."""
+        ...
+
+    def finish(self) -> Iterator[Event]:
+        """The last events, when no document follows."""
+        ...
+
+
+class ModelServer(ABC):
+    """A server of models, whose dialect the class that inherits this knows."""
+
+    name: ClassVar[str]
+    path: ClassVar[str]
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 — frozen, so it can be shared
+        retries: int = 2,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        ids: Ids | None = None,
+    ) -> None:
+        self._endpoint = Endpoint(
+            base_url, key=key, headers=headers, timeouts=timeouts, retries=retries, sleep=sleep
+        )
+        self._ids = ids or RandomIds()
+        # By model: what this server has refused to be told about it.
+        self._without: dict[str, frozenset[str]] = {}
+
+    @abstractmethod
+    def _body(self, request: Request, without: frozenset[str]) -> bytes:
+        """The request as it is sent, leaving out the parameters `without` names."""
+
+    @abstractmethod
+    def _refused(self, fault: Fault, without: frozenset[str], sent: bytes) -> str | None:
+        """The parameter this fault is about, if it is one we can do without."""
+
+    @abstractmethod
+    def _reader(self, request: Request) -> Reader: ...
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        deadline = _now() + self._endpoint.timeouts.total_s
+        attempt = 0
+        while True:
+            has_begun = False
+            without = self._without.get(request.model, frozenset())
+            sent = self._body(request, without)
+            try:
+                async with aclosing(self._attempt(request, sent, deadline)) as events:
+                    async for event in events:
+                        has_begun = True
+                        yield event
+            except Fault as fault:
+                if has_begun:
+                    raise fault.error() from fault
+                if parameter := self._refused(fault, without, sent):
+                    self._remember(request.model, without | {parameter})
+                    continue
+                if not await self._endpoint.waits_to_retry(fault, attempt=attempt):
+                    raise fault.error() from fault
+                attempt += 1
+            else:
+                return
+
+    async def models(self) -> list[str]:
+        listed = await self._endpoint.call("GET", "models", _Models, within_s=_LISTED_WITHIN_S)
+        return [model.id for model in listed.data]
+
+    async def check(self) -> str:
+        try:
+            names = await self.models()
+        except ModelError as error:
+            message = (
+                f"The models of {self._endpoint.address} cannot be listed: {error.message} "
+                "Check that it runs, its base URL and its key."
+            )
+            raise ModelError(message, code=error.code) from error
+        return f"{self._endpoint.address} answers, with {len(names)} models."
+
+    async def close(self) -> None:
+        await self._endpoint.close()
+
+    async def _attempt(
+        self, request: Request, sent: bytes, deadline: float
+    ) -> AsyncGenerator[Event, None]:
+        answer = self._reader(request)
+        timeouts = self._endpoint.timeouts
+        within_s = min(timeouts.first_token_s, max(deadline - _now(), 0))
+        async with self._endpoint.opened(
+            "POST", self.path, document=sent, within_s=within_s
+        ) as response:
+            stream = _Stream(response, timeouts=timeouts, deadline=deadline)
+            async with aclosing(stream.documents()) as documents:
+                async for document in documents:
+                    for event in answer.read(document):
+                        stream.has_begun = True
+                        yield event
+            for event in answer.finish():
+                yield event
+
+    def _remember(self, model: str, without: frozenset[str]) -> None:
+        if len(self._without) >= _MOST_MODELS_REMEMBERED:
+            self._without.clear()
+        self._without[model] = without
+        logs.warning(
+            "model.parameters_refused",
+            address=self._endpoint.address,
+            without=",".join(sorted(without)),
+        )
+
+
+class _Stream:
+    """The body of one answer, cut into the JSON documents it is made of."""
+
+    def __init__(
+        self, response: aiohttp.ClientResponse, *, timeouts: Timeouts, deadline: float
+    ) -> None:
+        self._content = response.content
+        self._timeouts = timeouts
+        self._deadline = deadline
+        self.has_begun = False
+
+    async def documents(self) -> AsyncGenerator[bytes, None]:
+        data = EventData(most_bytes=_MOST_EVENT_BYTES)
+        whole: bytearray | None = None
+        size = 0
+        while received := await self._receive():
+            size += len(received)
+            if size > _MOST_ANSWER_BYTES:
+                raise Fault("The model's server sent more than an answer may hold.")
+            if size == len(received) and received.lstrip()[:1] in (b"{", b"["):
+                # A stream was asked for, and a document came, whatever its media type says.
+                whole = bytearray()
+            if whole is not None:
+                whole += received
+                continue
+            try:
+                for document in data.feed(received):
+                    for one in _apart(document):
+                        if one == _DONE:
+                            return
+                        yield one
+            except TooLong:
+                raise Fault("The model's server sent an event that does not end.") from None
+        for document in [bytes(whole)] if whole is not None else data.rest():
+            for one in _apart(document):
+                if one != _DONE:
+                    yield one
+
+    async def _receive(self) -> bytes:
+        left = self._deadline - _now()
+        patience = self._timeouts.idle_s if self.has_begun else self._timeouts.first_token_s
+        try:
+            async with asyncio.timeout(max(min(left, patience), 0)):
+                return await self._content.readany()
+        except TimeoutError:
+            if left <= patience:
+                message = f"The model took more than {self._timeouts.total_s:g} s for one answer."
+            elif self.has_begun:
+                message = f"The model said nothing for {patience:g} s in mid-answer."
+            else:
+                message = f"The model said nothing within {patience:g} s."
+            raise Fault(message) from None
+        except aiohttp.ClientError:
+            message = "The model's server closed the connection in mid-answer."
+            raise Fault(message, is_transient=True) from None
+
+
+def _apart(document: bytes) -> Iterator[bytes]:
+    """Take apart what a server without blank lines has run together."""
+    if b"\n" in document:
+        try:
+            msgspec.json.decode(document)
+        except msgspec.DecodeError:
+            yield from (line for line in document.split(b"\n") if line.strip())
+            return
+    if document.strip():
+        yield document
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

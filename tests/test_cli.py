@@ -128,6 +128,7 @@ def test_the_doctor_says_of_each_thing_how_it_is(capsys: pytest.CaptureFixture[s
         "data": "ok",
         "database": "ok",
         "migrations": "warn",
+        "blobs": "ok",
         "sandbox": "warn",
         "model": "ok",
         "embedder": "warn",

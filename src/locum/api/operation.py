@@ -133,10 +133,10 @@ def _polling(route: Route, text: str) -> Headers | None:
 
 
 def _page(page: Page[Any]) -> bytes:
-    documents = page.documents
-    first = f'"{documents[0].id}"' if documents else "null"
-    last = f'"{documents[-1].id}"' if documents else "null"
-    data = ",".join([document.text for document in documents])
+    rows = page.rows
+    first = f'"{rows[0][0]}"' if rows else "null"
+    last = f'"{rows[-1][0]}"' if rows else "null"
+    data = ",".join([row[1] for row in rows])
     more = "true" if page.has_more else "false"
     return (
         f'{{"object":"list","data":[{data}],"first_id":{first},"last_id":{last},"has_more":{more}}}'

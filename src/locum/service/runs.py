@@ -13,7 +13,7 @@ from locum.service.scope import Scope
 from locum.store.database import Transaction
 from locum.store.documents import Document, Page
 from locum.store.events import Event
-from locum.store.runs import Plan
+from locum.store.runs import Plan, RunState
 from locum.wire.assistants import Assistant
 from locum.wire.fields import ModifyMetadata
 from locum.wire.paging import PageQuery
@@ -102,6 +102,9 @@ async def list_runs(scope: Scope, *, thread_id: str, query: PageQuery) -> Page[R
 
 
 async def get_run(scope: Scope, *, thread_id: str, run_id: str) -> Document[Run]:
+    seen = await scope.store.runs.seen(scope.project_id, thread_id, run_id)
+    if seen is not None and not is_due(scope, seen[1]):
+        return seen[0]
     await expire_if_due(scope, thread_id, run_id)
     return await scope.store.runs.get(scope.project_id, run_id, owner_id=thread_id)
 
@@ -182,13 +185,18 @@ async def expire_if_due(scope: Scope, thread_id: str, run_id: str) -> int | None
     if state is None:
         await scope.store.threads.get(scope.project_id, thread_id)
         raise no_such("run", run_id)
-    status, expires_at = state
-    if status not in ACTIVE:
-        return None
-    if expires_at > scope.now():
-        return expires_at
+    if not is_due(scope, state):
+        return deadline(state)
     await scope.engine.expire((scope.project_id, thread_id, run_id))
     return None
+
+
+def is_due(scope: Scope, state: RunState) -> bool:
+    return state.status in ACTIVE and state.expires_at <= scope.now()
+
+
+def deadline(state: RunState) -> int | None:
+    return state.expires_at if state.status in ACTIVE else None
 
 
 # ---------------------------------------------------------------------- creating

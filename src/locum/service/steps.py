@@ -6,7 +6,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from locum.errors import no_such
-from locum.service.runs import expire_if_due
+from locum.service.runs import deadline, expire_if_due, is_due
 from locum.service.scope import Scope
 from locum.store.documents import Document, Page
 from locum.wire.runs import Include
@@ -16,9 +16,14 @@ from locum.wire.steps import FileSearchCall, FoundPassage, GetStep, ListSteps, R
 async def list_steps(
     scope: Scope, *, thread_id: str, run_id: str, query: ListSteps
 ) -> Page[RunStep]:
+    if not query.after and not query.before:
+        page, state = await scope.store.steps.first_page(scope.project_id, thread_id, run_id, query)
+        if state is not None and not is_due(scope, state):
+            return _shown_page(page, deadline(state), query.include)
+    # Whether there is such a run goes before whether there is such a cursor.
     expires_at = await expire_if_due(scope, thread_id, run_id)
     page = await scope.store.steps.page(scope.project_id, query, owner_id=run_id)
-    return page.mapped(lambda step: _shown(step, expires_at, query.include))
+    return _shown_page(page, expires_at, query.include)
 
 
 async def get_step(
@@ -44,6 +49,18 @@ def without_content(step: RunStep) -> RunStep:
     return replace(step, step_details=ToolCalls(calls))
 
 
+def _shown_page(
+    page: Page[RunStep], expires_at: int | None, include: Sequence[Include]
+) -> Page[RunStep]:
+    if expires_at is None and (include or not any(_found_files(row[1]) for row in page.rows)):
+        return page  # Most pages go out as they are stored.
+    return page.mapped(lambda step: _shown(step, expires_at, include))
+
+
+def _found_files(text: str) -> bool:
+    return '"type":"file_search"' in text
+
+
 def _shown(
     step: Document[RunStep], expires_at: int | None, include: Sequence[Include]
 ) -> Document[RunStep]:
@@ -52,7 +69,7 @@ def _shown(
     if expires_at is not None:
         # Everything before this key is an id, a number or an enum, so the first is the one.
         text = text.replace('"expires_at":null', f'"expires_at":{expires_at}', 1)
-    if not include and '"type":"file_search"' in text:
+    if not include and _found_files(text):
         return step.with_value(without_content(step.with_text(text).read()))
     return step if text is step.text else step.with_text(text)
 

@@ -5,7 +5,7 @@ owner is what the list hangs on: a thread for messages, a run for steps, the pro
 for what hangs on nothing else. All access names the project, so no tenant meets another.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 import msgspec
@@ -39,16 +39,29 @@ class Document(Generic[T]):
 
 
 class Page(Generic[T]):
-    """One page of a list."""
+    """One page of a list: rows that begin with id and text, which go out as they are."""
 
-    __slots__ = ("documents", "has_more")
+    __slots__ = ("_decoder", "has_more", "rows")
 
-    def __init__(self, documents: list[Document[T]], *, has_more: bool) -> None:
-        self.documents = documents
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        decoder: "msgspec.json.Decoder[T]",
+        *,
+        has_more: bool,
+    ) -> None:
+        self.rows = rows
         self.has_more = has_more
+        self._decoder = decoder
+
+    @property
+    def documents(self) -> list[Document[T]]:
+        return [Document(row[0], row[1], self._decoder) for row in self.rows]
 
     def mapped(self, change: Callable[[Document[T]], Document[T]]) -> "Page[T]":
-        return Page([change(document) for document in self.documents], has_more=self.has_more)
+        changed = [change(document) for document in self.documents]
+        rows = [(document.id, document.text) for document in changed]
+        return Page(rows, self._decoder, has_more=self.has_more)
 
 
 class Documents(Generic[T]):
@@ -135,11 +148,7 @@ class Documents(Generic[T]):
             f" ORDER BY seq {'ASC' if ascending else 'DESC'} LIMIT ${len(values)}",
             *values,
         )
-        has_more = len(rows) > query.limit
-        documents = [self._document(row) for row in rows[: query.limit]]
-        if backwards:
-            documents.reverse()
-        return Page(documents, has_more=has_more)
+        return self._page(rows, query.limit, backwards=backwards)
 
     async def all(
         self,
@@ -272,6 +281,13 @@ class Documents(Generic[T]):
 
     def _document(self, row: Row) -> Document[T]:
         return Document(row[0], row[1], self._decoder)
+
+    def _page(self, rows: list[Row], limit: int, *, backwards: bool = False) -> Page[T]:
+        """The page of rows that were read with one more than it may hold."""
+        shown = rows[:limit]
+        if backwards:
+            shown.reverse()
+        return Page(shown, self._decoder, has_more=len(rows) > limit)
 
     async def _place(
         self, scope: tuple[str, ...], cursor: str | None, owner_id: str | None

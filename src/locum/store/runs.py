@@ -1,6 +1,6 @@
 """The runs table: the run as it is served, and beside it what the engine must know to drive it."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct, field
@@ -41,6 +41,18 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     plan: Plan
 
 
+class RunState(NamedTuple):
+    """What decides whether a run's time is up."""
+
+    status: str
+    expires_at: int
+
+    @classmethod
+    def read(cls, told: str) -> "RunState":
+        status, _, expires_at = told.partition(" ")
+        return cls(status, int(expires_at))
+
+
 class LostLease(Exception):
     """Another worker has claimed the run since; nothing this one writes counts any more."""
 
@@ -61,7 +73,7 @@ class RunTable(Documents[Run]):
         )
         return rows[0][0] if rows else None
 
-    async def state(self, project_id: str, thread_id: str, run_id: str) -> tuple[str, int] | None:
+    async def state(self, project_id: str, thread_id: str, run_id: str) -> RunState | None:
         """Status and deadline, read without reading the run."""
         rows = await self._reader.fetch(
             "SELECT status, expires_at FROM runs"
@@ -70,7 +82,22 @@ class RunTable(Documents[Run]):
             thread_id,
             run_id,
         )
-        return (rows[0][0], rows[0][1]) if rows else None
+        return RunState(rows[0][0], rows[0][1]) if rows else None
+
+    async def seen(
+        self, project_id: str, thread_id: str, run_id: str
+    ) -> tuple[Document[Run], RunState] | None:
+        """The run with its state, in one statement: this is what clients poll."""
+        rows = await self._reader.fetch(
+            "SELECT id, document, status, expires_at FROM runs"
+            " WHERE project_id = $1 AND thread_id = $2 AND id = $3",
+            project_id,
+            thread_id,
+            run_id,
+        )
+        if not rows:
+            return None
+        return self._document(rows[0]), RunState(rows[0][2], rows[0][3])
 
     async def record(
         self, project_id: str, thread_id: str, run_id: str, *, reader: Reader | None = None

@@ -12,6 +12,7 @@ from locum.store.files import FileTable
 from locum.store.keys import KeyTable
 from locum.store.passages import PassageTable, StoreKey
 from locum.store.runs import RunTable
+from locum.store.steps import StepTable
 from locum.store.threads import ThreadTable
 from locum.store.uploads import PartTable, UploadTable
 from locum.store.vector_store_files import VectorStoreFileTable
@@ -40,7 +41,7 @@ class Store:
             db, table="messages", noun="message", type=Message, owner="thread_id"
         )
         self.runs = RunTable(db)
-        self.steps = Documents(db, table="steps", noun="run step", type=RunStep, owner="run_id")
+        self.steps = StepTable(db)
         self.events = EventTable(db)
         self.files = FileTable(db)
         self.uploads = UploadTable(db)

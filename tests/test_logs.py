@@ -1,9 +1,12 @@
 """Lines of the log: whole, at once, and never in the way of a request."""
 
+import asyncio
 import io
 import json
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -68,6 +71,59 @@ def test_what_other_modules_log_is_written_in_the_same_way() -> None:
     stream = _configured()
     logging.getLogger("locum.llm.chat").warning("model.parameters_refused without=%s", "stop")
     assert stream.getvalue().endswith("WARNING model.parameters_refused without=stop\n")
+
+
+def test_lines_told_in_a_loop_are_written_together_and_a_warning_does_not_wait() -> None:
+    stream = _configured()
+
+    async def tell() -> None:
+        logs.info("first")
+        logs.info("second")
+        assert stream.getvalue() == ""
+        logs.warning("third")
+        assert [line.split()[3] for line in stream.getvalue().splitlines()] == [
+            "first",
+            "second",
+            "third",
+        ]
+        logs.info("fourth")
+        async with asyncio.timeout(5):
+            while "fourth" not in stream.getvalue():  # noqa: ASYNC110  # a stream tells nobody
+                await asyncio.sleep(0)
+
+    asyncio.run(tell())
+
+
+def test_what_waits_when_the_process_ends_is_written() -> None:
+    code = (
+        "import asyncio; from locum import logs; logs.configure(as_json=False)\n"
+        "async def tell(): logs.info('last', number=1)\n"
+        "asyncio.run(tell())"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stderr.endswith("INFO    last number=1\n")
+
+
+def test_many_lines_are_written_in_pieces_that_a_pipe_takes_whole() -> None:
+    written: list[str] = []
+
+    class Stream(io.StringIO):
+        def write(self, text: str, /) -> int:
+            written.append(text)
+            return super().write(text)
+
+    logs.configure(as_json=False, stream=Stream())
+
+    async def tell() -> None:
+        for number in range(200):
+            logs.info("request", number=number)
+        logs.warning("end")
+
+    asyncio.run(tell())
+    assert len(written) < 10
+    assert max(map(len, written)) <= 4_096
+    assert all(piece.endswith("\n") for piece in written)
+    assert "".join(written).count("\n") == 201
 
 
 def test_a_log_that_cannot_be_written_stops_nothing() -> None:

@@ -1,9 +1,11 @@
 """Logs: an event's name and its fields, as a line for people or as JSON for machines.
 
-Fields are ids, numbers and names. Never a key, never what somebody wrote. A line is written
-whole and at once: none is lost with the process, and those of several processes do not mix.
+Fields are ids, numbers and names. Never a key, never what somebody wrote. Warnings and errors are
+written at once, with all that was told before them; the rest within a moment, many together.
+Lines are written whole, so those of several processes do not mix.
 """
 
+import asyncio
 import logging
 import sys
 import time
@@ -15,6 +17,10 @@ import msgspec
 
 # The trace and the span that what is logged belongs to, where there is one.
 trace: ContextVar[tuple[str, str] | None] = ContextVar("trace", default=None)
+
+# How long a line may wait for others, and how much a pipe takes without cutting it in two.
+_MOMENT_S: Final = 0.02
+_WHOLE_BYTES: Final = 4_096
 
 _logger: Final = logging.getLogger("locum")
 
@@ -34,7 +40,7 @@ def info(event: str, **fields: object) -> None:
     handlers = _logger.handlers
     # Every request is told here. A record of the logging library costs more than its line.
     if handlers and isinstance(handlers[0], _Lines):
-        handlers[0].tell(time.time(), "INFO", event, fields)
+        handlers[0].tell_soon(event, fields)
     else:
         _logger.info(event, extra={"fields": fields})
 
@@ -49,25 +55,51 @@ def error(event: str, *, failure: BaseException | None = None, **fields: object)
 
 
 class _Lines(logging.StreamHandler[TextIO]):
+    """Writes lines. What waits when the process ends is written by `logging.shutdown`."""
+
     def __init__(self, stream: TextIO, write_line: _Format) -> None:
         super().__init__(stream)
         self._write_line = write_line
+        self._waiting: list[str] = []
+        self._size = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         failure = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
         fields = getattr(record, "fields", {})
-        self.tell(record.created, record.levelname, record.getMessage(), fields, failure)
+        self._add(record.created, record.levelname, record.getMessage(), fields, failure)
+        self.flush()
 
-    def tell(self, at: float, level: str, event: str, fields: _Fields, traceback: str = "") -> None:
-        line = self._write_line(at, level, event, fields, traceback)
+    def tell_soon(self, event: str, fields: _Fields) -> None:
+        """Keep the line for a moment: a system call for every request costs more than its line."""
+        is_first = not self._waiting
+        self._add(time.time(), "INFO", event, fields, "")
+        if is_first:
+            try:
+                asyncio.get_running_loop().call_later(_MOMENT_S, self.flush)
+            except RuntimeError:
+                self.flush()  # No loop runs in this thread: nobody would come back.
+
+    def flush(self) -> None:
         self.acquire()  # Threads log too.
         try:
-            self.stream.write(f"{line}\n")
+            lines, self._waiting, self._size = self._waiting, [], 0
+            if lines:
+                self.stream.write("\n".join(lines) + "\n")
             self.stream.flush()
         except (OSError, ValueError):
             pass  # Full or closed: there is nobody left to tell, and requests must go on.
         finally:
             self.release()
+
+    def _add(self, at: float, level: str, event: str, fields: _Fields, traceback: str) -> None:
+        line = self._write_line(at, level, event, fields, traceback)
+        size = len(line) + 1
+        if self._size + size > _WHOLE_BYTES:
+            self.flush()
+        self.acquire()
+        self._waiting.append(line)
+        self._size += size
+        self.release()
 
 
 class _Lettering:

@@ -25,7 +25,7 @@ from locum.api.routes import ROUTES
 from locum.api.tree import Tree
 from locum.api.versions import Version, answer_v1, read_version
 from locum.errors import LocumError, MethodNotAllowed, NotFound, RateLimited
-from locum.ids import request_id
+from locum.ids import RequestIds
 from locum.service.adoption import adopt
 from locum.service.scope import House, Scope
 
@@ -40,6 +40,7 @@ class Door:
         self._house = house
         self._keeper = Doorkeeper(house.store, house.settings, house.clock)
         self._rates = Rates(house.settings.requests_per_minute, house.clock)
+        self._request_ids = RequestIds()
         self._tree: Tree[Route] = Tree()
         for route in ROUTES:
             self._tree.add(route.method, route.path, route)
@@ -55,7 +56,7 @@ class Door:
         if scope["type"] != "http":
             raise RuntimeError("The API speaks HTTP alone.")  # No client of it asks for more.
         started = self._house.clock.monotonic()
-        request = request_id()
+        request = self._request_ids.new()
         incoming = Incoming(scope, receive)
         caller = None
         allowance: Headers = []

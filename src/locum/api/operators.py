@@ -16,7 +16,7 @@ from locum.api.auth import presented
 from locum.api.errors import broken_reply, error_reply
 from locum.api.http import Disconnected, Incoming, Message, Receive, Reply, Send
 from locum.errors import Forbidden, LocumError, MethodNotAllowed, NotFound
-from locum.ids import request_id
+from locum.ids import RequestIds
 from locum.service.counts import count_alive
 from locum.service.scope import House
 
@@ -50,7 +50,7 @@ class Operators:
         except Disconnected:
             return
         except Exception as failure:  # noqa: BLE001  # the edge: nothing leaves but the envelope
-            request = request_id()
+            request = RequestIds().new()
             logs.error("operators.broke", failure=failure, request_id=request)
             reply = broken_reply(request)
         reply.headers += ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))

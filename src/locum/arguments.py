@@ -150,6 +150,14 @@ def _moving(commands: _Commands) -> None:
         "--secrets", action="store_true", help="with the header values of MCP servers, as text"
     )
 
+    backup = _command(commands, "backup", "copy the database and all files, as of one moment")
+    backup.add_argument("target", type=Path, metavar="TARGET", help="a new folder, or a new .tar")
+    restore = _command(commands, "restore", "put a backup in the place of what is here")
+    restore.add_argument("source", type=Path, metavar="SOURCE", help="what `locum backup` made")
+    restore.add_argument(
+        "--force", action="store_true", help="set aside what is here; else it is refused"
+    )
+
 
 def _days(text: str) -> int:
     days = int(text)

@@ -11,7 +11,7 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from locum import __version__, doctor, keyring, logs, moves, quickstart
+from locum import __version__, backing_up, doctor, keyring, logs, moves, quickstart
 from locum.app import create_app, open_database
 from locum.arguments import parser
 from locum.errors import LocumError
@@ -30,6 +30,7 @@ _FORESEEN = (
     LocumError,
     MigrationError,
     ModelError,
+    backing_up.BackupError,
     moves.SourceError,
     PackageUnavailable,
     PackagesUnavailable,
@@ -268,6 +269,20 @@ async def _export(given: argparse.Namespace, settings: Settings) -> int:
     return DONE
 
 
+async def _backup(given: argparse.Namespace, settings: Settings) -> int:
+    tick = moves.Bar(sys.stderr)
+    for line in await asyncio.to_thread(backing_up.backup, settings, given.target, tick=tick):
+        _tell(line)
+    return DONE
+
+
+async def _restore(given: argparse.Namespace, settings: Settings) -> int:
+    tick = moves.Bar(sys.stderr)
+    for line in await backing_up.restore(settings, given.source, force=given.force, tick=tick):
+        _tell(line)
+    return DONE
+
+
 _COMMANDS: Final[
     Mapping[str, Callable[[argparse.Namespace, Settings], Coroutine[None, None, int]]]
 ] = {
@@ -283,5 +298,7 @@ _COMMANDS: Final[
     "sandbox install": _install_packages,
     "import": _import,
     "export": _export,
+    "backup": _backup,
+    "restore": _restore,
     "version": _version,
 }

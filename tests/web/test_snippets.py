@@ -1,6 +1,7 @@
 """The code that the explorer writes: it parses, and it does what the form does."""
 
 import ast
+import ctypes.util
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.kit.environments import tools
 from tests.kit.server import Server
 from tests.kit.talk import Talk, path_of
 from tests.web.conftest import Write
@@ -46,12 +48,13 @@ _LANGUAGES = {
     "shell",
     "swift",
 }
-# As much of libcurl's header as a compiler needs to read our code.
+# As much of libcurl's header as a compiler needs, with the values that its library goes by: so
+# code in C is compiled and run where there is the library alone.
 _CURL_H = """
 typedef void CURL; typedef int CURLcode; struct curl_slist; typedef struct m curl_mime;
 typedef struct p curl_mimepart;
-enum { CURLE_OK, CURL_GLOBAL_DEFAULT, CURLOPT_URL, CURLOPT_CUSTOMREQUEST, CURLOPT_HTTPHEADER,
-       CURLOPT_POSTFIELDS, CURLOPT_MIMEPOST };
+enum { CURLE_OK, CURL_GLOBAL_DEFAULT = 3, CURLOPT_URL = 10002, CURLOPT_CUSTOMREQUEST = 10036,
+       CURLOPT_HTTPHEADER = 10023, CURLOPT_POSTFIELDS = 10015, CURLOPT_MIMEPOST = 10269 };
 #define CURL_ZERO_TERMINATED ((unsigned long)-1)
 CURLcode curl_global_init(long); void curl_global_cleanup(void);
 CURL *curl_easy_init(void); CURLcode curl_easy_setopt(CURL *, int, ...);
@@ -137,11 +140,15 @@ def test_javascript_parses(texts: Texts, tmp_path: Path, language: str) -> None:
 
 
 def test_c_compiles(texts: Texts, tmp_path: Path) -> None:
-    (tmp_path / "curl").mkdir()
-    (tmp_path / "curl" / "curl.h").write_text(_CURL_H)
+    _write_header(tmp_path)
     files = _written(texts["c"], tmp_path, "c")
     flags = ["-fsyntax-only", "-std=c11", "-Wall", "-Werror", f"-I{tmp_path}"]
     _run(["gcc", *flags, *files])
+
+
+def _write_header(folder: Path) -> None:
+    (folder / "curl").mkdir()
+    (folder / "curl" / "curl.h").write_text(_CURL_H)
 
 
 def test_raw_http_is_a_request(texts: Texts) -> None:
@@ -157,7 +164,29 @@ def test_raw_http_is_a_request(texts: Texts) -> None:
         assert "\n" not in head.replace("\r\n", "")
 
 
-# Others where their tools are: a machine without them proves the languages above.
+_WITH_PARSERS = ["csharp", "dart", "go", "java", "objc", "ocaml", "php", "ruby", "swift"]
+
+
+@pytest.mark.slow
+def test_languages_that_the_machine_does_not_speak_parse(texts: Texts) -> None:
+    """By grammars made by others, which must notice a bracket too many."""
+    command = [str(tools() / "python"), str(Path(__file__).with_name("parsers.py"))]
+    wrong = {name: [f"{text})" for text in texts[name]] for name in _WITH_PARSERS}
+    assert _fed(command, texts) == {name: [] for name in _WITH_PARSERS}
+    unread = _fed(command, wrong)
+    assert {name: len(unread[name]) for name in wrong} == {name: len(texts[name]) for name in wrong}
+
+
+def _fed(command: list[str], texts: Texts) -> Any:
+    given = json.dumps(texts)
+    done = subprocess.run(
+        command, input=given, capture_output=True, text=True, check=False, timeout=_WITHIN_S
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+# Read by their own tools too, where these are.
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("language", "ending", "command"),
@@ -186,8 +215,10 @@ def test_a_language_whose_tools_are_here_parses(
         files = _written(told, tmp_path, "java", stem="Main")
         _run([*command, *files], where=tmp_path)
         return
-    for file in _written(texts[language], tmp_path, ending):
-        _run([*command, file], where=tmp_path)
+    files = _written(texts[language], tmp_path, ending)
+    # Starting R once for each would take a minute.
+    for some in [files] if language == "r" else [[file] for file in files]:
+        _run([*command, *some], where=tmp_path)
 
 
 def _written(texts: list[str], folder: Path, ending: str, *, stem: str = "snippet") -> list[str]:
@@ -212,6 +243,8 @@ def execute(server: Server, write_code: Write, tmp_path: Path) -> Execute:
             return _over_a_socket(text.replace("$OPENAI_API_KEY", "sk-any"), server.port)
         if language == "node_sdk":
             (tmp_path / "node_modules").symlink_to(_NODE_PACKAGES)
+        if language == "c":
+            _write_header(tmp_path)
         runner, ending = _RUNNERS[language]
         file = tmp_path / f"Main.{ending}"
         file.write_text(text)
@@ -228,7 +261,9 @@ def _over_a_socket(text: str, port: int) -> str:
 
 
 _PYTHON = [sys.executable, "-W", "ignore"]
+_CURL = ctypes.util.find_library("curl")
 _RUNNERS = {
+    "c": (["bash", "-c", f'gcc -std=c11 -I. "$0" -o main -l:{_CURL} && ./main'], "c"),
     "go": (["go", "run"], "go"),
     "java": (["java"], "java"),
     "javascript": (["node"], "mjs"),
@@ -244,11 +279,13 @@ _RUNNERS = {
 def _can_run(language: str) -> bool:
     if language == "node_sdk":
         return (_NODE_PACKAGES / "openai").exists()
+    if language == "c":
+        return _CURL is not None
     needed = {"php": "php", "ruby": "ruby", "go": "go", "java": "java"}
     return language not in needed or shutil.which(needed[language]) is not None
 
 
-_RUNNABLE = ["shell", "javascript", "python", "python_sdk", "http", "node_sdk"]
+_RUNNABLE = ["shell", "javascript", "python", "python_sdk", "http", "node_sdk", "c"]
 _OTHERS = ["java", "php", "ruby", "go"]
 _EXECUTED = [*_RUNNABLE, *[pytest.param(name, marks=pytest.mark.slow) for name in _OTHERS]]
 
@@ -292,7 +329,9 @@ def test_a_snippet_reads_what_the_form_reads(talk: Talk, execute: Execute, langu
     assert [step["id"] for step in data] == [step["id"] for step in talk.steps(run)]
 
 
-@pytest.mark.parametrize("language", ["shell", "python", "python_sdk", "javascript", "node_sdk"])
+@pytest.mark.parametrize(
+    "language", ["shell", "python", "python_sdk", "javascript", "node_sdk", "c"]
+)
 def test_a_snippet_uploads_a_file_whose_name_is_hard(
     execute: Execute, tmp_path: Path, language: str
 ) -> None:
@@ -305,7 +344,9 @@ def test_a_snippet_uploads_a_file_whose_name_is_hard(
     assert (printed["filename"], printed["bytes"]) == (name, 16)
 
 
-@pytest.mark.parametrize("language", ["shell", "python", "python_sdk", "javascript", "node_sdk"])
+@pytest.mark.parametrize(
+    "language", ["shell", "python", "python_sdk", "javascript", "node_sdk", "c"]
+)
 @pytest.mark.parametrize("operation", ["create_run", "follow_run"])
 def test_a_snippet_prints_events_as_they_come(
     talk: Talk, execute: Execute, language: str, operation: str

@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 from tests.docs.events import events_page
+from tests.docs.metrics import metrics_page
 from tests.docs.pages import ROOT, index_page
 from tests.docs.words import WHAT_IT_DOES
 
@@ -208,6 +209,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "docs/reference/events.md": events_page,
     "docs/reference/routes.md": routes_page,
     "docs/reference/command.md": command_page,
+    "docs/reference/metrics.md": metrics_page,
     # The last, because it lists the others.
     "docs/index.md": index_page,
 }

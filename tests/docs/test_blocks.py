@@ -23,6 +23,7 @@ _READ: Final = frozenset({"text", "http", "nginx", "diff", "mermaid", "promql", 
 # What the server of a page is told, where its programs need that.
 _SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {
     "docs/how-to/mcp.md": {"mcp_hosts": ("mcp.example.com",)},
+    "docs/how-to/watch.md": {"admin_key": "0123456789abcdef0123456789abcdef"},
 }
 _WRONG: Final = (AssertionError, ValueError, SyntaxError, SettingsError, configparser.Error)
 _YAML: Final = "import sys, yaml; list(yaml.safe_load_all(sys.stdin))"

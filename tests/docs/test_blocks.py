@@ -27,6 +27,8 @@ _SETTINGS: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 _WRONG: Final = (AssertionError, ValueError, SyntaxError, SettingsError, configparser.Error)
 _YAML: Final = "import sys, yaml; list(yaml.safe_load_all(sys.stdin))"
+_PARSER: Final = ROOT / "tests" / "examples" / "parse.py"
+_GRAMMARS: Final = {"go": "go", "java": "java", "csharp": "c_sharp", "ruby": "ruby"}
 _PAGES: Final = [path for path in documents() if list(blocks(path))]
 
 
@@ -95,6 +97,12 @@ def _javascript(block: Block, scratch: Path) -> None:
     _ask(block, "node", "--check", str(scratch / "block.mjs"))
 
 
+def _by_grammar(block: Block, scratch: Path) -> None:
+    (scratch / "program").write_text(block.code, "utf-8")
+    grammar = _GRAMMARS[block.language]
+    _ask(block, str(tools() / "python"), str(_PARSER), grammar, str(scratch / "program"))
+
+
 def _toml(block: Block, scratch: Path) -> None:
     """Settings of Locum, unless its title names another file."""
     if block.file not in (None, "locum.toml"):
@@ -129,6 +137,7 @@ _PARSERS: Final[Mapping[str, Callable[[Block, Path], None]]] = {
     "toml": _toml,
     "json": _json,
     "ini": _ini,
+    **dict.fromkeys(_GRAMMARS, _by_grammar),
 }
 
 

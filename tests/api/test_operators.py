@@ -18,6 +18,7 @@ from tests.kit.server import Server
 from tests.kit.talk import Talk, function
 
 from locum.api.operators import Operators
+from locum.metrics import Metrics
 from locum.store.migrations import known
 
 MakeServer = Callable[..., Server]
@@ -111,6 +112,21 @@ def test_what_is_counted_is_what_happened(watched: Server) -> None:
     assert told["locum_runs_driven"][()] == 0
     assert told["locum_http_streams_open"][()] == 0
     assert told["process_open_fds"][()] > 0
+
+
+def test_times_are_spread_over_bounds_that_include_themselves() -> None:
+    metrics = Metrics(version="1")
+    for seconds in (0.0, 0.001, 0.0011, 9.9, 3600.0):
+        metrics.http.answered("get_run", 200, seconds)
+    page, _ = metrics.page("")
+    told = read(Answer(200, {}, page))
+    spread = told["locum_http_request_seconds_bucket"]
+    below = {dict(labels)["le"]: count for labels, count in spread.items()}
+    assert (below["0.001"], below["0.0025"], below["5.0"]) == (2, 3, 3)
+    assert (below["10.0"], below["+Inf"]) == (4, 5)
+    operation = (("operation", "get_run"),)
+    assert told["locum_http_request_seconds_count"][operation] == 5
+    assert told["locum_http_request_seconds_sum"][operation] == pytest.approx(3609.9021)
 
 
 def test_runs_and_streams_that_are_open_are_seen(watched: Server) -> None:

@@ -1,6 +1,8 @@
 """The composition root: settings in, an ASGI application out. It alone knows every room."""
 
 import asyncio
+import os
+import socket
 from collections.abc import AsyncIterator, MutableMapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -25,7 +27,9 @@ from locum.api.operators import Operators, is_for_operators
 from locum.api.routes import ROUTES
 from locum.api.tracing import TracedDoor
 from locum.clock import Clock, SystemClock
-from locum.engine.engine import Engine
+from locum.engine.bells import Bells, DatabaseBells, NoOthers
+from locum.engine.engine import Crew, Engine
+from locum.engine.membership import Identity
 from locum.engine.watching import RunMeter
 from locum.ids import Ids, RandomIds
 from locum.llm import tokens
@@ -44,8 +48,10 @@ from locum.settings import Settings, SettingsError
 from locum.store.blobs import Blobs
 from locum.store.blobs.local import LocalBlobs
 from locum.store.blobs.objects import ObjectStoreBlobs
+from locum.store.clocks import DatabaseClock
 from locum.store.database import Database
 from locum.store.migrations import MigrationError, migrate, pending
+from locum.store.notices import Notices
 from locum.store.postgres import PostgresDatabase
 from locum.store.sqlite import SqliteDatabase
 from locum.store.tables import Store
@@ -154,64 +160,122 @@ async def _openapi(_: Request) -> Response:
 @asynccontextmanager
 async def open_house(settings: Settings, parts: Parts) -> AsyncIterator[House]:
     """Everything that serves, opened in order and closed in reverse."""
+    crew = _crew(settings)
     # What is kept here is nobody else's business on this machine.
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    clock, ids = parts.clock or SystemClock(), parts.ids or RandomIds()
     database = open_database(settings)
     try:
         await _bring_up_to_date(database)
-        store, blobs = Store(database), open_blobs(settings)
-        metrics = Metrics(version=__version__)
-        backend = _metered_backend(settings, parts, metrics=metrics, clock=clock)
-        sandbox = _sandbox(settings, clock)
-        mcp = McpTools(Hosts(settings.mcp_hosts), clock=clock, call_s=settings.mcp_timeout_s)
-        embedder = parts.embedder or choose_embedder(settings, weights=embedder_folder(settings))
-        searcher = open_searcher(store, embedder)
-        tools = parts.tools
-        if tools is None:
-            tools = (
-                CodeInterpreter(sandbox, store=store, blobs=blobs, clock=clock, ids=ids),
-                FileSearch(searcher, store=store, clock=clock, count_tokens=tokens.count),
-                mcp,
-            )
-        engine = Engine(
-            store=store,
-            blobs=blobs,
-            clock=clock,
-            ids=ids,
-            backend=backend,
-            tools=[MeteredTool(tool, metrics=metrics, clock=clock) for tool in tools],
-            at_once=settings.max_runs,
-            tracer=parts.tracer,
-            for_each=settings.max_runs_per_project,
-            watch=RunMeter(metrics, clock),
+        async with (
+            open_clock(database, parts) as clock,
+            _furnished(settings, parts, database=database, clock=clock, crew=crew) as house,
+        ):
+            yield house
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def _furnished(
+    settings: Settings, parts: Parts, *, database: Database, clock: Clock, crew: Crew
+) -> AsyncIterator[House]:
+    ids, store, blobs = parts.ids or RandomIds(), Store(database), open_blobs(settings)
+    metrics = Metrics(version=__version__)
+    backend = _metered_backend(settings, parts, metrics=metrics, clock=clock)
+    sandbox = _sandbox(settings, clock)
+    mcp = McpTools(Hosts(settings.mcp_hosts), clock=clock, call_s=settings.mcp_timeout_s)
+    embedder = parts.embedder or choose_embedder(settings, weights=embedder_folder(settings))
+    searcher = open_searcher(store, embedder)
+    tools = parts.tools
+    if tools is None:
+        tools = (
+            CodeInterpreter(sandbox, store=store, blobs=blobs, clock=clock, ids=ids),
+            FileSearch(searcher, store=store, clock=clock, count_tokens=tokens.count),
+            mcp,
         )
-        house = House(
-            settings=settings,
-            clock=clock,
-            ids=ids,
-            store=store,
-            blobs=blobs,
-            engine=engine,
-            backend=backend,
-            searcher=searcher,
-            metrics=metrics,
-            health=Health(store),
-            backlog=Backlog(store, clock, most=settings.max_queued_runs),
-        )
-        _watch(metrics, engine=engine, sandbox=sandbox, database=database)
-        async with AsyncExitStack() as closing:
-            for part in (backend, embedder, mcp, sandbox, engine):
-                closing.push_async_callback(part.close)
+    engine = Engine(
+        store=store,
+        blobs=blobs,
+        clock=clock,
+        ids=ids,
+        backend=backend,
+        tools=[MeteredTool(tool, metrics=metrics, clock=clock) for tool in tools],
+        crew=crew,
+        bells=_bells(settings),
+        tracer=parts.tracer,
+        watch=RunMeter(metrics, clock),
+    )
+    house = House(
+        settings=settings,
+        clock=clock,
+        ids=ids,
+        store=store,
+        blobs=blobs,
+        engine=engine,
+        backend=backend,
+        searcher=searcher,
+        metrics=metrics,
+        health=Health(store),
+        backlog=Backlog(store, clock, most=settings.max_queued_runs),
+    )
+    _watch(metrics, engine=engine, sandbox=sandbox, database=database)
+    async with AsyncExitStack() as closing:
+        for part in (backend, embedder, mcp, sandbox, engine):
+            closing.push_async_callback(part.close)
+        await engine.start()
+        if crew.works:
             ingestion, upkeep = open_ingestion(house, embedder), Upkeep(house)
-            await engine.start()
             closing.push_async_callback(ingestion.close)
             await ingestion.start()
             closing.push_async_callback(upkeep.close)
             upkeep.start()
-            yield house
-    finally:
-        await database.close()
+        yield house
+
+
+@asynccontextmanager
+async def open_clock(database: Database, parts: Parts) -> AsyncIterator[Clock]:
+    """Processes that share a database share its time, too."""
+    if parts.clock is not None:
+        yield parts.clock
+    elif isinstance(database, PostgresDatabase):
+        clock = DatabaseClock(database, SystemClock())
+        await clock.start()
+        try:
+            yield clock
+        finally:
+            await clock.close()
+    else:
+        yield SystemClock()
+
+
+def _crew(settings: Settings) -> Crew:
+    """What this process does. With SQLite it has nobody to leave anything to."""
+    if not settings.roles:
+        raise SettingsError("The setting 'roles' names at least one of 'web' and 'worker'.")
+    if settings.database_url is None and set(settings.roles) != {"web", "worker"}:
+        raise SettingsError(
+            "With SQLite one process does everything. To share the work between several, let them"
+            " use one PostgreSQL (LOCUM_DATABASE_URL)."
+        )
+    works = "worker" in settings.roles
+    return Crew(
+        identity=Identity(
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            roles=",".join(settings.roles),
+            version=__version__,
+            room=settings.max_runs if works else 0,
+        ),
+        works=works,
+        at_once=settings.max_runs,
+        per_project=settings.max_runs_per_project,
+    )
+
+
+def _bells(settings: Settings) -> Bells:
+    if settings.database_url is None:
+        return NoOthers()
+    return DatabaseBells(Notices(settings.database_url))
 
 
 def _metered_backend(

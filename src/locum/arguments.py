@@ -25,6 +25,15 @@ examples:
 
 Without any key, every key is accepted, and only loopback addresses can be listened on.
 """
+_WORKER = """\
+examples:
+  LOCUM_DATABASE_URL=postgresql://… locum worker
+  LOCUM_DATABASE_URL=postgresql://… LOCUM_ROLES=web locum serve
+                                         … and servers that leave the runs to it
+
+Any number of workers and servers share one PostgreSQL. A worker that is told to stop (SIGTERM) lets
+short runs end and hands over the rest; the runs of one that dies are taken up by the others.
+"""
 _KEYS = """\
 examples:
   locum keys create --project proj_shop --name "web shop" --expires 90
@@ -63,6 +72,8 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _serving(commands, "serve", "serve the API", _SERVE)
     _serving(commands, "quickstart", "fetch what a first run needs, then serve", _SERVE)
+    worker = _command(commands, "worker", "drive runs for servers on the same PostgreSQL", _WORKER)
+    _models(worker)
     _keys(commands)
     migrate = _command(commands, "migrate", "bring the database up to this version")
     migrate.add_argument(
@@ -113,10 +124,14 @@ def _serving(commands: _Commands, name: str, says: str, examples: str) -> None:
     serve = _command(commands, name, says, examples)
     serve.add_argument("--host", help="the address to listen on (127.0.0.1)")
     serve.add_argument("--port", type=int, help="the port; 0 takes a free one (8000)")
-    serve.add_argument("--model", help="auto, embedded or scripted (auto)")
-    serve.add_argument("--model-path", type=Path, metavar="GGUF", help="a model file of your own")
-    serve.add_argument("--backend-url", metavar="URL", help="a Chat Completions server, …/v1")
-    serve.add_argument("--script", type=Path, metavar="FILE", help="rules of the scripted model")
+    _models(serve)
+
+
+def _models(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", help="auto, embedded or scripted (auto)")
+    command.add_argument("--model-path", type=Path, metavar="GGUF", help="a model file of your own")
+    command.add_argument("--backend-url", metavar="URL", help="a Chat Completions server, …/v1")
+    command.add_argument("--script", type=Path, metavar="FILE", help="rules of the scripted model")
 
 
 def _keys(commands: _Commands) -> None:

@@ -10,14 +10,23 @@ from typing import Final
 
 import asyncpg
 import msgspec
+from msgspec.structs import replace
 
 from locum import __version__, backing_up, doctor, keyring, logs, moves, quickstart
-from locum.app import create_app, open_database
+from locum.app import Parts, create_app, open_database, open_house, open_tracer
 from locum.arguments import parser
 from locum.errors import LocumError
-from locum.llm.protocol import ModelError
+from locum.llm.protocol import Backend, ModelError
 from locum.packages import PackageUnavailable
-from locum.serving import Address, CannotListen, alone, claim, is_loopback, serve
+from locum.serving import (
+    Address,
+    CannotListen,
+    alone,
+    claim,
+    is_loopback,
+    serve,
+    until_stopped,
+)
 from locum.settings import Settings, SettingsError, load
 from locum.store.migrations import MigrationError, migrate, pending
 from locum.tools.code_interpreter.packages import PackagesUnavailable
@@ -109,7 +118,31 @@ async def _quickstart(_given: argparse.Namespace, settings: Settings) -> int:
     return DONE
 
 
+async def _work(_given: argparse.Namespace, settings: Settings) -> int:
+    """Drive runs and read files for others, who answer the requests."""
+    settings = replace(settings, roles=("worker",))
+    async with (
+        open_tracer(settings, Parts()) as tracer,
+        open_house(settings, Parts(tracer=tracer)) as house,
+    ):
+        _tell(f"Locum {__version__} works as {house.engine.membership.name}")
+        _tell(await _model(house.backend))
+        await until_stopped()
+        house.health.drain()
+        await house.engine.drain(settings.drain_s)
+    return DONE
+
+
+async def _model(backend: Backend) -> str:
+    try:
+        return f"Model: {await backend.check()}"
+    except ModelError as error:
+        return f"Model: NOT THERE. {error.message}"
+
+
 async def _serve_and_tell(settings: Settings, *, shows_example: bool) -> None:
+    if "web" not in settings.roles:
+        raise SettingsError("`locum serve` has the role 'web'. Without it, run `locum worker`.")
     address = claim(settings.host, settings.port)
     beside = _beside(settings)
     if beside is not None and beside.port == address.port:
@@ -134,16 +167,16 @@ async def _serve_and_tell(settings: Settings, *, shows_example: bool) -> None:
             _tell(f"Operators: {beside.url}/health, /ready, /metrics")
         if is_open:
             _tell("Local mode: there is no API key yet, so any key is accepted.")
-        try:
-            _tell(f"Model: {await app.state.house.backend.check()}")
-        except ModelError as error:
-            _tell(f"Model: NOT THERE. {error.message}")
+        _tell(await _model(app.state.house.backend))
         _tell(f"Code interpreter: {(await doctor.sandbox(settings)).said}")
         if shows_example:
             _tell(_example(address, is_open=is_open))
 
     def leave() -> None:
         app.state.house.health.drain()
+
+    async def drain() -> None:
+        await app.state.house.engine.drain(settings.drain_s)
 
     with alone(settings.data) if settings.database_url is None else nullcontext():
         await serve(
@@ -152,6 +185,7 @@ async def _serve_and_tell(settings: Settings, *, shows_example: bool) -> None:
             announce=announce,
             admit=admit,
             leave=leave,
+            drain=drain,
             notice_s=settings.notice_s,
             beside=beside,
         )
@@ -288,6 +322,7 @@ _COMMANDS: Final[
 ] = {
     "serve": _serve,
     "quickstart": _quickstart,
+    "worker": _work,
     "keys create": _create_key,
     "keys list": _list_keys,
     "keys revoke": _revoke_key,

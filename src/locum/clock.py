@@ -27,3 +27,31 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+
+class FollowingClock:
+    """Another's time, such as the database's: all who follow it agree, however wrong their own is.
+
+    Between two looks it goes on with this machine's steady clock, which nobody sets.
+    """
+
+    def __init__(self, own: Clock) -> None:
+        self._own = own
+        self._ahead: float | None = None
+
+    def hear(self, theirs: float, *, asked_at: float) -> None:
+        """Learn what the time was, half-way between the question and now."""
+        self._ahead = theirs - (asked_at + self._own.monotonic()) / 2
+
+    def now(self) -> int:
+        if self._ahead is None:
+            return self._own.now()
+        return int(self._own.monotonic() + self._ahead)
+
+    def now_ns(self) -> int:
+        if self._ahead is None:
+            return self._own.now_ns()
+        return int((self._own.monotonic() + self._ahead) * 1_000_000_000)
+
+    def monotonic(self) -> float:
+        return self._own.monotonic()

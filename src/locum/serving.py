@@ -1,7 +1,7 @@
 """The application on a socket: one process, one event loop, granian in front of it.
 
 One process, because SQLite has one writer and streams are fed from memory; more throughput comes
-from more servers on one PostgreSQL. Any other ASGI server can serve `create_app` as well.
+from more processes on one PostgreSQL. Any other ASGI server can serve `create_app` as well.
 """
 
 import asyncio
@@ -90,6 +90,10 @@ def _say_nothing() -> None:
     """Nobody waits to hear that the server is about to end."""
 
 
+async def _wait_for_nothing() -> None:
+    """Nothing is under way."""
+
+
 async def serve(
     app: Starlette,
     address: Address,
@@ -97,12 +101,14 @@ async def serve(
     announce: Callable[[], Awaitable[None]],
     admit: Callable[[], Awaitable[None]],
     leave: Callable[[], None] = _say_nothing,
+    drain: Callable[[], Awaitable[None]] = _wait_for_nothing,
     notice_s: float = 0.0,
     beside: Address | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT. `admit` may refuse to, once the house is open.
 
     `leave` says that it will end in so many seconds; operators are answered `beside`, to the end.
+    `drain` lets the work that is under way end, while clients may still hear of it.
 
     The lifespan is ours to run: an exception in it ends the start instead of being logged, and
     the house is closed even when a client holds its stream open.
@@ -114,7 +120,7 @@ async def serve(
             if beside is not None:
                 await stack.enter_async_context(listening(app.state.operators, beside))
             stopped = await _serve_requests(
-                app, address, announce=announce, leave=leave, notice_s=notice_s
+                app, address, announce=announce, leave=leave, drain=drain, notice_s=notice_s
             )
     if not stopped:
         raise CannotListen(f"The server on {address.url} ended by itself.")
@@ -126,6 +132,7 @@ async def _serve_requests(
     *,
     announce: Callable[[], Awaitable[None]],
     leave: Callable[[], None],
+    drain: Callable[[], Awaitable[None]],
     notice_s: float,
 ) -> bool:
     """Whether it ended because it was told to."""
@@ -142,9 +149,11 @@ async def _serve_requests(
             async with asyncio.timeout(notice_s):
                 await hurried.wait()
         server.stop()  # type: ignore[no-untyped-call]  # granian has half its types
+        draining = asyncio.ensure_future(drain())
         await asyncio.wait({serving}, timeout=_GRACE_S)
         requests.cut_off()
         await asyncio.wait({serving}, timeout=_GRACE_S)
+        await draining
     finally:
         for task in (serving, telling, waiting):
             task.cancel()
@@ -212,6 +221,12 @@ def _server(app: ASGIApp, address: Address) -> Server:
         # Requests are logged by the door, with what belongs to them.
         log_enabled=False,
     )
+
+
+async def until_stopped() -> None:
+    """Wait for SIGTERM or SIGINT, in a process that does not serve."""
+    stopped, _ = _on_signals()
+    await stopped.wait()
 
 
 def _on_signals() -> tuple[asyncio.Event, asyncio.Event]:

@@ -89,6 +89,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     # Between being told to end and refusing connections, while `/ready` already says 503.
     notice_s: Annotated[float, Meta(ge=0, le=300)] = 0.0
 
+    # What a process does: answer requests, or drive runs and read files. With PostgreSQL any number
+    # of processes share the work, each with the roles it is given.
+    roles: tuple[Literal["web", "worker"], ...] = ("web", "worker")
+    # A process that is told to stop lets its runs end for so long, and then hands them over.
+    drain_s: Annotated[float, Meta(ge=0)] = 5.0
+
     organization: str = "locum"
     project: str = "proj_default"
     # Refuse a request that lacks the beta header, as the original did.

@@ -140,7 +140,8 @@ class Life:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.engine.close()
+        with suppress(Died):  # The dead take leave of nobody.
+            await self.engine.close()
         await self.database.close()
 
 

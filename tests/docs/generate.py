@@ -89,6 +89,7 @@ def _described() -> dict[str, tuple[str, str]]:
 def _kind(node: ast.AnnAssign) -> str:
     words = {
         "tuple[str, ...]": "list",
+        "tuple[Literal['web', 'worker'], ...]": "list",
         "str": "text",
         "int": "number",
         "float": "number",

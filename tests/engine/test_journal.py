@@ -74,7 +74,7 @@ def test_an_event_that_is_written_while_one_listens_is_heard_once(tmp_path: Path
         hearing = asyncio.ensure_future(_heard(journal))
         async with store.transaction() as tx:
             await store.events.append(tx, PROJECT, RUN, [event(2)], now=1)
-        journal.written(KEY)
+        journal.written(KEY, 2)
         journal.tell(KEY, event(3, "thread.run.failed"), written=True)
         heard = await asyncio.wait_for(hearing, 5)
         await store.close()

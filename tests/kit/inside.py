@@ -9,11 +9,13 @@ import json
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from starlette.types import ASGIApp
-from tests.kit.clocks import SteppedClock
+from tests.kit.clocks import LeapingClock, SteppedClock
+from tests.kit.databases import fresh_url
 from tests.kit.http import Answer
 
 from locum.api.auth import new_key
@@ -25,6 +27,8 @@ from locum.settings import Settings
 from locum.store.keys import ApiKey
 
 _ANSWER_S = 30.0
+# Which database a house gets that says nothing about it: fixtures run whole suites over each.
+DIALECT: ContextVar[str] = ContextVar("dialect", default="sqlite")
 Headers = Sequence[tuple[bytes, bytes]]
 
 
@@ -98,8 +102,13 @@ class Inside:
 @asynccontextmanager
 async def inside(**settings: Any) -> AsyncIterator[Inside]:
     """A house with a frozen clock and the scripted model, and its door."""
+    if DIALECT.get() == "postgres" and "database_url" not in settings:
+        async with fresh_url() as url, inside(database_url=url, **settings) as door:
+            yield door
+        return
     with tempfile.TemporaryDirectory(prefix="locum-inside-") as directory:
         chosen = Settings(data=Path(directory), durable=False, model="scripted", **settings)
-        parts = Parts(clock=SteppedClock(), backend=Scripted(), tools=())
+        clock = LeapingClock() if "database_url" in settings else SteppedClock()
+        parts = Parts(clock=clock, backend=Scripted(), tools=())
         async with open_house(chosen, parts) as house:
             yield Inside(house, Door(house))

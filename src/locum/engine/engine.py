@@ -1,52 +1,57 @@
-"""The engine as the service sees it: runs are created, answered, cancelled, followed."""
+"""The engine as the service sees it: runs are created, answered, cancelled, followed.
+
+Many engines may share one database. What one of them is to a run is decided there: by who holds it
+(`claims`), how it is driven (`drives`), and what clients may do to it from anywhere (`control`).
+"""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import suppress
-from typing import Literal
+from typing import Any
 
-from msgspec import UNSET
+from msgspec import Struct
 from msgspec.structs import replace
 
 from locum import logs
 from locum.clock import Clock
-from locum.engine.closing import Ending, close_open
-from locum.engine.context import Historian
-from locum.engine.dispatch import Dispatch, LocalDispatch
+from locum.engine.bells import Bell, Bells, NoOthers
+from locum.engine.claims import Claims
+from locum.engine.control import Control
+from locum.engine.dispatch import Dispatch
+from locum.engine.drives import Drives
 from locum.engine.journal import START, Journal, Key, Place
-from locum.engine.loop import Driver
-from locum.engine.recorder import Recorder
-from locum.engine.states import ACTIVE, TERMINAL
+from locum.engine.membership import Identity, Membership
+from locum.engine.recorder import Pace
 from locum.engine.tracing import Traces
 from locum.engine.watching import Watch, nobody_watches
-from locum.errors import InvalidRequest, no_such
+from locum.errors import NotFound
 from locum.ids import Ids
 from locum.llm.protocol import Backend
 from locum.store.blobs import Blobs
 from locum.store.database import Transaction
 from locum.store.documents import Document
 from locum.store.events import Event
-from locum.store.runs import LostLease, Plan, RunRecord
+from locum.store.runs import Plan, RunRecord
 from locum.store.tables import Store
 from locum.telemetry.spans import Tracer
-from locum.tools.tool import Setting, Tool
-from locum.wire.runs import Run, RunError, ToolOutput, Usage
-from locum.wire.steps import FunctionCall, RunStep, StepError, ToolCalls
+from locum.tools.tool import Tool
+from locum.wire.runs import Run, ToolOutput
 from locum.wire.threads import Thread
-from locum.wire.tools import ToolResources
 
 _SWEEP_S = 1.0
-# A run that has cost so many workers their life is the likely reason.
-_MOST_LOSSES = 3
-_STOP_TIMEOUT_S = 30.0
-_LEASE_S = 30
-_SORRY = "Sorry, something went wrong."
-_LOST = "The worker that carried this run was lost; the interrupted turn was begun again."
+# Deltas reach the followers of another process with their batch, so it is a short one.
+_SHARED_BATCH_S = 0.02
+_LOOK_EVERY_S = 1.0
 
-_CANCELLED = Ending("cancelled", "run_cancelled")
-_EXPIRED = Ending("expired", "run_expired")
-_FAILED = Ending("failed", "run_failed", StepError("server_error", _SORRY))
-_TAKEN_OVER = Ending("failed", "run_failed", StepError("server_error", _LOST))
+
+class Crew(Struct, frozen=True, kw_only=True):
+    """What this process does of all that has to be done with runs."""
+
+    identity: Identity = Identity()
+    # Whether it drives runs, how many at once, and how many of one project all processes together.
+    works: bool = True
+    at_once: int = 1_000
+    per_project: int | None = None
 
 
 class Engine:
@@ -59,46 +64,101 @@ class Engine:
         ids: Ids,
         backend: Backend,
         tools: Sequence[Tool] = (),
-        at_once: int = 1_000,
-        for_each: int | None = None,
-        worker: str = "local",
+        crew: Crew | None = None,
+        bells: Bells | None = None,
         tracer: Tracer | None = None,
         watch: Watch = nobody_watches,
     ) -> None:
+        crew = crew or Crew()
+        shared = store.db.dialect == "postgres"
         self._store = store
         self._clock = clock
-        self._ids = ids
-        self._backend = backend
-        self._tools = tools
-        self._worker = worker
+        self._crew = crew
         self._watch = watch
-        self._historian = Historian(store, blobs)
-        self._journal = Journal(store)
         self._traces = Traces(tracer, clock)
-        self._drivers: dict[Key, Driver] = {}
-        self._dispatch: Dispatch = LocalDispatch(self._drive, at_once=at_once, for_each=for_each)
-        self._sweeper: asyncio.Task[None] | None = None
+        self._shared = shared
+        self._bells = bells or NoOthers()
+        self._journal = Journal(
+            store, bells=self._bells, look_every_s=_LOOK_EVERY_S if shared else None
+        )
+        self.membership = Membership(
+            store.processes, clock, identity=crew.identity, alone=not shared
+        )
+        self._claims = Claims(
+            store=store,
+            journal=self._journal,
+            clock=clock,
+            ids=ids,
+            membership=self.membership,
+            pace=Pace(_SHARED_BATCH_S, tries_again=True) if shared else Pace(),
+            traces=self._traces,
+            watch=watch,
+        )
+        self._drives = Drives(
+            self._claims,
+            store=store,
+            blobs=blobs,
+            journal=self._journal,
+            bells=self._bells,
+            backend=backend,
+            tools=tools,
+            traces=self._traces,
+        )
+        self.dispatch = Dispatch(
+            self._drives.drive, self._claim, at_once=crew.at_once if crew.works else 0
+        )
+        self._control = self._controlled(tools)
+        self._tasks: set[asyncio.Task[None]] = set()
+        # Runs that this process held at the last look and did not drive.
+        self._idle: set[tuple[Key, int]] = set()
+
+    def _controlled(self, tools: Sequence[Tool]) -> Control:
+        return Control(
+            self._claims,
+            self._drives,
+            store=self._store,
+            journal=self._journal,
+            dispatch=self.dispatch,
+            bells=self._bells,
+            tools=tools,
+            keeps=self._keeps,
+            offer=self._offer,
+        )
 
     async def start(self) -> None:
         """Pick up what an earlier life left behind, and keep watch over deadlines."""
-        await self.sweep()
-        self._sweeper = asyncio.get_running_loop().create_task(self._keep_sweeping())
+        await self.membership.join()
+        await self._bells.start(self._hear, self._missed)
+        self.membership.start(driving=lambda: self.dispatch.driving, lapsed=self.dispatch.abandon)
+        if self._crew.works:
+            await self.sweep()
+            self.dispatch.start()
+        self._begin(self._keep_watch())
+
+    async def drain(self, timeout_s: float) -> None:
+        """Take no more runs, and let those that are driven end, for a while."""
+        await self.dispatch.drain(timeout_s)
 
     async def close(self) -> None:
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            await asyncio.wait([self._sweeper])
-        await self._dispatch.close()
+        """Hand over what is still being driven, and be gone."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        for record in await self.dispatch.close():
+            await self._drives.give_back(record)
+        await self.membership.leave()
+        await self._bells.close()
 
     @property
     def driven(self) -> int:
         """How many runs this process drives now."""
-        return len(self._drivers)
+        return self.dispatch.driving
 
     @property
     def waiting(self) -> int:
-        """How many wait in this process until it has room for them."""
-        return self._dispatch.waiting
+        """How many it has claimed and not begun."""
+        return self.dispatch.waiting
 
     # ------------------------------------------------------------- what clients ask
 
@@ -110,18 +170,36 @@ class Engine:
         *,
         plan: Plan,
         thread: Thread | None = None,
-    ) -> Document[Run]:
+    ) -> tuple[Document[Run], RunRecord]:
         """Record a new run as part of a larger transaction; `offer` it when that has committed.
 
         `thread` is the one that was made for it, when one was.
         """
+        mine = self._keeps()
         plan = replace(plan, origin=self._traces.begin(run))
-        record = RunRecord(project_id=project_id, run=run, fence=0, attempts=0, events=0, plan=plan)
-        return await self._recorder(record).create(tx, thread)
+        record = RunRecord(
+            project_id=project_id,
+            run=run,
+            fence=int(mine),
+            attempts=0,
+            events=0,
+            leased_by=self.membership.name if mine else None,
+            plan=plan,
+        )
+        recorder = self._claims.recorder(record)
+        return await recorder.create(tx, thread), recorder.record
 
-    def offer(self, project_id: str, run: Run) -> None:
-        self._watch(None, run)
-        self._dispatch.offer((project_id, run.thread_id, run.id))
+    def offer(self, record: RunRecord) -> None:
+        """Have a run driven: here, when it is held here, else by whoever has room."""
+        self._watch(None, record.run)
+        self._offer(record)
+
+    def _offer(self, record: RunRecord) -> None:
+        if self._claims.holds(record):
+            self.dispatch.take_up(record)
+            return
+        self.dispatch.look()
+        self._bells.ring(Bell("work"))
 
     def follow(
         self, key: Key, *, after: Place = START, silence_s: float | None = None
@@ -134,263 +212,105 @@ class Engine:
 
     async def submit(self, key: Key, outputs: Sequence[ToolOutput]) -> tuple[Run, Place]:
         """Answer the calls a run waits for; the run, queued again, and where it was before."""
-        while True:
-            with suppress(LostLease):  # Somebody took the run at this moment: look again.
-                return await self._submit(key, outputs)
-
-    async def _submit(self, key: Key, outputs: Sequence[ToolOutput]) -> tuple[Run, Place]:
-        recorder = await self._take(key, _accepts_outputs)
-        before = Place(recorder.record.attempts, recorder.record.events)
-        required = recorder.run.required_action
-        assert required is not None
-        pending = [call.id for call in required.submit_tool_outputs.tool_calls]
-        given = [output.tool_call_id for output in outputs]
-        if sorted(pending) != sorted(str(call_id) for call_id in given):
-            raise InvalidRequest(f"Expected tool outputs for call_ids {pending}, got {given}")
-        step = await self._waiting_step(recorder)
-        answered = recorder.closed_step(
-            step,
-            "completed",
-            usage=recorder.record.plan.owed or Usage(),
-            calls=_answered(step, outputs),
-        )
-        queued = recorder.moved("queued", plan=replace(recorder.record.plan, owed=None))
-        queued.steps = [(answered, ())]
-        queued.events = [("thread.run.step.completed", answered), *queued.events]
-        await recorder.write(queued)
-        self._dispatch.offer(key)
-        return recorder.run, before
+        return await self._control.submit(key, outputs)
 
     async def cancel(self, key: Key) -> Run:
         """Begin to cancel a run; what it then looks like. The end follows at once."""
-        while True:
-            driver = self._drivers.get(key)
-            if driver is None:
-                with suppress(LostLease):  # Somebody took the run at this moment: look again.
-                    return await self._cancel_undriven(key)
-                continue
-            _accepts_cancel(await self._record(key))
-            driver.stop("cancelled")
-            await self._dispatch.driven(key, timeout_s=_STOP_TIMEOUT_S, or_else=driver.cancelling)
-            if driver.cancelling.done():
-                return driver.cancelling.result()
-
-    async def _cancel_undriven(self, key: Key) -> Run:
-        recorder = await self._take(key, _accepts_cancel)
-        await recorder.move("cancelling")
-        cancelling = recorder.run
-        with suppress(LostLease):  # Whoever takes a run that is cancelling brings it to its end.
-            spent = await close_open(self._store, recorder, _CANCELLED)
-            await recorder.move("cancelled", usage=spent)
-        return cancelling
+        return await self._control.cancel(key)
 
     async def expire(self, key: Key) -> None:
         """End a run whose time is up, whatever it is doing."""
-        while True:
-            driver = self._drivers.get(key)
-            if driver is not None:
-                # It may just have come to where it waits for its client: then look again.
-                driver.stop("expired")
-                await self._dispatch.driven(key, timeout_s=_STOP_TIMEOUT_S)
-                continue
-            with suppress(LostLease):  # Somebody took the run at this moment: look again.
-                recorder = await self._take(key, _nothing_to_say)
-                if recorder.run.status in ACTIVE:
-                    await self._end(recorder, "expired")
-                return
+        await self._control.expire(key)
 
     async def forget(self, project_id: str, *, thread_id: str, run_id: str | None) -> None:
         """The thread is gone: stop what runs on it, and tell those who listen."""
-        if run_id is not None:
-            await self._dispatch.drop((project_id, thread_id, run_id))
-            self._journal.gone((project_id, thread_id, run_id))
-        for tool in self._tools:
-            await tool.forget(project_id, thread_id)
+        await self._control.forget(project_id, thread_id=thread_id, run_id=run_id)
 
     # ----------------------------------------------------------------- the watchman
 
     async def sweep(self) -> None:
         """End what is overdue, and have driven what nobody drives."""
-        for record in await self._store.runs.overdue(self._clock.now()):
-            await self.expire(_key(record))
-        for record in await self._store.runs.alive(
-            statuses=("queued", "in_progress", "cancelling")
-        ):
-            self._dispatch.offer(_key(record))
+        await self._look_after()
+        await self.dispatch.claim_now()
 
-    async def _keep_sweeping(self) -> None:
+    async def _look_after(self) -> None:
+        await self._find_idle()
+        await self._find_lost()
+        if not self._crew.works:
+            return  # Those who drive runs end what is overdue; and so does whoever looks at it.
+        now = self._clock.now()
+        if buried := await self._store.processes.bury(now=now, but=self.membership.name):
+            logs.warning("processes.lost", count=buried)
+            self.dispatch.look()
+        for record in await self._store.runs.overdue(now, worker=self.membership.name):
+            with suppress(NotFound):  # Its thread was deleted since.
+                await self.expire(record.key)
+
+    async def _find_idle(self) -> None:
+        """Give back what is held here and not driven: whoever was to drive it was cut off."""
+        held = await self._store.leases.held(self.membership.name)
+        idle = {(key, fence) for key, fence in held if not self.dispatch.has(key)}
+        for key, fence in idle & self._idle:
+            logs.info("run.given_back", run_id=key[2])
+            await self._store.leases.release(key, fence=fence)
+        self._idle = idle - self._idle
+
+    async def _find_lost(self) -> None:
+        """Stop driving what was taken from us while we waited for a model."""
+        held = self._drives.held()
+        if not self._shared or not held:
+            return
+        lost = await self._store.leases.lost(held)
+        for record in held:
+            if record.run.id in lost and self._drives.is_held(record):
+                await self.dispatch.drop(record.key)
+
+    async def _keep_watch(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_S)
             try:
-                await self.sweep()
+                await self._look_after()
             except Exception as failure:  # noqa: BLE001  # the watch must go on
                 logs.error("engine.sweep_failed", failure=failure)
 
-    # ---------------------------------------------------------------------- driving
+    # ------------------------------------------------------------------------ bells
 
-    async def _drive(self, key: Key) -> None:
-        """Drive one run as far as it goes. Whatever happens, the run is not left hanging."""
-        try:
-            await self._claim_and_drive(key)
-        except LostLease:
-            logs.info("run.lost_lease", run_id=key[2])
-        except Exception as failure:  # noqa: BLE001  # a worker's outermost loop
-            logs.error("run.broke", failure=failure, run_id=key[2])
-            await self._fail_broken(key)
+    def _hear(self, bell: Bell) -> None:
+        match bell.topic:
+            case "work":
+                self.dispatch.look()
+            case "news":
+                self._journal.look(bell.key)
+            case "stop":
+                self._drives.stop(bell.key, bell.reason, asker=bell.asker)
+            case "gone":
+                self._begin(self._control.let_go(bell.key))
 
-    async def _claim_and_drive(self, key: Key) -> None:
-        record = await self._store.runs.record(*key)
-        if record is None or record.run.status in TERMINAL | {"requires_action"}:
-            return
-        self._traces.enter(record)
-        recorder = self._recorder(record)
-        lost = record.run.status == "in_progress"
-        if not await recorder.claim(
-            worker=self._worker, until=self._clock.now() + _LEASE_S, taken_over=lost
-        ):
-            return
-        if record.run.status == "cancelling":
-            await self._end(recorder, "cancelled")
-        elif not lost or await self._take_over(recorder):
-            await self._drive_claimed(key, recorder)
-
-    async def _drive_claimed(self, key: Key, recorder: Recorder) -> None:
-        steps = await self._store.steps.all(key[0], owner_id=key[2])
-        spent = sum((step.usage for step in steps if step.usage is not None), start=Usage())
-        driver = Driver(
-            recorder,
-            backend=self._backend,
-            tools=self._tools,
-            historian=self._historian,
-            setting=await self._setting(recorder),
-            spent=spent,
-            turns=sum(step.status == "completed" for step in steps),
-        )
-        self._drivers[key] = driver
-        try:
-            await driver.drive()
-            await recorder.settle()
-        finally:
-            del self._drivers[key]
-
-    async def _take_over(self, recorder: Recorder) -> bool:
-        """Close what the lost worker left open; False when the run has failed over it."""
-        spent = await close_open(self._store, recorder, _TAKEN_OVER)
-        if recorder.record.attempts < _MOST_LOSSES:
-            return True
-        message = f"This run was lost {_MOST_LOSSES} times with the workers that carried it."
-        await recorder.move("failed", usage=spent, last_error=RunError("server_error", message))
-        return False
-
-    async def _fail_broken(self, key: Key) -> None:
-        try:
-            recorder = await self._take(key, _nothing_to_say)
-            if recorder.run.status in ACTIVE:
-                await self._end(recorder, "failed")
-        except Exception as failure:  # noqa: BLE001  # the sweep will find the run again
-            logs.error("run.not_failed", failure=failure, run_id=key[2])
-
-    async def _end(
-        self, recorder: Recorder, status: Literal["failed", "expired", "cancelled"]
-    ) -> None:
-        """End a run that nobody drives, with all that it has open."""
-        ending = {"failed": _FAILED, "expired": _EXPIRED, "cancelled": _CANCELLED}[status]
-        spent = await close_open(self._store, recorder, ending)
-        error = RunError("server_error", _SORRY) if status == "failed" else None
-        await recorder.move(status, usage=spent, last_error=error)
+    def _missed(self) -> None:
+        self._journal.look_at_all()
+        self.dispatch.look()
 
     # ---------------------------------------------------------------------- private
 
-    async def _record(self, key: Key) -> RunRecord:
-        record = await self._store.runs.record(*key)
-        if record is None:
-            raise no_such("run", key[2])
-        return record
+    def _keeps(self) -> bool:
+        """Whether a run that has just come in is driven here, past the queue.
 
-    async def _take(self, key: Key, check: Callable[[RunRecord], None]) -> Recorder:
-        """Claim a run that nobody drives, if `check` finds nothing against it."""
-        while True:
-            record = await self._record(key)
-            check(record)
-            recorder = self._recorder(record)
-            if await recorder.claim(
-                worker=self._worker, until=self._clock.now() + _LEASE_S, taken_over=False
-            ):
-                return recorder
+        Where projects have limits, only the queue knows whether this one may.
+        """
+        has_room = self.membership.counts and self.dispatch.room > 0
+        return has_room and self._crew.per_project is None
 
-    def _recorder(self, record: RunRecord) -> Recorder:
-        return Recorder(
-            store=self._store,
-            journal=self._journal,
-            clock=self._clock,
-            ids=self._ids,
-            record=record,
-            trace=self._traces.of(record),
-            watch=self._watch,
+    async def _claim(self, most: int) -> list[RunRecord]:
+        if not self.membership.counts:
+            return []
+        return await self._store.leases.claim(
+            worker=self.membership.name,
+            now=self._clock.now(),
+            most=most,
+            per_project=self._crew.per_project,
         )
 
-    async def _waiting_step(self, recorder: Recorder) -> RunStep:
-        steps = await self._store.steps.all(recorder.record.project_id, owner_id=recorder.run.id)
-        return next(step for step in reversed(steps) if step.status == "in_progress")
-
-    async def _setting(self, recorder: Recorder) -> Setting:
-        """What the hosted tools of a run may use: its assistant's resources and its thread's."""
-        project_id, run = recorder.record.project_id, recorder.run
-        thread = await self._store.threads.find(project_id, run.thread_id)
-        held = [recorder.record.plan.resources]
-        if thread is not None:
-            held.append(thread.read().tool_resources)
-        return Setting(
-            project_id=project_id,
-            run=run,
-            headers=recorder.record.plan.headers,
-            file_ids=_distinct(
-                file_id
-                for resources in held
-                if resources.code_interpreter is not UNSET
-                for file_id in resources.code_interpreter.file_ids
-            ),
-            vector_store_ids=_stores(held),
-            thread_store_ids=_stores(held[1:]),
-        )
-
-
-def _key(record: RunRecord) -> Key:
-    return record.project_id, record.run.thread_id, record.run.id
-
-
-def _accepts_outputs(record: RunRecord) -> None:
-    if record.run.status != "requires_action":
-        raise InvalidRequest(f'Runs in status "{record.run.status}" do not accept tool outputs.')
-
-
-def _accepts_cancel(record: RunRecord) -> None:
-    if record.run.status in TERMINAL or record.run.status == "cancelling":
-        raise InvalidRequest(f"Cannot cancel run with status '{record.run.status}'.")
-
-
-def _nothing_to_say(record: RunRecord) -> None:
-    """Take the run in whatever state it is."""
-
-
-def _answered(step: RunStep, outputs: Sequence[ToolOutput]) -> tuple[FunctionCall, ...]:
-    assert isinstance(step.step_details, ToolCalls)
-    by_id = {output.tool_call_id: output.output or "" for output in outputs}
-    return tuple(
-        replace(call, function=replace(call.function, output=by_id[call.id]))
-        for call in step.step_details.tool_calls
-        if isinstance(call, FunctionCall)
-    )
-
-
-def _stores(held: Sequence[ToolResources]) -> tuple[str, ...]:
-    return _distinct(
-        store_id
-        for resources in held
-        if resources.file_search is not UNSET
-        for store_id in resources.file_search.vector_store_ids
-    )
-
-
-def _distinct(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(values))
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,22 +1,30 @@
 """The live side of the journals: who listens to a run in this process, and what is not yet written.
 
 A listener is told what the database holds after his place, and then what happens. He starts to
-listen before he reads, so nothing falls between the two; numbers drop what he would see twice.
+listen before he reads, so nothing falls between the two; numbers drop what he would see twice, and
+show what he was not told: a run that another process drives is read on from the database.
 """
 
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
+from locum import logs
+from locum.engine.bells import Bell, Bells, NoOthers
 from locum.engine.states import TERMINAL
+from locum.errors import Unavailable
 from locum.store.events import Event
 from locum.store.tables import Store
 
 # A listener this far behind is cut off; he can come back with the number he last saw.
 _BACKLOG = 8_192
 _REPLAY = 500
+# A stream outlives so many looks at a database that cannot be reached.
+_MOST_FAILURES = 30
+_AFTER_FAILURE_S = 1.0
 
 _ENDS = frozenset(f"thread.run.{status}" for status in TERMINAL)
 _PAUSE = "thread.run.requires_action"
@@ -35,6 +43,12 @@ class Place(NamedTuple):
         if not all(re.fullmatch(r"[0-9]{1,15}", part) for part in parts):
             return None
         return cls(int(parts[0]), int(parts[1]))
+
+    def is_before(self, event: Event) -> bool:
+        return event.number > self.number or event.life > self.life
+
+    def is_just_before(self, event: Event) -> bool:
+        return event.number == self.number + 1 and event.life == self.life
 
 
 START = Place()
@@ -57,10 +71,31 @@ Key = tuple[str, str, str]  # project, thread, run
 
 
 class Journal:
-    def __init__(self, store: Store) -> None:
+    def __init__(
+        self, store: Store, *, bells: Bells | None = None, look_every_s: float | None = None
+    ) -> None:
         self._store = store
+        self._bells = bells or NoOthers()
+        # Where others drive runs, a listener looks for himself now and then.
+        self._look_every_s = look_every_s
+        self._here: set[Key] = set()
         self._unwritten: dict[Key, list[Event]] = {}
         self._listeners: dict[Key, set[_Listener]] = defaultdict(set)
+
+    # ------------------------------------------------------------- what drivers tell
+
+    @contextmanager
+    def told_here(self, key: Key) -> Iterator[None]:
+        """While this process drives a run, its events are told and need not be looked for."""
+        self._here.add(key)
+        try:
+            yield
+        finally:
+            self._here.discard(key)
+            self._unwritten.pop(key, None)
+            if self._look_every_s is not None:
+                # Another may go on with it; whoever listens must look for himself from now on.
+                self.look(key)
 
     def tell(self, key: Key, event: Event, *, written: bool) -> None:
         """Hand an event to everybody who listens; keep it for newcomers until it is written."""
@@ -69,13 +104,42 @@ class Journal:
         for listener in self._listeners.get(key, ()):
             listener.hear(event)
 
-    def written(self, key: Key) -> None:
-        self._unwritten.pop(key, None)
+    def written(self, key: Key, upto: int) -> None:
+        """What was told up to a number can be read, here and everywhere else."""
+        waiting = self._unwritten.pop(key, [])
+        if later := [event for event in waiting if event.number > upto]:
+            self._unwritten[key] = later
+        self._bells.ring(Bell("news", key))
 
     def gone(self, key: Key) -> None:
         self._unwritten.pop(key, None)
         for listener in self._listeners.get(key, ()):
             listener.end(RunGone())
+
+    # -------------------------------------------------------- what others have written
+
+    def look(self, key: Key) -> None:
+        """Another process has news of a run."""
+        for listener in self._listeners.get(key, ()):
+            listener.look()
+
+    def look_at_all(self) -> None:
+        for key in tuple(self._listeners):
+            self.look(key)
+
+    @contextmanager
+    def watching(self, key: Key) -> Iterator["_Listener"]:
+        """Hear that something happens to a run, whatever it is."""
+        listener = _Listener()
+        self._listeners[key].add(listener)
+        try:
+            yield listener
+        finally:
+            self._listeners[key].discard(listener)
+            if not self._listeners[key]:
+                del self._listeners[key]
+
+    # ------------------------------------------------------------- what listeners hear
 
     async def follow(
         self, key: Key, after: Place, *, silence_s: float | None = None
@@ -84,9 +148,8 @@ class Journal:
 
         None tells that nothing has happened for so long; without a number nothing does.
         """
-        listener = _Listener(self._unwritten.get(key, ()))
-        self._listeners[key].add(listener)
-        try:
+        with self.watching(key) as listener:
+            listener.catch_up(self._unwritten.get(key, ()))
             place = after
             async for event in self._events(key, after, listener, silence_s):
                 if event is None:
@@ -98,10 +161,6 @@ class Journal:
                     return
                 if event.name == _PAUSE and listener.idle and not await self._read(key, place):
                     return
-        finally:
-            self._listeners[key].discard(listener)
-            if not self._listeners[key]:
-                del self._listeners[key]
 
     async def _events(
         self, key: Key, after: Place, listener: "_Listener", silence_s: float | None
@@ -115,13 +174,58 @@ class Journal:
                 # A run that was answered meanwhile goes on after all.
                 over = event.name in _ENDS or event.name == _PAUSE
                 yield event
+        quiet_s = 0.0
         while not over:
-            heard = await listener.next(silence_s)
-            if heard is None:
-                yield None
-            elif heard.number > place.number or heard.life > place.life:
+            patience_s = self._patience(key, silence_s, quiet_s)
+            heard = await listener.next(patience_s)
+            if isinstance(heard, Event) and place.is_just_before(heard):
                 place = Place(heard.life, heard.number)
+                quiet_s = 0.0
                 yield heard
+            elif not isinstance(heard, Event) or place.is_before(heard):
+                # Somebody else writes: his events are read, not told.
+                before = place
+                async for event in self._new(key, place):
+                    place = Place(event.life, event.number)
+                    yield event
+                if isinstance(heard, Event) and place.is_before(heard):
+                    place = Place(heard.life, heard.number)
+                    yield heard
+                if place != before:
+                    quiet_s = 0.0
+                elif heard is None:
+                    quiet_s += patience_s or 0.0
+                    if silence_s is not None and quiet_s >= silence_s:
+                        quiet_s = 0.0
+                        yield None
+
+    def _patience(self, key: Key, silence_s: float | None, quiet_s: float) -> float | None:
+        """How long to wait before looking, or before telling that nothing has happened."""
+        ends = [] if silence_s is None else [max(0.0, silence_s - quiet_s)]
+        if self._look_every_s is not None and key not in self._here:
+            ends.append(self._look_every_s)
+        return min(ends, default=None)
+
+    async def _new(self, key: Key, place: Place) -> AsyncIterator[Event]:
+        """What the database has beyond a place, though it may be away for a while."""
+        failures = 0
+        while True:
+            try:
+                found = await self._read(key, place)
+                if not found and await self._store.runs.state(*key) is None:
+                    raise RunGone
+            except Unavailable:
+                failures += 1
+                if failures >= _MOST_FAILURES:
+                    raise
+                logs.info("journal.not_read", failures=failures)
+                await asyncio.sleep(_AFTER_FAILURE_S)
+                continue
+            for event in found:
+                place = Place(event.life, event.number)
+                yield event
+            if len(found) < _REPLAY:
+                return
 
     async def _is_over(self, key: Key) -> bool:
         state = await self._store.runs.state(*key)
@@ -136,16 +240,28 @@ class Journal:
         )
 
 
+class _Look:
+    """Told in the place of an event: another process has written some."""
+
+
+_LOOK = _Look()
+_Heard = Event | _Look | Exception
+
+
 class _Listener:
-    def __init__(self, unwritten: "list[Event] | tuple[()]") -> None:
-        self._heard: asyncio.Queue[Event | Exception] = asyncio.Queue()
+    def __init__(self) -> None:
+        self._heard: asyncio.Queue[_Heard] = asyncio.Queue()
         self._ended = False
-        for event in unwritten:
-            self._heard.put_nowait(event)
+        self._looking = False
 
     @property
     def idle(self) -> bool:
         return self._heard.empty()
+
+    def catch_up(self, unwritten: Iterable[Event]) -> None:
+        """Hear first what was told and cannot be read yet."""
+        for event in unwritten:
+            self._heard.put_nowait(event)
 
     def hear(self, event: Event) -> None:
         if self._heard.qsize() >= _BACKLOG:
@@ -153,15 +269,21 @@ class _Listener:
         if not self._ended:
             self._heard.put_nowait(event)
 
+    def look(self) -> None:
+        """Once is enough, however often there was news."""
+        if not self._looking and not self._ended:
+            self._looking = True
+            self._heard.put_nowait(_LOOK)
+
     def end(self, reason: Exception) -> None:
         if not self._ended:
             self._ended = True
             self._heard.put_nowait(reason)
 
-    async def next(self, silence_s: float | None) -> Event | None:
+    async def next(self, patience_s: float | None) -> Event | _Look | None:
         if self._heard.empty():
             try:
-                async with asyncio.timeout(silence_s):
+                async with asyncio.timeout(patience_s):
                     heard = await self._heard.get()
             except TimeoutError:
                 return None
@@ -169,4 +291,6 @@ class _Listener:
             heard = self._heard.get_nowait()
         if isinstance(heard, Exception):
             raise heard
+        if heard is _LOOK:
+            self._looking = False
         return heard

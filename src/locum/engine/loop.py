@@ -75,6 +75,8 @@ class Driver:
         self._spent = spent
         self._turns = turns
         self._stop: StopReason | None = None
+        # Who asked for it; of several the first.
+        self.stopper = ""
         self._waiter: asyncio.Task[Any] | None = None
         self._turn: Turn | None = None
         # Tokens that a prompt may have, once the model has said that one was too long.
@@ -83,10 +85,10 @@ class Driver:
         # Set with the run as it is when its cancellation has begun.
         self.cancelling: asyncio.Future[Run] = asyncio.get_running_loop().create_future()
 
-    def stop(self, reason: StopReason) -> None:
+    def stop(self, reason: StopReason, *, asker: str = "") -> None:
         """Make the run stop at once if it waits, else at its next wait."""
         if self._stop is None:
-            self._stop = reason
+            self._stop, self.stopper = reason, asker
             if self._waiter is not None:
                 self._waiter.cancel()
 
@@ -323,7 +325,8 @@ class Driver:
     async def _end_stopped(self, reason: StopReason) -> None:
         cut: IncompleteReason = "run_cancelled" if reason == "cancelled" else "run_expired"
         if reason == "cancelled":
-            await self._recorder.move("cancelling")
+            plan = replace(self._recorder.record.plan, stopper=self.stopper)
+            await self._recorder.move("cancelling", plan=plan)
             self.cancelling.set_result(self._recorder.run)
         await self._close_open(reason, cut=cut)
         await self._recorder.move(reason, usage=self._spent)

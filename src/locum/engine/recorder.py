@@ -6,7 +6,7 @@ The recorder decides nothing.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import msgspec
@@ -18,11 +18,12 @@ from locum.engine.journal import Journal, Key
 from locum.engine.states import TERMINAL, move
 from locum.engine.tracing import RunTrace
 from locum.engine.watching import Watch, nobody_watches
+from locum.errors import Unavailable
 from locum.ids import Ids
 from locum.store.database import Transaction
 from locum.store.documents import Document
 from locum.store.events import Event
-from locum.store.runs import Plan, RunRecord
+from locum.store.runs import LostLease, Plan, RunRecord
 from locum.store.tables import Store
 from locum.tools.tool import Memory
 from locum.wire.messages import (
@@ -50,8 +51,17 @@ from locum.wire.threads import Thread
 from locum.wire.tools import CodeResources, ToolResources
 
 _BATCH = 64
-_BATCH_S = 0.1
+_AGAIN_S = 0.1
+_AGAIN_AT_MOST_S = 1.0
+_HELD_BY_NOBODY = TERMINAL | {"requires_action"}
 _encode = msgspec.json.encode
+
+
+class Pace(Struct, frozen=True):
+    """How a recorder writes: deltas in batches of so long, and again what did not go through."""
+
+    batch_s: float = 0.1
+    tries_again: bool = False
 
 
 class Change(Struct, kw_only=True):
@@ -59,6 +69,8 @@ class Change(Struct, kw_only=True):
 
     run: Run | None = None
     plan: Plan | None = None
+    # Whether the run is given back to the queue with it.
+    released: bool = False
     new_step: RunStep | None = None
     new_message: Message | None = None
     steps: Sequence[tuple[RunStep, Sequence[Memory]]] = ()
@@ -75,6 +87,8 @@ class Recorder:
         clock: Clock,
         ids: Ids,
         record: RunRecord,
+        holds: Callable[[RunRecord], bool],
+        pace: Pace,
         trace: RunTrace,
         watch: Watch = nobody_watches,
     ) -> None:
@@ -82,9 +96,11 @@ class Recorder:
         self._journal = journal
         self._clock = clock
         self._ids = ids
+        self._holds = holds
+        self._pace = pace
         self._watch = watch
-        self.record = record
         self.trace = trace
+        self.record = record
         self._number = record.events
         self._unwritten: list[Event] = []
         self._writing = asyncio.Lock()
@@ -106,25 +122,32 @@ class Recorder:
     async def create(self, tx: Transaction, thread: Thread | None) -> Document[Run]:
         """Insert the run with its first events, as part of the request's own transaction."""
         run = self.run
+        told: list[tuple[str, Struct]] = [] if thread is None else [("thread.created", thread)]
+        told += [("thread.run.created", run), ("thread.run.queued", run)]
+        events = [self._event(name, data) for name, data in told]
+        self.record = replace(self.record, events=self._number)
         document = await self._store.runs.add(
-            tx, self.record.project_id, run, plan=self.record.plan
+            tx,
+            self.record.project_id,
+            run,
+            plan=self.record.plan,
+            fence=self.record.fence,
+            events=self._number,
+            leased_by=self.record.leased_by,
         )
-        events: list[tuple[str, Struct]] = [] if thread is None else [("thread.created", thread)]
-        events += [("thread.run.created", run), ("thread.run.queued", run)]
-        await self._append(tx, [self._event(name, data) for name, data in events])
-        await self._store.runs.advance(tx, self.record, events=self._number)
+        await self._append(tx, events)
         return document
 
-    async def claim(self, *, worker: str, until: int, taken_over: bool) -> bool:
+    async def claim(self, *, worker: str) -> bool:
         """Take the run, so that nobody else's writes count; False when somebody was quicker."""
+        # What an earlier holder told and had not written is kept apart by a life of its own.
+        begun = self.run.status == "in_progress"
         async with self._store.transaction() as tx:
-            fence = await self._store.runs.claim(tx, self.record, worker=worker, until=until)
-            if fence is None:
-                return False
-            self.record = replace(self.record, fence=fence)
-            if taken_over:
-                self.record = replace(self.record, attempts=self.record.attempts + 1)
-                await self._store.runs.advance(tx, self.record, attempts=self.record.attempts)
+            fence = await self._store.runs.claim(tx, self.record, worker=worker, new_life=begun)
+        if fence is None:
+            return False
+        attempts = self.record.attempts + begun
+        self.record = replace(self.record, fence=fence, leased_by=worker, attempts=attempts)
         return True
 
     async def move(self, status: RunStatus, **changes: Any) -> None:
@@ -247,33 +270,71 @@ class Recorder:
             if not deltas and not events and not change.steps:
                 return
             self._unwritten = []
+            batch = [*deltas, *events]
+            # More may be told while this is being written; it is not in this batch.
+            last = batch[-1].number if batch else self.record.events
             try:
-                async with self._store.transaction() as tx:
-                    await self._advance(tx, change)
-                    await self._rows(tx, change)
-                    await self._append(tx, [*deltas, *events])
+                await self._commit(change, batch, last)
             except BaseException:
                 # Nothing was written: the deltas wait on, the numbers are free again.
                 self._unwritten = [*deltas, *self._unwritten]
                 self._number -= len(events)
                 raise
-            self._journal.written(self.key)
+            if batch:
+                self._journal.written(self.key, last)
+            before = self.run
+            self.record = replace(
+                self.record,
+                events=last,
+                run=change.run or self.run,
+                plan=change.plan or self.record.plan,
+                leased_by=None if _releases(change) else self.record.leased_by,
+            )
             if change.run is not None:
-                before, self.record = self.run, replace(self.record, run=change.run)
                 self._watch(before, change.run)
-            if change.plan is not None:
-                self.record = replace(self.record, plan=change.plan)
             for event in events:
                 self._journal.tell(self.key, event, written=True)
             self.trace.wrote(new=change.new_step, steps=change.steps, run=change.run)
 
-    async def _advance(self, tx: Transaction, change: Change) -> None:
-        columns: dict[str, object] = {"events": self._number}
+    async def _commit(self, change: Change, batch: list[Event], last: int) -> None:
+        """Write once, however often the database has to be asked while the run is still ours."""
+        pause_s = _AGAIN_S
+        asked = False
+        while True:
+            try:
+                if asked and await self._is_written(last):
+                    return
+                asked = True
+                async with self._store.transaction() as tx:
+                    await self._advance(tx, change, last)
+                    await self._rows(tx, change)
+                    await self._append(tx, batch)
+            except Unavailable as error:
+                if not self._pace.tries_again:
+                    raise
+                if not self._holds(self.record):
+                    raise LostLease(self.run.id) from error
+            else:
+                return
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _AGAIN_AT_MOST_S)
+
+    async def _is_written(self, last: int) -> bool:
+        """Whether a commit went through of which the database could not tell us any more."""
+        there = await self._store.runs.record(*self.key)
+        if there is None or there.fence != self.record.fence:
+            raise LostLease(self.run.id)
+        return there.events == last != self.record.events
+
+    async def _advance(self, tx: Transaction, change: Change, last: int) -> None:
+        columns: dict[str, object] = {"events": last}
         if change.run is not None:
             columns["status"] = change.run.status
             columns["document"] = _encode(change.run).decode()
             if change.run.status in TERMINAL:
                 columns["ended_at"] = self.now()
+            if _releases(change):
+                columns["leased_by"] = None
         if change.plan is not None:
             columns["plan"] = _encode(change.plan).decode()
         await self._store.runs.advance(tx, self.record, **columns)
@@ -333,7 +394,18 @@ class Recorder:
             if not flush.cancelled():
                 flush.result()
 
+    async def leave(self) -> None:
+        """Write nothing more, and wait for nothing: the run is another's, or over."""
+        if self._flush is not None:
+            flush, self._flush = self._flush, None
+            flush.cancel()
+            await asyncio.wait([flush])
+            if not flush.cancelled():
+                flush.exception()  # Whoever has the run now knows better.
+
     async def _tell(self, name: str, data: Struct) -> None:
+        if not self._holds(self.record):
+            raise LostLease(self.run.id)
         if self._flush is not None and self._flush.done():
             self._flush.result()
         event = self._event(name, data)
@@ -345,7 +417,7 @@ class Recorder:
             self._flush = asyncio.get_running_loop().create_task(self._flush_soon())
 
     async def _flush_soon(self) -> None:
-        await asyncio.sleep(_BATCH_S)
+        await asyncio.sleep(self._pace.batch_s)
         await self.flush()
 
     def _event(self, name: str, data: Struct) -> Event:
@@ -386,7 +458,14 @@ class Recorder:
         )
 
 
-async def _whole(work: "Any") -> None:
+def _releases(change: Change) -> bool:
+    """Whether nobody holds the run after it: it is over, or waits for its client."""
+    if change.run is None:
+        return False
+    return change.released or change.run.status in _HELD_BY_NOBODY
+
+
+async def _whole(work: Coroutine[None, None, None]) -> None:
     """Finish what was begun, even when the one who waits for it is cancelled meanwhile."""
     task = asyncio.ensure_future(work)
     try:

@@ -29,6 +29,8 @@ _FILE_S = 3600.0
 _MOST_ATTEMPTS = 5
 _FIRST_RETRY_S = 2
 _CLEARED_TOGETHER = 64
+# Giving files new vectors is one process's work at a time, who may die of it.
+_AGAIN, _AGAIN_S = "read-again", 600
 _PASSING = (EmbeddingFailed, LocumError, OSError, TimeoutError)
 
 
@@ -187,14 +189,16 @@ class Ingestion:
         found = await self._house.store.passages.outdated(
             model, beyond=self._read_again_beyond, most=1
         )
-        if not found:
-            return False
+        processes, now = self._house.store.processes, self._house.clock.now()
+        if not found or not await processes.take_duty(_AGAIN, now=now, every_s=_AGAIN_S):
+            return False  # There is nothing, or another process is at it.
         # A file that fails is left to be found by its words until the next start.
         self._read_again_beyond = found[0].number
         try:
             await self._reader.read_again(found[0])
         except (*_PASSING, ClaimLost) as failure:
             logs.warning("ingestion.not_reindexed", reason=type(failure).__name__)
+        await processes.end_duty(_AGAIN, now=self._house.clock.now())
         return True
 
 

@@ -13,7 +13,7 @@ from locum.service.scope import Scope
 from locum.store.database import Transaction
 from locum.store.documents import Document, Page
 from locum.store.events import Event
-from locum.store.runs import Plan, RunState
+from locum.store.runs import Plan, RunRecord, RunState
 from locum.wire.assistants import Assistant
 from locum.wire.fields import ModifyMetadata
 from locum.wire.paging import PageQuery
@@ -70,8 +70,8 @@ async def create_run(
         if body.additional_instructions:
             run = replace(run, instructions=_joined(run.instructions, body))
         await _check(scope, tx, run, thread, plan)
-        document = await scope.engine.create(tx, scope.project_id, run, plan=plan)
-    return _begun(scope, document, run, stream=bool(body.stream), plan=plan)
+        document, record = await scope.engine.create(tx, scope.project_id, run, plan=plan)
+    return _begun(scope, document, record, stream=bool(body.stream))
 
 
 async def create_thread_and_run(
@@ -87,10 +87,10 @@ async def create_thread_and_run(
         plan = replace(plan, headers=admitted.headers, resources=assistant.tool_resources)
         run = _new_run(scope, body, assistant, thread, admitted.tools)
         await _check(scope, tx, run, thread, plan)
-        document = await scope.engine.create(
+        document, record = await scope.engine.create(
             tx, scope.project_id, run, plan=plan, thread=threads.shown(thread)
         )
-    return _begun(scope, document, run, stream=bool(body.stream), plan=plan)
+    return _begun(scope, document, record, stream=bool(body.stream))
 
 
 async def list_runs(scope: Scope, *, thread_id: str, query: PageQuery) -> Page[Run]:
@@ -330,10 +330,10 @@ def _with_resources(body: CreateThreadAndRun) -> CreateThread:
 
 
 def _begun(
-    scope: Scope, document: Document[Run], run: Run, *, stream: bool, plan: Plan
+    scope: Scope, document: Document[Run], record: RunRecord, *, stream: bool
 ) -> Document[Run] | RunStream:
     """The transaction has committed: let the run go."""
-    scope.engine.offer(scope.project_id, run)
+    scope.engine.offer(record)
     if not stream:
         return document
-    return _stream_of(scope, run, include=plan.include)
+    return _stream_of(scope, record.run, include=record.plan.include)

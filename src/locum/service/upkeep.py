@@ -1,4 +1,7 @@
-"""Keeps the house tidy while it serves: what has expired goes, what nobody holds goes."""
+"""Keeps the house tidy while it serves: what has expired goes, what nobody holds goes.
+
+Of the processes that share a house one does each round, whichever comes first.
+"""
 
 import asyncio
 
@@ -6,8 +9,10 @@ from locum import logs
 from locum.service.scope import House
 from locum.service.sweep import sweep_expired, sweep_orphans
 
-_ROUND_S = 60.0
-_ORPHANS_EVERY = 60
+_ROUND_S = 60
+_ORPHANS_S = 3600
+# Rounds of one process are never quite a minute apart.
+_SLACK_S = 5
 
 
 class Upkeep:
@@ -35,11 +40,15 @@ class Upkeep:
             logs.info("upkeep", expired=expired, events=events, blobs=blobs)
 
     async def _for_ever(self) -> None:
-        number = 0
         while True:
             try:
-                await self.round(orphans=number % _ORPHANS_EVERY == 0)
+                if await self._is_due("upkeep", _ROUND_S):
+                    await self.round(orphans=await self._is_due("orphans", _ORPHANS_S))
             except Exception as failure:  # noqa: BLE001  # the next round may do better
                 logs.error("upkeep.failed", failure=failure)
-            number += 1
             await asyncio.sleep(_ROUND_S)
+
+    async def _is_due(self, duty: str, every_s: int) -> bool:
+        return await self._house.store.processes.take_duty(
+            duty, now=self._house.clock.now(), every_s=every_s - _SLACK_S
+        )

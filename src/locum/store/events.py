@@ -46,6 +46,16 @@ class EventTable:
         )
         return [Event(*row) for row in rows]
 
+    async def last_named(self, project_id: str, run_id: str, name: str) -> Event | None:
+        rows = await self._reader.fetch(
+            "SELECT number, life, name, data FROM events WHERE project_id = $1 AND run_id = $2"
+            " AND name = $3 ORDER BY number DESC LIMIT 1",
+            project_id,
+            run_id,
+            name,
+        )
+        return Event(*rows[0]) if rows else None
+
     async def prune(self, tx: Transaction, *, before: int, runs: int = 200) -> int:
         """Forget the journals of runs that ended before; the rows tell the same."""
         ended = await tx.fetch(

@@ -37,6 +37,12 @@ class PostgresDatabase:
     async def fetch_aside(self, sql: str, *values: object) -> list[Row]:
         return await self.fetch(sql, *values)
 
+    async def time(self) -> float:
+        """What time it is there, in Unix seconds."""
+        rows = await self.fetch("SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8")
+        seconds: float = rows[0][0]
+        return seconds
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["_PostgresTransaction"]:
         connection = await self.connections.take()

@@ -12,14 +12,16 @@ from locum.wire.runs import Run, Usage
 from locum.wire.tools import ToolResources
 
 ACTIVE = ("queued", "in_progress", "requires_action", "cancelling")
-_ALIVE = "status IN ('queued', 'in_progress', 'requires_action', 'cancelling')"
-_COLUMNS = "project_id, document, status, fence, attempts, events, plan"
+_ALIVE = "status IN ({})".format(", ".join(f"'{status}'" for status in ACTIVE))
+COLUMNS = "project_id, document, fence, attempts, losses, events, leased_by, plan"
 
 
 class Plan(Struct, frozen=True, omit_defaults=True):
     """What the request said that the run object does not show."""
 
     include: bool = False
+    # Who asked first that the run be cancelled: of all that ask, one has done it.
+    stopper: str = ""
     # What the turn cost whose functions the client is answering.
     owed: Usage | None = None
     # Headers of MCP servers, by label. Secrets: kept while the run lives, and never shown.
@@ -36,9 +38,16 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     project_id: str
     run: Run
     fence: int
+    # Lives that were begun anew, and those of them whose workers had died.
     attempts: int
+    losses: int = 0
     events: int
+    leased_by: str | None = None
     plan: Plan
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.project_id, self.run.thread_id, self.run.id
 
 
 class RunState(NamedTuple):
@@ -103,22 +112,12 @@ class RunTable(Documents[Run]):
         self, project_id: str, thread_id: str, run_id: str, *, reader: Reader | None = None
     ) -> RunRecord | None:
         rows = await (reader or self._reader).fetch(
-            f"SELECT {_COLUMNS} FROM runs WHERE project_id = $1 AND thread_id = $2 AND id = $3",
+            f"SELECT {COLUMNS} FROM runs WHERE project_id = $1 AND thread_id = $2 AND id = $3",
             project_id,
             thread_id,
             run_id,
         )
-        return self._record(rows[0]) if rows else None
-
-    async def alive(
-        self, *, statuses: tuple[str, ...] = ACTIVE, limit: int = 1000
-    ) -> list[RunRecord]:
-        """Runs that still have to end, oldest first, whoever owns them."""
-        wanted = ", ".join(f"'{status}'" for status in statuses)
-        rows = await self._reader.fetch(
-            f"SELECT {_COLUMNS} FROM runs WHERE status IN ({wanted}) ORDER BY seq LIMIT $1", limit
-        )
-        return [self._record(row) for row in rows]
+        return self.read(rows[0]) if rows else None
 
     async def queued(self, project_id: str, *, most: int) -> int:
         """How many runs of a project wait to be begun; counted no further than `most`."""
@@ -141,13 +140,29 @@ class RunTable(Documents[Run]):
             found.setdefault(project_id, {})[status] = runs
         return found
 
-    async def overdue(self, now: int, *, limit: int = 1000) -> list[RunRecord]:
+    async def overdue(self, now: int, *, worker: str = "", limit: int = 1000) -> list[RunRecord]:
+        """Runs whose time is up and that no living process drives, unless it is this one."""
         rows = await self._reader.fetch(
-            f"SELECT {_COLUMNS} FROM runs WHERE {_ALIVE} AND expires_at <= $1 LIMIT $2", now, limit
+            f"SELECT {COLUMNS} FROM runs WHERE {_ALIVE} AND expires_at <= $1 AND (leased_by = $2"
+            " OR NOT EXISTS (SELECT 1 FROM processes WHERE name = leased_by AND alive_until > $1))"
+            " LIMIT $3",
+            now,
+            worker,
+            limit,
         )
-        return [self._record(row) for row in rows]
+        return [self.read(row) for row in rows]
 
-    async def add(self, tx: Transaction, project_id: str, run: Run, *, plan: Plan) -> Document[Run]:
+    async def add(
+        self,
+        tx: Transaction,
+        project_id: str,
+        run: Run,
+        *,
+        plan: Plan,
+        fence: int = 0,
+        events: int = 0,
+        leased_by: str | None = None,
+    ) -> Document[Run]:
         assert run.expires_at is not None
         return await self.insert(
             tx,
@@ -157,22 +172,26 @@ class RunTable(Documents[Run]):
             owner_id=run.thread_id,
             status=run.status,
             expires_at=run.expires_at,
+            fence=fence,
+            events=events,
+            leased_by=leased_by,
             plan=msgspec.json.encode(plan).decode(),
         )
 
     async def claim(
-        self, tx: Transaction, record: RunRecord, *, worker: str, until: int
+        self, tx: Transaction, record: RunRecord, *, worker: str, new_life: bool = False
     ) -> int | None:
         """Take the run as it was read; the new fence, or None when somebody was quicker.
 
-        Whoever holds it may have moved it since: then its events have gone on, too.
+        Whoever holds it may have moved it since: then its events have gone on, too. A new life
+        keeps apart what an earlier holder has told and not yet written.
         """
         rows = await tx.fetch(
-            "UPDATE runs SET fence = fence + 1, leased_by = $1, leased_until = $2"
+            "UPDATE runs SET fence = fence + 1, leased_by = $1, attempts = attempts + $2"
             " WHERE project_id = $3 AND thread_id = $4 AND id = $5 AND fence = $6 AND events = $7"
             " RETURNING fence",
             worker,
-            until,
+            int(new_life),
             record.project_id,
             record.run.thread_id,
             record.run.id,
@@ -182,32 +201,36 @@ class RunTable(Documents[Run]):
         return rows[0][0] if rows else None
 
     async def advance(self, tx: Transaction, record: RunRecord, **columns: Any) -> None:
-        """Move the journal's number, and what else is named, if the fence still stands."""
+        """Change what is named, if the fence still stands and nothing was written since."""
         values: list[object] = [
             record.project_id,
             record.run.thread_id,
             record.run.id,
             record.fence,
+            record.events,
         ]
         changes = []
         for column, value in columns.items():
             values.append(value)
             changes.append(f"{column} = ${len(values)}")
         touched = await tx.execute(
-            f"UPDATE runs SET {', '.join(changes)}"
-            " WHERE project_id = $1 AND thread_id = $2 AND id = $3 AND fence = $4",
+            f"UPDATE runs SET {', '.join(changes)} WHERE project_id = $1 AND thread_id = $2"
+            " AND id = $3 AND fence = $4 AND events = $5",
             *values,
         )
         if touched == 0:
             raise LostLease(record.run.id)
 
-    def _record(self, row: Row) -> RunRecord:
-        project_id, document, _, fence, attempts, events, plan = row
+    def read(self, row: Row) -> RunRecord:
+        """A record from a row of `COLUMNS`."""
+        project_id, document, fence, attempts, losses, events, leased_by, plan = row
         return RunRecord(
             project_id=project_id,
             run=self._decoder.decode(document),
             fence=fence,
             attempts=attempts,
+            losses=losses,
             events=events,
+            leased_by=leased_by,
             plan=self._plans.decode(plan),
         )

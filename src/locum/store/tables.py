@@ -10,7 +10,9 @@ from locum.store.documents import Documents
 from locum.store.events import EventTable
 from locum.store.files import FileTable
 from locum.store.keys import KeyTable
+from locum.store.leases import LeaseTable
 from locum.store.passages import PassageTable, StoreKey
+from locum.store.processes import ProcessTable
 from locum.store.runs import RunTable
 from locum.store.steps import StepTable
 from locum.store.threads import ThreadTable
@@ -41,6 +43,8 @@ class Store:
             db, table="messages", noun="message", type=Message, owner="thread_id"
         )
         self.runs = RunTable(db)
+        self.leases = LeaseTable(db, self.runs)
+        self.processes = ProcessTable(db)
         self.steps = StepTable(db)
         self.events = EventTable(db)
         self.files = FileTable(db)

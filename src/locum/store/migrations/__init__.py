@@ -1,4 +1,8 @@
-"""Numbered migrations, forward only, each with a checksum; one folder per database."""
+"""Numbered migrations, forward only, each with a checksum; one folder per database.
+
+A migration adds, so that the processes of an older version go on beside it while they are replaced
+one by one. One that does more has a name that begins with `breaking_`: older versions refuse it.
+"""
 
 import hashlib
 from importlib import resources
@@ -6,6 +10,8 @@ from importlib import resources
 from msgspec import Struct
 
 from locum.store.database import Database
+
+_BREAKING = "breaking_"
 
 
 class Migration(Struct, frozen=True):
@@ -33,21 +39,21 @@ def known(dialect: str) -> list[Migration]:
 
 
 async def pending(database: Database) -> list[Migration]:
-    """What is still to be applied; raises when the database has what we do not know."""
+    """What is still to be applied; raises when the database has what we cannot live with."""
     await database.script(
         "CREATE TABLE IF NOT EXISTS migrations"
         " (number INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL);"
     )
-    applied = {
-        row[0]: row[1] for row in await database.fetch("SELECT number, checksum FROM migrations")
-    }
+    rows = await database.fetch("SELECT number, checksum, name FROM migrations")
+    applied = {row[0]: row[1] for row in rows}
     ours = known(database.dialect)
-    unknown = sorted(set(applied) - {migration.number for migration in ours})
-    if unknown:
-        raise MigrationError(
-            f"The database has migration {unknown[-1]}, which this version of Locum does not know."
-            " Run the newer version that wrote it, or restore a backup."
-        )
+    newest = ours[-1].number
+    for number, _, name in rows:
+        if number > newest and name.startswith(_BREAKING):
+            raise MigrationError(
+                f"The database has migration {number} ({name}), which this version of Locum does"
+                " not know and cannot live with. Run a newer version, or restore a backup."
+            )
     for migration in ours:
         if migration.number in applied and applied[migration.number] != migration.checksum:
             raise MigrationError(

@@ -325,6 +325,7 @@ REQUIREMENTS: Final = (
         sdk:fields — Every field of the client's objects is one of ours.
         sdk:python_generations — Programs for the newest 1.x and 2.x, and of 2024, run unchanged.
         sdk:node_generations — Programs for the newest node client and for 4.x run unchanged.
+        sdk:node_files — Files are searched and cited for the node clients as they were.
         sdk:paths — Every call of the client is one of our routes.
         """,
     ),

@@ -44,10 +44,21 @@ def test_the_same_program_under_the_newest_python_client(server: Server) -> None
 @pytest.mark.node
 @pytest.mark.parametrize("package", ["openai", "openai-4"])
 def test_a_program_for_the_node_client(server: Server, package: str) -> None:
+    _run_node("program.mjs", package, server)
+
+
+@covers("sdk:node_files")
+@pytest.mark.node
+@pytest.mark.parametrize("package", ["openai", "openai-4"])
+def test_files_are_searched_and_cited_for_the_node_client(reading: Server, package: str) -> None:
+    _run_node("files.mjs", package, reading)
+
+
+def _run_node(program: str, package: str, server: Server) -> None:
     node = shutil.which("node")
     assert node is not None, "the tests marked `node` need Node.js"
     _install_node_clients()
-    _run(node, str(_NODE / "program.mjs"), package, f"{server.url}/v1")
+    _run(node, str(_NODE / program), package, f"{server.url}/v1")
 
 
 def _run(*command: str) -> None:

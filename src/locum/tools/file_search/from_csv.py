@@ -4,13 +4,16 @@ A chunk out of the middle of a table means little without them.
 """
 
 import csv
-import io
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 from locum.tools.file_search import from_text
 from locum.tools.file_search.reading import Limits, Unreadable, read_all, too_much_text
 
+# A spreadsheet has no more either.
+_MOST_COLUMNS = 16_384
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _SNIFFED_CHARS = 8192
 _DELIMITERS = ",;\t|"
 
@@ -21,38 +24,52 @@ def read(file: BinaryIO, limits: Limits) -> Iterator[str]:
         dialect: type[csv.Dialect] = csv.Sniffer().sniff(text[:_SNIFFED_CHARS], _DELIMITERS)
     except csv.Error:
         dialect = csv.excel
+    table = Table(limits)
     try:
-        yield table(csv.reader(io.StringIO(text, newline=""), dialect), limits)
+        # Lines one by one: a file in memory would be another copy, of four bytes a letter.
+        for row in csv.reader((line.group() for line in _LINE.finditer(text)), dialect):
+            table.add({place: cell.strip() for place, cell in enumerate(row)}, width=len(row))
     except csv.Error:
         raise Unreadable("The file could not be parsed as comma-separated values.") from None
+    yield table.text()
 
 
-def table(rows: Iterable[Sequence[str]], limits: Limits) -> str:
-    header: Sequence[str] | None = None
-    lines: list[str] = []
-    chars = 0
-    for row in rows:
-        cells = [cell.strip() for cell in row]
-        if not any(cells):
-            continue
-        if header is None:
-            header = cells if _names_columns(cells) else ()
-            line = " | ".join(cells)
+class Table:
+    """Rows as they come, each as its cells by their columns; nothing is kept of a row but words."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._header: Mapping[int, str] | None = None
+        self._lines: list[str] = []
+        self._chars = 0
+
+    def add(self, row: Mapping[int, str], *, width: int) -> None:
+        if width > _MOST_COLUMNS:
+            raise Unreadable(f"The file has a table of more than {_MOST_COLUMNS} columns.")
+        cells = {column: cell for column, cell in row.items() if cell}
+        if not cells:
+            return
+        if self._header is None:
+            self._header = cells if _names_columns(cells, width) else {}
+            line = " | ".join(cells.values())
         else:
-            line = " | ".join(_named(header, cells))
-        chars += len(line)
-        if chars > limits.text_chars:
-            raise too_much_text(limits)
-        lines.append(line)
-    return "\n".join(lines)
+            line = " | ".join(self._named(cells))
+        self._chars += len(line)
+        if self._chars > self._limits.text_chars:
+            raise too_much_text(self._limits)
+        self._lines.append(line)
+
+    def text(self) -> str:
+        return "\n".join(self._lines)
+
+    def _named(self, cells: Mapping[int, str]) -> Iterator[str]:
+        assert self._header is not None
+        for column, cell in cells.items():
+            name = self._header.get(column)
+            yield cell if name is None else f"{name}: {cell}"
 
 
-def _names_columns(cells: Sequence[str]) -> bool:
-    wordy = all(cell and not cell[0].isdigit() and cell[0] not in "-+." for cell in cells)
-    return wordy and len(cells) > 1 and len(set(cells)) == len(cells)
-
-
-def _named(header: Sequence[str], cells: Sequence[str]) -> Iterator[str]:
-    for place, cell in enumerate(cells):
-        if cell:
-            yield f"{header[place]}: {cell}" if place < len(header) else cell
+def _names_columns(cells: Mapping[int, str], width: int) -> bool:
+    names = cells.values()
+    wordy = all(not name[0].isdigit() and name[0] not in "-+." for name in names)
+    return wordy and 1 < len(cells) == width == len(set(names))

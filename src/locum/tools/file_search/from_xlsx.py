@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import BinaryIO, Final
 
 from locum.tools.file_search.archive import Archive, nothing
-from locum.tools.file_search.from_csv import table
+from locum.tools.file_search.from_csv import Table
 from locum.tools.file_search.reading import Limits, Unreadable, too_much_text
 
 _BOOK = "xl/workbook.xml"
@@ -37,7 +37,7 @@ def read(file: BinaryIO, limits: Limits) -> Iterator[str]:
     for part, title in book.sheets.items():
         sheet = _Sheet(cells, limits)
         archive.parse(part, start=sheet.start, end=sheet.end, words=sheet.words)
-        rows = table(sheet.rows, limits)
+        rows = sheet.table.text()
         yield f"{title}\n\n{rows}" if title and rows else rows
 
 
@@ -159,11 +159,12 @@ class _Sheet:
     """The rows of one worksheet, cells at their columns."""
 
     def __init__(self, cells: _Cells, limits: Limits) -> None:
-        self.rows: list[list[str]] = []
+        self.table = Table(limits)
         self._cells = cells
         self._limits = limits
         self._chars = 0
-        self._row: list[str] = []
+        self._row: dict[int, str] = {}
+        self._width = 0
         self._column = 0
         self._kind = ""
         self._style = ""
@@ -172,10 +173,11 @@ class _Sheet:
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         if name == "row":
-            self._row = []
+            self._row = {}
+            self._width = 0
         elif name == "c":
             place = _CELL.fullmatch(attributes.get("r", ""))
-            self._column = _column(place.group(1)) if place else len(self._row)
+            self._column = _column(place.group(1)) if place else self._width
             self._kind, self._style = attributes.get("t", ""), attributes.get("s", "")
             self._value = []
         self._in_value = name in {"v", "t"}
@@ -183,10 +185,10 @@ class _Sheet:
     def end(self, name: str) -> None:
         self._in_value = False
         if name == "c":
-            self._row.extend([""] * (self._column + 1 - len(self._row)))
             self._row[self._column] = self._cell()
+            self._width = max(self._width, self._column + 1)
         elif name == "row":
-            self.rows.append(self._row)
+            self.table.add(self._row, width=self._width)
 
     def words(self, text: str) -> None:
         if self._in_value:

@@ -23,7 +23,7 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     wall_s: float = 60.0
     cpu_s: int = 30
-    memory_bytes: int = 768 << 20
+    memory_bytes: int = 512 << 20
     source_bytes: int = 512 << 20
     text_chars: int = 20_000_000
     pages: int = 5_000

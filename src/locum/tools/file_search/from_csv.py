@@ -5,7 +5,7 @@ A chunk out of the middle of a table means little without them.
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import BinaryIO
 
 from locum.tools.file_search import from_text
@@ -28,7 +28,7 @@ def read(file: BinaryIO, limits: Limits) -> Iterator[str]:
     try:
         # Lines one by one: a file in memory would be another copy, of four bytes a letter.
         for row in csv.reader((line.group() for line in _LINE.finditer(text)), dialect):
-            table.add({place: cell.strip() for place, cell in enumerate(row)}, width=len(row))
+            table.add(enumerate(row), width=len(row))
     except csv.Error:
         raise Unreadable("The file could not be parsed as comma-separated values.") from None
     yield table.text()
@@ -43,10 +43,10 @@ class Table:
         self._lines: list[str] = []
         self._chars = 0
 
-    def add(self, row: Mapping[int, str], *, width: int) -> None:
+    def add(self, row: Iterable[tuple[int, str]], *, width: int) -> None:
         if width > _MOST_COLUMNS:
             raise Unreadable(f"The file has a table of more than {_MOST_COLUMNS} columns.")
-        cells = {column: cell for column, cell in row.items() if cell}
+        cells = {column: words for column, cell in row if (words := cell.strip())}
         if not cells:
             return
         if self._header is None:

@@ -188,7 +188,7 @@ class _Sheet:
             self._row[self._column] = self._cell()
             self._width = max(self._width, self._column + 1)
         elif name == "row":
-            self.table.add(self._row, width=self._width)
+            self.table.add(self._row.items(), width=self._width)
 
     def words(self, text: str) -> None:
         if self._in_value:

@@ -1,0 +1,63 @@
+"""Measures the hot paths, each against what limits it, and writes RESULTS.md beside this file.
+
+    python -m benchmarks [--only lists,runs] [--full] [--noisy]
+
+`--full` goes on to ten million rows. `--noisy` shows on a busy machine what would be refused,
+and writes nothing.
+"""
+
+import argparse
+import asyncio
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import databases, lists, runs, standing, streams
+from benchmarks.figures import Chapter, as_markdown
+from benchmarks.machine import describe
+from benchmarks.options import FULL, Options
+
+_RESULTS = Path(__file__).with_name("RESULTS.md")
+_PARTS = {
+    "lists": lists.chapters,
+    "runs": runs.chapters,
+    "streams": streams.chapters,
+    "standing": standing.chapters,
+    "databases": databases.chapters,
+}
+_HEAD = """# What the hot paths cost
+
+Written by `make bench`. Every ratio is taken in one run, by turns, as the median of rounds with its
+least and most; how, and what limits each figure, is told in
+[performance](../docs/explanation/performance.md). A figure that could not be taken cleanly is not
+told. Search and ingestion have trials of their own: `benchmarks/search.py`,
+`benchmarks/ingestion.py`, `benchmarks/retrieval/`.
+"""
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    asked.add_argument("--only", default=",".join(_PARTS))
+    asked.add_argument("--full", action="store_true")
+    asked.add_argument("--noisy", action="store_true")
+    options = asked.parse_args()
+    begun = time.monotonic()
+    chapters: list[Chapter] = []
+    for name in options.only.split(","):
+        print(f"measuring {name} …", flush=True)
+        chapters += asyncio.run(_PARTS[name](FULL if options.full else Options()))
+    told = "\n".join([_head(), *(as_markdown(one, noisy=options.noisy) for one in chapters)])
+    print(told)
+    print(f"took {time.monotonic() - begun:.0f} s")
+    if not options.noisy and options.only == ",".join(_PARTS):
+        _RESULTS.write_text(f"{told.rstrip()}\n", "utf-8")
+
+
+def _head() -> str:
+    machine = [*describe(), ("Date", datetime.now(UTC).strftime("%d %B %Y"))]
+    lines = [f"| {name} | {told} |" for name, told in machine]
+    return "\n".join([_HEAD, "| | |", "|---|---|", *lines, ""])
+
+
+if __name__ == "__main__":
+    main()

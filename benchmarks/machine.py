@@ -1,0 +1,97 @@
+"""What a tree of processes costs, what else the machine does meanwhile, and which machine it is."""
+
+import os
+import platform
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Self
+
+_PROC = Path("/proc")
+_TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+_IDLE = (3, 4)  # idle and iowait, among the times of a processor
+_MIB = 1024
+
+
+def tree(pid: int) -> list[int]:
+    """The process and all that descend from it."""
+    found = [pid]
+    for known in found:
+        for task in _entries(_PROC / str(known) / "task"):
+            found += map(int, _text(task / "children").split())
+    return found
+
+
+def cpu_ns(*pids: int) -> int:
+    """The time that the trees of these processes have spent on a processor so far."""
+    return sum(
+        int(_text(task / "schedstat").split()[0] or 0)
+        for pid in pids
+        for member in tree(pid)
+        for task in _entries(_PROC / str(member) / "task")
+        if _text(task / "schedstat")
+    )
+
+
+def memory_mib(pid: int) -> float:
+    """What the tree alone occupies: shared pages count by their share."""
+    kib = 0
+    for member in tree(pid):
+        for line in _text(_PROC / str(member) / "smaps_rollup").splitlines():
+            if line.startswith("Pss:"):
+                kib += int(line.split()[1])
+    return kib / _MIB
+
+
+class Elsewhere:
+    """How many processors others kept busy while a block ran. All that we start is our child."""
+
+    def __init__(self) -> None:
+        self.cores = 0.0
+
+    def __enter__(self) -> Self:
+        self._begun = time.perf_counter_ns(), _busy_ns(), cpu_ns(os.getpid())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        wall, busy, ours = self._begun
+        elapsed = max(time.perf_counter_ns() - wall, 1)
+        self.cores = (_busy_ns() - busy - (cpu_ns(os.getpid()) - ours)) / elapsed
+
+
+def describe() -> list[tuple[str, str]]:
+    """The machine and the versions, without any name of the machine."""
+    model = next(
+        (
+            line.partition(":")[2].strip()
+            for line in _text(_PROC / "cpuinfo").splitlines()
+            if line.startswith("model name")
+        ),
+        platform.processor() or "unknown",
+    )
+    names = ("granian", "starlette", "msgspec", "aiohttp", "asyncpg")
+    return [
+        ("Processor", f"{model}, {os.cpu_count()} cores"),
+        ("System", f"{platform.system()} {platform.release().split('-')[0]}"),
+        ("Python", platform.python_version()),
+        ("Packages", ", ".join(f"{name} {version(name)}" for name in names)),
+    ]
+
+
+def _busy_ns() -> int:
+    ticks = [int(number) for number in _text(_PROC / "stat").split("\n", 1)[0].split()[1:9]]
+    return sum(count for place, count in enumerate(ticks) if place not in _IDLE) * _TICK_NS
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []  # The process has ended since.
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

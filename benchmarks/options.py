@@ -1,0 +1,15 @@
+"""How much is measured."""
+
+from msgspec import Struct
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    rounds: int = 9
+    # Steps of the large run; the small one has a thousand.
+    rows: tuple[int, ...] = (100_000,)
+    # Seconds during which streams are listened to, and how often.
+    listen_s: float = 2.0
+    stream_rounds: int = 3
+
+
+FULL = Options(rows=(100_000, 1_000_000, 10_000_000), listen_s=4.0, stream_rounds=5)

@@ -1,0 +1,114 @@
+"""The processes of a trial: Locum, its ceiling, its model; started, waited for, and ended."""
+
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_HOST = "127.0.0.1"
+_START_S = 60.0
+_STOP_S = 20.0
+_LOOK_AGAIN_S = 0.005
+
+
+class Process:
+    def __init__(self, *words: str, port: int, environment: dict[str, str] | None = None) -> None:
+        self.port = port
+        self.begun_at = time.perf_counter()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
+        self._process = subprocess.Popen(
+            [sys.executable, *words],
+            env={**os.environ, **(environment or {})},
+            stdout=subprocess.DEVNULL,
+            stderr=self._errors,
+        )
+        try:
+            self._wait()
+        except BaseException:
+            self.stop()
+            raise
+        self.ready_s = time.perf_counter() - self.begun_at
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def stop(self) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(_STOP_S)
+        self._errors.close()
+
+    def _wait(self) -> None:
+        while time.perf_counter() - self.begun_at < _START_S:
+            with socket.socket() as probe:
+                if probe.connect_ex((_HOST, self.port)) == 0:
+                    return
+            if self._process.poll() is not None:
+                break
+            time.sleep(_LOOK_AGAIN_S)
+        self._errors.seek(0)
+        raise RuntimeError(f"a server did not start: {self._errors.read().decode()[-2000:]}")
+
+
+@contextmanager
+def running(process: Process) -> Iterator[Process]:
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+def locum(data: Path, *words: str, **settings: object) -> Process:
+    """Locum as `locum serve` starts it, on a port of its own."""
+    port = free_port()
+    environment = {f"LOCUM_{name.upper()}": str(value) for name, value in settings.items()}
+    environment.setdefault("LOCUM_MODEL", "scripted")
+    environment.setdefault("LOCUM_FILES_AT_ONCE", "0")
+    environment.setdefault("LOCUM_SANDBOX_WARM", "0")
+    return Process(
+        *("-m", "locum", "serve", "--port", str(port), "--data", str(data), *words),
+        port=port,
+        environment=environment,
+    )
+
+
+def ceiling(model: Process | None = None) -> Process:
+    port = free_port()
+    words = [str(port)] if model is None else [str(port), str(model.port)]
+    return Process("-m", "benchmarks.ceilings", *words, port=port)
+
+
+def model() -> Process:
+    port = free_port()
+    return Process("-m", "benchmarks.model", str(port), port=port)
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="locum-bench-"))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def allow_many_files() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

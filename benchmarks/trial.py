@@ -1,0 +1,52 @@
+"""One path under load: what a request costs the server, and how long it takes."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from benchmarks.load import closed_loop, connect, request
+from benchmarks.machine import cpu_ns
+from benchmarks.servers import Process
+
+# Requests that are under way at once: the same for whoever is compared.
+AT_ONCE = 8
+
+
+async def cost_of(
+    server: Process, requests: Sequence[bytes], *, count: int, at_once: int = AT_ONCE
+) -> Callable[[], Awaitable[float]]:
+    """A measure of processor time per request in µs, over the server's whole tree."""
+    connections = await connect(server.port, at_once)
+
+    async def take() -> float:
+        before = cpu_ns(server.pid)
+        await closed_loop(connections, requests, count)
+        return (cpu_ns(server.pid) - before) / count / 1_000
+
+    return take
+
+
+async def rate_of(
+    server: Process, requests: Sequence[bytes], *, count: int, at_once: int = AT_ONCE
+) -> Callable[[], Awaitable[float]]:
+    """A measure of wall-clock time per request in µs, so many at once."""
+    connections = await connect(server.port, at_once)
+
+    async def take() -> float:
+        before = time.perf_counter()
+        await closed_loop(connections, requests, count)
+        return (time.perf_counter() - before) / count * 1_000_000
+
+    return take
+
+
+async def size_of(server: Process, asked: bytes) -> int:
+    (connection,) = await connect(server.port, 1)
+    size = len(await connection.ask(asked))
+    connection.close()
+    return size
+
+
+async def same_size(server: Process, asked: bytes, body: object = None) -> bytes:
+    """What to ask of the ceiling to get as many bytes as this request gets, sending as many."""
+    size = await size_of(server, asked)
+    return request("GET" if body is None else "POST", f"/bytes/{size}", body)

@@ -74,6 +74,8 @@ def parser() -> argparse.ArgumentParser:
     _serving(commands, "quickstart", "fetch what a first run needs, then serve", _SERVE)
     worker = _command(commands, "worker", "drive runs for servers on the same PostgreSQL", _WORKER)
     _models(worker)
+    workers = _command(commands, "workers", "say which processes live, and what they drive")
+    workers.add_argument("--json", action="store_true", help="for programs, as /admin/workers")
     _keys(commands)
     migrate = _command(commands, "migrate", "bring the database up to this version")
     migrate.add_argument(

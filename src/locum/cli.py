@@ -5,25 +5,28 @@ import asyncio
 import sqlite3
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AsyncExitStack, nullcontext
 from typing import Final
 
 import asyncpg
 import msgspec
 from msgspec.structs import replace
 
-from locum import __version__, backing_up, doctor, keyring, logs, moves, quickstart
+from locum import __version__, backing_up, doctor, keyring, logs, moves, quickstart, workers
+from locum.api.operators import Operators
 from locum.app import Parts, create_app, open_database, open_house, open_tracer
 from locum.arguments import parser
 from locum.errors import LocumError
 from locum.llm.protocol import Backend, ModelError
 from locum.packages import PackageUnavailable
+from locum.service.fleet import shown
 from locum.serving import (
     Address,
     CannotListen,
     alone,
     claim,
     is_loopback,
+    listening,
     serve,
     until_stopped,
 )
@@ -121,15 +124,21 @@ async def _quickstart(_given: argparse.Namespace, settings: Settings) -> int:
 async def _work(_given: argparse.Namespace, settings: Settings) -> int:
     """Drive runs and read files for others, who answer the requests."""
     settings = replace(settings, roles=("worker",))
+    beside = _beside(settings)
     async with (
         open_tracer(settings, Parts()) as tracer,
         open_house(settings, Parts(tracer=tracer)) as house,
     ):
         _tell(f"Locum {__version__} works as {house.engine.membership.name}")
         _tell(await _model(house.backend))
-        await until_stopped()
-        house.health.drain()
-        await house.engine.drain(settings.drain_s)
+        async with AsyncExitStack() as stack:
+            if beside is not None:
+                operators = Operators(house, apart=True)
+                await stack.enter_async_context(listening(operators, beside))
+                _tell(f"Operators: {beside.url}/health, /ready, /metrics")
+            await until_stopped()
+            house.health.drain()
+            await house.engine.drain(settings.drain_s)
     return DONE
 
 
@@ -232,6 +241,15 @@ async def _revoke_key(given: argparse.Namespace, settings: Settings) -> int:
     return DONE
 
 
+async def _list_workers(given: argparse.Namespace, settings: Settings) -> int:
+    seen = await workers.look(settings)
+    if given.json:
+        _tell(msgspec.json.encode(shown(seen)).decode())
+    else:
+        _tell("\n".join(workers.lines(seen)))
+    return DONE
+
+
 async def _list_projects(_given: argparse.Namespace, settings: Settings) -> int:
     _tell("\n".join(await keyring.projects(settings)))
     return DONE
@@ -323,6 +341,7 @@ _COMMANDS: Final[
     "serve": _serve,
     "quickstart": _quickstart,
     "worker": _work,
+    "workers": _list_workers,
     "keys create": _create_key,
     "keys list": _list_keys,
     "keys revoke": _revoke_key,

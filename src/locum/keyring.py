@@ -1,12 +1,13 @@
 """`locum keys`: who may come in, from the command line. A key is shown once, when it is made."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from locum.api.auth import new_key
 from locum.app import open_database
 from locum.clock import SystemClock
+from locum.columns import table
 from locum.ids import RandomIds
 from locum.service import keys
 from locum.settings import Settings
@@ -77,14 +78,6 @@ async def listed(settings: Settings) -> list[str]:
 async def projects(settings: Settings) -> list[str]:
     async with opened(settings) as store:
         return table([("ID", "NAME"), *await store.keys.projects()])
-
-
-def table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
 
 
 def _state(key: ApiKey, now: int) -> str:

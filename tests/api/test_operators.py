@@ -300,6 +300,18 @@ def test_projects_are_shown_with_what_they_have_in_hand(watched: Server) -> None
     talk.cancel(run)
 
 
+def test_the_one_process_over_sqlite_is_shown_with_what_it_drives(watched: Server) -> None:
+    secret, _ = watched.add_key("proj_busy")
+    talk = Talk(watched.http(secret))
+    run = talk.until(talk.begin("!think 3600"), "in_progress")
+    told = _as_admin(watched).get("/admin/workers").json
+    [worker] = told["data"]
+    assert worker["roles"] == ["web", "worker"]
+    assert worker["runs"] == {"proj_busy": 1}
+    assert told["unheld"] == {}
+    talk.cancel(run)
+
+
 def test_what_is_not_there_for_admins_is_not_there(watched: Server) -> None:
     admin = _as_admin(watched)
     assert admin.get("/admin/").status == 404

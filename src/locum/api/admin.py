@@ -11,7 +11,7 @@ from locum.api.auth import new_key
 from locum.api.http import Incoming, Reply, segment
 from locum.api.tree import Tree
 from locum.errors import MethodNotAllowed, NotFound
-from locum.service import keys
+from locum.service import fleet, keys
 from locum.service.scope import House
 from locum.store.keys import ApiKey
 
@@ -65,6 +65,10 @@ async def _revoke_key(house: House, _: Incoming, key_id: str) -> Any:
     return {"id": key_id, "object": "admin.key.deleted", "deleted": True}
 
 
+async def _list_workers(house: House, _: Incoming) -> Any:
+    return fleet.shown(await fleet.look(house.store, now=house.clock.now()))
+
+
 async def _list_projects(house: House, _: Incoming) -> Any:
     """Projects with what they have in hand: runs by state, from those that have not ended."""
     alive = await house.store.runs.alive_by_project()
@@ -106,6 +110,7 @@ def _tree() -> Tree[_Handler]:
     tree.add("POST", "keys", _create_key)
     tree.add("DELETE", "keys/{key_id}", _revoke_key)
     tree.add("GET", "projects", _list_projects)
+    tree.add("GET", "workers", _list_workers)
     return tree
 
 

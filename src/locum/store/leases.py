@@ -55,6 +55,14 @@ class LeaseTable:
             rows = await tx.fetch(self._claim, now, per_project or _NO_LIMIT, most, worker)
         return [self._runs.read(row[1:]) for row in sorted(rows, key=lambda row: row[0])]
 
+    async def shares(self) -> dict[tuple[str, str], int]:
+        """How many runs of each project each process holds; "" is nobody."""
+        rows = await self._db.fetch(
+            "SELECT COALESCE(leased_by, ''), project_id, COUNT(*) FROM runs"
+            f" WHERE {TO_DRIVE} GROUP BY 1, 2"
+        )
+        return {(name, project_id): runs for name, project_id, runs in rows}
+
     async def holder(self, record: RunRecord, *, now: int) -> str | None:
         """The living process that drives a run, as it was read."""
         if record.leased_by is None:

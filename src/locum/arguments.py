@@ -11,6 +11,7 @@ examples:
   locum serve --backend-url http://127.0.0.1:11434/v1
                                          … with the models of a server that you run
   locum keys create --name laptop        make a key; from then on a key is needed
+  locum tail                             follow runs as they happen
   locum doctor                           say what works here, and what to do about the rest
 
 Every setting can stand in a file (--settings locum.toml) or in the environment (LOCUM_PORT=9000);
@@ -60,6 +61,24 @@ examples:
   locum export - --project proj_shop     one project, as one stream of lines
   locum export - | gzip > dump.jsonl.gz
 """
+_TAIL = """\
+Over HTTP, from the server that these settings start, or from --url. Goes on when the connection
+breaks. With one run it exits with 0 when the run has completed, else with 1.
+
+examples:
+  locum tail                             every run of the key's project
+  locum tail --thread thread_abc
+  locum tail run_abc --json | jq         the events of a run, one a line
+  LOCUM_API_KEY=sk-… locum tail --url https://locum.example.com
+"""
+_STEPS = """\
+Reads the database of these settings, so no server need be running; with --url it asks a server.
+
+examples:
+  locum steps run_abc                    what it did, how long that took, what went in and out
+  locum steps run_abc --full             … with nothing cut short
+  locum steps run_abc --json | jq .run.usage
+"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -88,6 +107,7 @@ def parser() -> argparse.ArgumentParser:
     sandbox = _group(commands, "sandbox", "the walls around the code interpreter")
     _command(sandbox, "install", "install numpy, pandas and friends for the code interpreter")
     _moving(commands)
+    _looking(commands)
     _command(commands, "version", "print the version")
     return top
 
@@ -174,6 +194,18 @@ def _moving(commands: _Commands) -> None:
     restore.add_argument(
         "--force", action="store_true", help="set aside what is here; else it is refused"
     )
+
+
+def _looking(commands: _Commands) -> None:
+    tail = _command(commands, "tail", "follow runs, steps as they happen", _TAIL)
+    tail.add_argument("run_id", nargs="?", metavar="RUN", help="one run, to its end")
+    tail.add_argument("--thread", metavar="ID", help="the runs of one thread")
+    steps = _command(commands, "steps", "print a run with all its steps", _STEPS)
+    steps.add_argument("run_id", metavar="RUN", help="the run's id")
+    for command in (tail, steps):
+        command.add_argument("--url", help="the server; its key is taken from LOCUM_API_KEY")
+        command.add_argument("--full", action="store_true", help="cut nothing short")
+        command.add_argument("--json", action="store_true", help="JSON, for programs")
 
 
 def _days(text: str) -> int:

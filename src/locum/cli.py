@@ -32,12 +32,14 @@ from locum.serving import (
 )
 from locum.settings import Settings, SettingsError, load
 from locum.store.migrations import MigrationError, migrate, pending
+from locum.terminal import commands
 from locum.tools.code_interpreter.packages import PackagesUnavailable
 
 DONE, NOT_WELL, NOT_UNDERSTOOD = 0, 1, 2
 
 # What goes wrong outside of us; a message for the person, without a traceback.
 _FORESEEN = (
+    commands.Broken,
     CannotListen,
     LocumError,
     MigrationError,
@@ -46,6 +48,7 @@ _FORESEEN = (
     moves.SourceError,
     PackageUnavailable,
     PackagesUnavailable,
+    commands.Unanswered,
     OSError,
     sqlite3.Error,
     asyncpg.PostgresError,
@@ -335,6 +338,18 @@ async def _restore(given: argparse.Namespace, settings: Settings) -> int:
     return DONE
 
 
+# ------------------------------------------------------------------------- looking
+
+
+async def _tail(given: argparse.Namespace, settings: Settings) -> int:
+    return DONE if await commands.follow(given, settings, tell=_tell) else NOT_WELL
+
+
+async def _steps(given: argparse.Namespace, settings: Settings) -> int:
+    await commands.show(given, settings, tell=_tell)
+    return DONE
+
+
 _COMMANDS: Final[
     Mapping[str, Callable[[argparse.Namespace, Settings], Coroutine[None, None, int]]]
 ] = {
@@ -354,5 +369,7 @@ _COMMANDS: Final[
     "export": _export,
     "backup": _backup,
     "restore": _restore,
+    "tail": _tail,
+    "steps": _steps,
     "version": _version,
 }

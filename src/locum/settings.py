@@ -195,6 +195,12 @@ def load(
         raise SettingsError(f"Settings: {error}.") from error
 
 
+def first_of(*names: str, environment: Mapping[str, str] | None = None) -> str | None:
+    """The first of these variables that says something: those that are no settings of a server."""
+    environment = os.environ if environment is None else environment
+    return next((environment[name] for name in names if environment.get(name)), None)
+
+
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))

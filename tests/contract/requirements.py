@@ -332,6 +332,8 @@ REQUIREMENTS: Final = (
     *_of(
         "Locum",
         """
+        runs.list:project — The runs of all threads are listed, newest first.
+        runs.get:by_id — A run is found by its id alone, within its project.
         threads.list:metadata — Threads are listed, and found by their metadata.
         threads.runs.events:replay — The events of a run are told again from any place.
         threads.runs.events:last_event_id — `Last-Event-ID` says the place, too.

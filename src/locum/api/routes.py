@@ -119,6 +119,8 @@ ROUTES: Final[tuple[Route, ...]] = (
         query=CreateRunQuery,
         polled=True,
     ),
+    operation("GET", "/runs", runs.list_project_runs, query=PageQuery),
+    operation("GET", "/runs/{run_id}", runs.find_run, polled=True),
     operation("GET", f"{_THREAD}/runs", runs.list_runs, query=PageQuery),
     operation("GET", _RUN, runs.get_run, polled=True),
     operation("POST", _RUN, runs.modify_run, body=ModifyMetadata),

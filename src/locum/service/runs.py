@@ -101,6 +101,18 @@ async def list_runs(scope: Scope, *, thread_id: str, query: PageQuery) -> Page[R
     return await scope.store.runs.page(scope.project_id, query, owner_id=thread_id)
 
 
+async def list_project_runs(scope: Scope, *, query: PageQuery) -> Page[Run]:
+    """Ours, beyond the original: the runs of all threads, for whoever watches over them."""
+    return await scope.store.runs.of_project.page(scope.project_id, query)
+
+
+async def find_run(scope: Scope, *, run_id: str) -> Document[Run]:
+    """Ours, beyond the original: a run of which only the id is known, as logs tell it."""
+    found = await scope.store.runs.of_project.get(scope.project_id, run_id)
+    await expire_if_due(scope, found.read().thread_id, run_id)
+    return await scope.store.runs.of_project.get(scope.project_id, run_id)
+
+
 async def get_run(scope: Scope, *, thread_id: str, run_id: str) -> Document[Run]:
     seen = await scope.store.runs.seen(scope.project_id, thread_id, run_id)
     if seen is not None and not is_due(scope, seen[1]):

@@ -70,6 +70,8 @@ class RunTable(Documents[Run]):
     def __init__(self, reader: Reader) -> None:
         super().__init__(reader, table="runs", noun="run", type=Run, owner="thread_id")
         self._plans = msgspec.json.Decoder(Plan)
+        # The same rows, whichever thread they belong to.
+        self.of_project = Documents(reader, table="runs", noun="run", type=Run)
 
     async def active(
         self, project_id: str, thread_id: str, *, reader: Reader | None = None
@@ -81,6 +83,13 @@ class RunTable(Documents[Run]):
             thread_id,
         )
         return rows[0][0] if rows else None
+
+    async def named(self, run_id: str) -> list[tuple[str, str]]:
+        """Project and thread of each run of that name, in any project: for operators, not fast."""
+        rows = await self._reader.fetch(
+            "SELECT project_id, thread_id FROM runs WHERE id = $1 LIMIT 2", run_id
+        )
+        return [(row[0], row[1]) for row in rows]
 
     async def state(self, project_id: str, thread_id: str, run_id: str) -> RunState | None:
         """Status and deadline, read without reading the run."""

@@ -132,7 +132,12 @@ class Connection extends EventTarget {
 
   /** The JSON of an answer; anything but success is thrown. @param {string} path @param {Ask} [ask] @returns {Promise<any>} */
   async json(path, ask = {}) {
-    return read(await this.fetch(path, ask), this);
+    return this.jsonAt(`${this.base}${path}`, ask);
+  }
+
+  /** The same, of an address that is no part of the API. @param {string} url @param {Ask} [ask] @returns {Promise<any>} */
+  async jsonAt(url, ask = {}) {
+    return read(await this.fetchAt(url, ask), this);
   }
 
   /** All the pages of a list, handed over as they come.
@@ -190,13 +195,10 @@ let told = /** @type {Promise<any> | null} */ (null);
 
 /** @returns {Promise<{ version: string, currency: string, prices: Record<string, any>, upstreams: any[], warnings: string[] }>} */
 export function config() {
-  told ??= connection
-    .fetchAt("/page/config.json")
-    .then((answer) => read(answer, connection))
-    .catch((error) => {
-      told = null;
-      throw error;
-    });
+  told ??= connection.jsonAt("/page/config.json").catch((error) => {
+    told = null;
+    throw error;
+  });
   return told;
 }
 

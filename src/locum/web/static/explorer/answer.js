@@ -33,6 +33,8 @@ export class Answer {
     const { signal } = this.asking;
     const began = performance.now();
     fill(this.element, h("p.faint.pad", null, "Waiting …"), this.#stop());
+    // On a phone the answer is far below its form.
+    this.element.scrollIntoView({ block: "nearest" });
     try {
       const answer = await connection.fetch(request.path, {
         method: request.method,
@@ -72,6 +74,7 @@ export class Answer {
       headers,
       body,
     );
+    this.element.scrollIntoView({ block: "nearest" });
     const link = linker(this.api, request.given.path);
     if (media.startsWith("text/event-stream")) return this.#stream(answer, body, { tools, facts, link, signal });
     if (media.includes("json")) return this.#json(await answer.text(), body, { tools, facts, firstMs, link });

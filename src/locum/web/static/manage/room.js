@@ -1,9 +1,10 @@
-/** What there is on the server: assistants, vector stores, files. Keys are made on the command line. */
+/** What there is on the server: assistants, vector stores, files, and keys for an admin. */
 
 import { fill, h } from "../core/dom.js";
 import { to } from "../core/router.js";
 import { showAssistant, showAssistants } from "./assistants.js";
 import { showFiles } from "./files.js";
+import { showKeys } from "./keys.js";
 import { showStore, showStores } from "./stores.js";
 
 const SHELVES = { assistants: "Assistants", stores: "Vector stores", files: "Files", keys: "Keys" };
@@ -27,16 +28,5 @@ export function show(place, at, signal) {
   else if (shelf === "stores" && id) showStore(body, id, signal);
   else if (shelf === "stores") showStores(body, signal);
   else if (shelf === "files") showFiles(body, signal);
-  else fill(body, keys());
-}
-
-function keys() {
-  return h(
-    "div.card.pad.stack",
-    null,
-    h("h2", null, "Keys are made where the server runs"),
-    h("p.soft", null, "No request can make a key or read one, so a page cannot either. On the machine of the server:"),
-    h("pre.code", { tabindex: "0" }, "locum keys create --name laptop\nlocum keys list\nlocum keys revoke key_…"),
-    h("p.soft", null, "While there is no key at all, every key is accepted, and the server listens on this machine only."),
-  );
+  else showKeys(body, signal);
 }

@@ -6,23 +6,26 @@ import { dialog, notice } from "../core/parts.js";
 
 /** @param {string} what @param {string} path @param {() => void} onDone */
 export function deleter(what, path, onDone) {
+  return remover("Delete", what, `${what} will be gone for good.`, async () => {
+    await connection.json(path, { method: "DELETE" });
+    notice("Deleted.");
+    onDone();
+  });
+}
+
+/** A button for what cannot be taken back. @param {string} verb @param {string} what @param {string} warning @param {() => Promise<void>} work */
+export function remover(verb, what, warning, work) {
   const ask = () => {
-    const remove = async () => {
+    const remove = () => {
       box.close();
-      try {
-        await connection.json(path, { method: "DELETE" });
-        notice("Deleted.");
-        onDone();
-      } catch (error) {
-        notice(/** @type {Error} */ (error).message, { kind: "bad", ms: 7000 });
-      }
+      attempt(work);
     };
     const box = dialog(
-      "Delete?",
-      h("div.stack", null, h("p", null, `${what} will be gone for good.`), h("div.row", null, h("button.danger", { type: "button", onclick: remove }, icon("trash"), "Delete"), h("button", { type: "button", onclick: () => box.close() }, "Keep it"))),
+      `${verb}?`,
+      h("div.stack", null, h("p", null, warning), h("div.row", null, h("button.danger", { type: "button", onclick: remove }, icon("trash"), verb), h("button", { type: "button", onclick: () => box.close() }, "Keep it"))),
     );
   };
-  return h("button.quiet.danger", { type: "button", "aria-label": `Delete ${what}`, title: "Delete", onclick: ask }, icon("trash"));
+  return h("button.quiet.danger", { type: "button", "aria-label": `${verb} ${what}`, title: verb, onclick: ask }, icon("trash"));
 }
 
 /** @param {() => Promise<void>} work */

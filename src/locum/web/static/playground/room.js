@@ -24,7 +24,7 @@ export async function show(place, at, signal) {
     const told = await config().catch(() => ({ prices: {}, currency: "" }));
     if (signal.aborted) return;
     if (!assistants.length) {
-      fill(place, noAssistant());
+      fill(place, h("div.head", null, h("h1", null, "Playground")), noAssistant());
       return;
     }
     await new Playground(place, assistants, told, at.path, signal).start();
@@ -239,7 +239,10 @@ class Playground {
     }
     fill(this.status, badge(run.status), h("span.mono.faint", null, shortId(run.id)), run.last_error && errorBox(run.last_error));
     fill(this.action, run.status === "requires_action" && run.required_action && answerForm(run, (answered) => this.#watch(answered)));
-    if (run.status === "requires_action") this.#down();
+    if (run.status === "requires_action") {
+      this.action.querySelector("textarea")?.focus({ preventScroll: true });
+      this.#down();
+    }
   }
 
   async #cancel() {

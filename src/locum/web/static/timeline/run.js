@@ -204,7 +204,10 @@ class RunView {
     fill(
       this.axis,
       h("div.legend", null, h("span.of-queue", null, "queue"), h("span.of-wait", null, "waiting for the model")),
-      h("div.ticks", null, h("span.queued"), [0, 0.5, 1].map((part) => h("span", null, part === 0 ? "0" : tick(total * part)))),
+      h("div.ticks", null, h("span.queued", { hidden: told.queue === 0 }), [0, 0.5, 1].map((part) => h("span", null, part === 0 ? "0" : tick(total * part)))),
+      h("span.num", null, "took"),
+      h("span.num.tokens", null, "tokens"),
+      h("span.num.cost", null, this.price ? "cost" : ""),
     );
   }
 

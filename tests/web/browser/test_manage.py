@@ -1,0 +1,72 @@
+"""The shelves in a real browser: keys for an admin, files of a store."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Browser, expect
+from tests.kit.server import Server
+from tests.web.browser.visits import Visit, shot, visiting
+
+pytestmark = pytest.mark.browser
+
+_ADMIN = "admin-0123456789abcdef"
+
+
+def test_an_admin_makes_a_key_uses_it_and_revokes_it(
+    browser: Browser, make_server: Callable[..., Server]
+) -> None:
+    server = make_server(admin_key=_ADMIN)
+    with visiting(browser, server.url) as visit:
+        page = visit.open("manage/keys")
+        page.get_by_label("Admin key").fill(_ADMIN)
+        page.get_by_role("button", name="Open").click()
+        expect(page.locator(".state")).to_contain_text("No keys yet")
+        page.get_by_label("Name of the new key").fill("laptop")
+        page.get_by_label("Project").fill("proj_shop")
+        page.get_by_label("Days until it expires").fill("36000")
+        page.get_by_role("button", name="Create").click()
+        dialog = page.get_by_role("dialog")
+        secret = dialog.locator("pre").inner_text()
+        shot(page, "new-key-desk-light")
+        dialog.get_by_role("button", name="Use it in this page").click()
+        expect(page.locator(".who")).to_contain_text(secret[-4:])
+        row = page.locator(".list li")
+        expect(row.locator(".badge")).to_have_text("valid")
+        expect(row.locator(".sub")).to_contain_text("proj_shop · until ")
+        assert secret not in page.locator("body").inner_text()
+        assert server.http(secret).get("/v1/threads").status == 200
+        shot(page, "keys-open-desk-light")
+        page.get_by_role("button", name="Revoke laptop").click()
+        dialog.get_by_role("button", name="Revoke").click()
+        expect(row.locator(".badge")).to_have_text("revoked")
+        server.clock.advance(5)
+        assert server.http(secret).get("/v1/threads").status == 401
+
+
+def test_the_admin_key_is_kept_by_nothing_but_the_open_page(
+    browser: Browser, make_server: Callable[..., Server]
+) -> None:
+    with visiting(browser, make_server(admin_key=_ADMIN).url) as visit:
+        page = visit.open("manage/keys")
+        page.get_by_label("Admin key").fill(_ADMIN)
+        page.get_by_role("button", name="Open").click()
+        expect(page.locator(".state")).to_contain_text("No keys yet")
+        kept = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}])")
+        assert _ADMIN not in kept
+        assert not [url for url in visit.asked if _ADMIN in url]
+        page.reload()
+        expect(page.get_by_label("Admin key")).to_have_value("")
+
+
+def test_whoever_is_no_admin_is_told_why(
+    browser: Browser, make_server: Callable[..., Server], visit: Visit
+) -> None:
+    with visiting(browser, make_server(admin_key=_ADMIN).url) as guarded:
+        page = guarded.open("manage/keys")
+        page.get_by_label("Admin key").fill("not the admin's")
+        page.get_by_role("button", name="Open").click()
+        expect(page.locator(".problem")).to_have_text("This is not the admin key of the server.")
+    page = visit.open("manage/keys")
+    page.get_by_label("Admin key").fill(_ADMIN)
+    page.get_by_role("button", name="Open").click()
+    expect(page.locator(".problem")).to_contain_text("This server has no admin key")

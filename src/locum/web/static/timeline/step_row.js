@@ -26,6 +26,7 @@ export class StepRow {
     this.context = context;
     this.at = at;
     this.open = false;
+    this.span = { start: -1, end: -1, wait: -1 };
     this.parts = {
       icon: h("span.kind"),
       what: h("span.what"),
@@ -76,6 +77,10 @@ export class StepRow {
 
   /** @param {import("./reckoning.js").Span} span */
   place(span) {
+    // While a run goes on this is asked of every row at every frame, and changes in one of them.
+    const before = this.span;
+    if (span.start === before.start && span.end === before.end && span.wait === before.wait) return;
+    this.span = span;
     const { style } = this.element;
     style.setProperty("--from", String(span.start));
     style.setProperty("--for", String(span.end - span.start));

@@ -8,7 +8,7 @@ import hypothesis
 import pytest
 from openai import OpenAI
 from tests.kit.http import Http
-from tests.kit.server import Server, running
+from tests.kit.server import Server, running, running_apart
 from tests.kit.talk import Talk
 
 
@@ -24,9 +24,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    """One server for all tests that change nothing about it. Its clock stands still."""
-    with running() as server:
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """One server for all tests that change nothing about it. Its clock stands still.
+
+    Some suites run once more over PostgreSQL, where another process drives the runs.
+    """
+    with running_apart() if getattr(request, "param", "") == "apart" else running() as server:
         yield server
 
 

@@ -78,22 +78,24 @@ def test_a_worker_that_was_frozen_for_longer_than_its_lease_writes_nothing_more(
 
 
 def test_a_worker_that_is_stopped_hands_over_and_no_run_counts_it_as_a_loss() -> None:
-    with fleet(LOCUM_DRAIN_S="0.2") as ships:
-        words = " ".join(f"w{number}" for number in range(80))
+    # More workers than a run may lose.
+    with fleet(workers=5, LOCUM_DRAIN_S="0.2") as ships:
+        words = " ".join(f"w{number}" for number in range(200))
         thread_id, run_id = ships.begin(f"!pace 0.05\n!say {words}")
-        ships.until(thread_id, run_id, {"in_progress"})
-        # More often than a run may lose its workers.
-        for _ in range(4):
-            follower = ships.follow(thread_id, run_id)
-            seen = [event for _, event in zip(range(15), follower, strict=False)]
-            assert seen
+        follower = ships.follow(thread_id, run_id)
+        for life in range(4):
+            while next(follower)[1] != "thread.message.delta":
+                """Wait until the message of this life has begun."""
             worker = ships.holder(run_id)
             assert worker is not None
-            ships.start("worker")
             assert ships.stop(worker) == 0
-            follower.close()
+            while not next(follower)[0].startswith(f"{life + 1}."):
+                """Wait until another has taken it up."""
         assert ships.until(thread_id, run_id, ENDED).status == "completed"
-        assert _texts(ships, thread_id, run_id)[-1] == ("completed", words)
+        *cut, last = _texts(ships, thread_id, run_id)
+        assert last == ("completed", words)
+        assert [status for status, _ in cut] == ["incomplete"] * 4
+        assert all(words.startswith(part) for _, part in cut)
         ships.check()
 
 

@@ -220,15 +220,18 @@ class Fleet:
 
         return asyncio.run(run())
 
+    def ask(self, sql: str, *values: object) -> list[Any]:
+        """The rows of a query."""
+
+        async def look(store: Store) -> list[Any]:
+            return await store.db.fetch(sql, *values)
+
+        return self.in_store(look)
+
     def holder(self, run_id: str) -> Member | None:
         """The worker that drives a run."""
-
-        async def look(store: Store) -> str | None:
-            rows = await store.db.fetch("SELECT leased_by FROM runs WHERE id = $1", run_id)
-            return rows[0][0] if rows else None
-
-        name = self.in_store(look)
-        return next((member for member in self.workers if member.name == name), None)
+        rows = self.ask("SELECT leased_by FROM runs WHERE id = $1", run_id)
+        return next((one for one in self.workers if rows and one.name == rows[0][0]), None)
 
     def check(self) -> list[Any]:
         """Every run has ended, its events are contiguous and agree with the rows; all runs."""

@@ -12,13 +12,16 @@ from typing import Any, TypeVar
 
 import uvicorn
 from openai import AsyncOpenAI, OpenAI
-from tests.kit.clocks import SteppedClock
+from tests.kit.clocks import LeapingClock, SteppedClock
+from tests.kit.databases import postgres_server
 from tests.kit.http import Http
 
 from locum.api.auth import new_key
 from locum.app import Parts, create_app
 from locum.settings import Settings
+from locum.store.database import Database
 from locum.store.keys import ApiKey
+from locum.store.postgres import PostgresDatabase
 from locum.store.sqlite import SqliteDatabase
 from locum.store.tables import Store
 
@@ -102,7 +105,12 @@ class Server:
         """Do something in the server's database, over a connection of one's own."""
 
         async def run() -> T:
-            database = SqliteDatabase(self.settings.data / "locum.db", durable=False)
+            url = self.settings.database_url
+            database: Database = (
+                SqliteDatabase(self.settings.data / "locum.db", durable=False)
+                if url is None
+                else PostgresDatabase(url, connections=1)
+            )
             try:
                 return await work(Store(database))
             finally:
@@ -149,6 +157,26 @@ def running(
     finally:
         server.stop()
         shutil.rmtree(directory)
+
+
+@contextlib.contextmanager
+def running_apart() -> Iterator[Server]:
+    """As `running`, but over PostgreSQL, and whoever answers requests drives no run.
+
+    Another house does that, in a thread of its own; both have the same frozen clock.
+    """
+    postgres = postgres_server()
+    name = asyncio.run(postgres.migrated_database())
+    clock = LeapingClock()
+    shared: dict[str, Any] = {"database_url": postgres.url(name)}
+    try:
+        with (
+            running(Parts(clock=clock), roles=("worker",), **shared),
+            running(Parts(clock=clock), roles=("web",), **shared) as server,
+        ):
+            yield server
+    finally:
+        asyncio.run(postgres.take_back(name, reuse=True))
 
 
 class _Listener:

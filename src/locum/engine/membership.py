@@ -54,10 +54,11 @@ class Membership:
         return self._joined and (self._alone or self._clock.monotonic() < self._good_until)
 
     async def join(self) -> None:
-        self.name = self._new_name()
+        # What it held under its last name is free as soon as it has another.
+        name = self._new_name()
         asked, now = self._clock.monotonic(), self._clock.now()
         process = Process(
-            name=self.name,
+            name=name,
             host=self._identity.host,
             pid=self._identity.pid,
             roles=self._identity.roles,
@@ -66,7 +67,8 @@ class Membership:
             alive_until=_FOR_EVER if self._alone else now + _LEASE_S,
             room=self._identity.room,
         )
-        await self._table.join(process, alone=self._alone)
+        await self._table.join(process, before=self.name, alone=self._alone)
+        self.name = name
         self._joined, self._good_until = True, asked + _SAFE_S
 
     def start(self, *, driving: Callable[[], int], lapsed: Callable[[], None]) -> None:

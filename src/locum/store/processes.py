@@ -24,11 +24,16 @@ class ProcessTable:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def join(self, process: Process, *, alone: bool) -> None:
-        """Enter a process. One that is alone over its database ends all others with that."""
+    async def join(self, process: Process, *, before: str, alone: bool) -> None:
+        """Enter a process in the place of what it was before.
+
+        One that is alone over its database ends all others with that.
+        """
         async with self._db.transaction() as tx:
             if alone:
                 await tx.execute("DELETE FROM processes")
+            else:
+                await tx.execute("DELETE FROM processes WHERE name = $1", before)
             await tx.execute(
                 "INSERT INTO processes (name, host, pid, roles, version, started_at, alive_until,"
                 " room, driving) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",

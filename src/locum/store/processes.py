@@ -24,7 +24,7 @@ class ProcessTable:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def join(self, process: Process, *, before: str, alone: bool) -> None:
+    async def join(self, process: Process, *, alone: bool, before: str = "") -> None:
         """Enter a process in the place of what it was before.
 
         One that is alone over its database ends all others with that.

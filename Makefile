@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help setup run test test-all test-slow fmt lint types bench docs site dist lock clean
+.PHONY: help setup run test test-all test-slow fmt lint types bench docs site dist audit lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -42,8 +42,12 @@ docs: $(VENV)/.dev ## write the generated pages anew
 site: $(VENV)/.dev ## build the documentation as a site, strictly, in build/documentation/site
 	$(BIN)/python -m tests.docs.site
 
-dist: $(VENV)/.runtime ## build wheel and sdist in dist/
+dist: $(VENV)/.dev ## build wheel, sdist and the bill of materials in dist/
 	$(BIN)/python -m hatchling build
+	$(BIN)/python -m tests.packaging.supply sbom dist/locum.cdx.json
+
+audit: $(VENV)/.dev ## ask for known weaknesses of what is shipped; needs the network
+	$(BIN)/python -m tests.packaging.supply audit
 
 lock: ## pin the newest dependencies, with hashes
 	uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade -q requirements/runtime.in -o requirements/runtime.txt --custom-compile-command "make lock"

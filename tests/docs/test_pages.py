@@ -21,7 +21,9 @@ from locum.settings import Settings
 
 @pytest.mark.parametrize("path", sorted(PAGES))
 def test_a_generated_page_is_fresh(path: str) -> None:
-    assert (ROOT / path).read_text("utf-8") == PAGES[path](), "run `make docs`"
+    written, now = (ROOT / path).read_text("utf-8"), PAGES[path]()
+    # Versions of Python set the help of a command differently.
+    assert written.split() == now.split(), "run `make docs`"
 
 
 def test_what_is_said_of_settings_is_said_of_settings_there_are() -> None:

@@ -24,7 +24,11 @@ _SOURCE = ROOT / "src"
 _STOP_S = 30
 _UNIT_S = 120
 # Distribution and import names that differ.
-_IMPORTED_AS = {"python-multipart": "python_multipart", "quicktok-v1": "quicktok"}
+_IMPORTED_AS = {
+    "opentelemetry-sdk": "opentelemetry",
+    "python-multipart": "python_multipart",
+    "quicktok-v1": "quicktok",
+}
 _PROBE = """
 import locum, pathlib, sys
 print(pathlib.Path(locum.__file__).parent)

@@ -60,6 +60,7 @@ examples:
   locum export dump                      everything, in a new folder
   locum export - --project proj_shop     one project, as one stream of lines
   locum export - | gzip > dump.jsonl.gz
+  locum export out --to responses        threads as conversations, runs as responses
 """
 _TAIL = """\
 Over HTTP, from the server that these settings start, or from --url. Goes on when the connection
@@ -181,6 +182,12 @@ def _moving(commands: _Commands) -> None:
 
     go = _command(commands, "export", "write out everything, to be imported anywhere", _EXPORT)
     go.add_argument("target", type=Path, metavar="DIR", help="a new folder; - writes to the output")
+    go.add_argument(
+        "--to",
+        choices=("locum", "responses"),
+        default="locum",
+        help="what an import reads, or Conversations and Responses (locum)",
+    )
     go.add_argument("--project", metavar="ID", help="only this project")
     go.add_argument("--thread", metavar="ID", help="only this thread, with what hangs on it")
     go.add_argument(

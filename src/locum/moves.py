@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import IO, Final, TextIO
+from typing import IO, Any, Final, TextIO
 
 import msgspec
 from msgspec import Struct
@@ -15,10 +15,12 @@ from msgspec.structs import replace
 from locum import __version__
 from locum.app import open_blobs, open_database
 from locum.clock import SystemClock
+from locum.moving.conversations import LEFT_OUT as RESPONSES_LACK
+from locum.moving.conversations import ConversationExporter
 from locum.moving.dumps import Wishes, import_dump
 from locum.moving.exporting import LEFT_OUT, Export, Exporter
 from locum.moving.report import Report, lines
-from locum.moving.sinks import FolderSink, StreamSink
+from locum.moving.sinks import FolderSink, LinesFolder, StreamSink
 from locum.moving.sources import SourceError
 from locum.serving import alone
 from locum.settings import Settings
@@ -107,6 +109,7 @@ class ExportWishes(Struct, frozen=True, kw_only=True):
 
     folder: Path | None
     wanted: Export
+    as_responses: bool
 
     @classmethod
     def of(cls, given: argparse.Namespace) -> "ExportWishes":
@@ -117,6 +120,7 @@ class ExportWishes(Struct, frozen=True, kw_only=True):
                 thread_id=given.thread,
                 secrets=given.secrets,
             ),
+            as_responses=given.to == "responses",
         )
 
 
@@ -127,6 +131,8 @@ async def export_from(
     wanted = wishes.wanted
     if wanted.thread_id is not None and wanted.project_id is None:
         wanted = replace(wanted, project_id=settings.project)
+    if wishes.as_responses:
+        return await _export_responses(settings, wishes.folder, wanted, out, tick)
     async with _opened(settings, changes=False) as (store, blobs):
         if wishes.folder is None:
             exporter = Exporter(store, blobs, StreamSink(out), tick=tick)
@@ -138,6 +144,32 @@ async def export_from(
         for project_id, counts in exporter.counts.items()
     ]
     return [*told, *(f"! {missing}" for missing in exporter.missing)]
+
+
+async def _export_responses(
+    settings: Settings, folder: Path | None, wanted: Export, out: IO[bytes], tick: Bar
+) -> list[str]:
+    """As conversations and responses. In one stream, a line says which it is."""
+    unfinished = None if folder is None else _begun(folder)
+    lines = None if unfinished is None else LinesFolder(unfinished)
+
+    def write(name: str, value: dict[str, Any]) -> None:
+        if lines is not None:
+            lines.write(name, value)
+        else:
+            out.write(msgspec.json.encode(value) + b"\n")
+
+    try:
+        async with _opened(settings, changes=False) as (store, _):
+            exporter = ConversationExporter(store, write, now=SystemClock().now(), tick=tick)
+            await exporter.run(wanted)
+    finally:
+        if lines is not None:
+            lines.close()
+    if folder is not None and unfinished is not None:
+        _finish(unfinished, folder)
+    told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in exporter.counts.items())
+    return [told, *(f"! left out: {what}" for what in RESPONSES_LACK)]
 
 
 async def _export_folder(

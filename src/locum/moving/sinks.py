@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import msgspec
 
@@ -58,6 +58,25 @@ class FolderSink:
         manifest = {"object": EXPORT, "version": _VERSION} | told
         text = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
         (self._folder / "manifest.json").write_bytes(text + b"\n")
+
+    def close(self) -> None:
+        self._held.close()
+        self._open.clear()
+
+
+class LinesFolder:
+    """One file of lines for each name: conversations, their items, responses."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open: dict[str, IO[bytes]] = {}
+        self._held = ExitStack()
+
+    def write(self, name: str, value: dict[str, Any]) -> None:
+        if name not in self._open:
+            path = self._folder / f"{name}.jsonl"
+            self._open[name] = self._held.enter_context(path.open("wb"))
+        self._open[name].write(msgspec.json.encode(value) + b"\n")
 
     def close(self) -> None:
         self._held.close()

@@ -51,6 +51,9 @@ examples:
   locum import dump/                     everything in a folder
   locum import dump.zip originals/       a dump, and the files that it only names
   locum import dump/ --dry-run           say what would come, and what would not
+  locum import --from https://api.openai.com/v1 --threads ids.txt
+  locum import --from https://NAME.openai.azure.com/openai --threads ids.txt
+  locum import --from http://other-locum:8000/v1
 """
 _EXPORT = """\
 Objects as the API shows them, one a line, one file a kind, and the bytes of files beside them. Keys
@@ -172,7 +175,17 @@ def _keys(commands: _Commands) -> None:
 
 def _moving(commands: _Commands) -> None:
     come = _command(commands, "import", "bring in what you have elsewhere", _IMPORT)
-    come.add_argument("source", type=Path, nargs="+", metavar="SOURCE", help="a dump: see below")
+    come.add_argument("source", type=Path, nargs="*", metavar="SOURCE", help="a dump: see below")
+    come.add_argument("--from", dest="url", metavar="URL", help="a server that still answers, …/v1")
+    come.add_argument("--key-file", type=Path, metavar="FILE", help="its key; or LOCUM_IMPORT_KEY")
+    come.add_argument("--api-version", metavar="DATE", help="what Azure is to be asked for")
+    come.add_argument(
+        "--threads",
+        nargs="+",
+        default=(),
+        metavar="FILE",
+        help="thread ids, or files in which they stand",
+    )
     come.add_argument("--project", metavar="ID", help="the project it goes into")
     come.add_argument(
         "--replace", action="store_true", help="let the dump win where an object is here already"

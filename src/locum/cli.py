@@ -45,6 +45,7 @@ _FORESEEN = (
     MigrationError,
     ModelError,
     backing_up.BackupError,
+    moves.LiveError,
     moves.SourceError,
     PackageUnavailable,
     PackagesUnavailable,
@@ -305,7 +306,7 @@ async def _install_packages(_given: argparse.Namespace, settings: Settings) -> i
 
 async def _import(given: argparse.Namespace, settings: Settings) -> int:
     told = await moves.import_into(
-        settings, moves.ImportWishes.of(given), tick=moves.Bar(sys.stderr)
+        settings, moves.ImportWishes.of(given, settings), tick=moves.Bar(sys.stderr)
     )
     for line in told.lines:
         _tell(line)

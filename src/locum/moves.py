@@ -1,6 +1,7 @@
 """`locum import`, `export`, `backup` and `restore`: opened, carried out, and told of."""
 
 import argparse
+import hashlib
 import shutil
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -19,6 +20,8 @@ from locum.moving.conversations import LEFT_OUT as RESPONSES_LACK
 from locum.moving.conversations import ConversationExporter
 from locum.moving.dumps import Wishes, import_dump
 from locum.moving.exporting import LEFT_OUT, Export, Exporter
+from locum.moving.live import Live, LiveError
+from locum.moving.pulling import Puller, thread_ids
 from locum.moving.report import Report, lines
 from locum.moving.sinks import FolderSink, LinesFolder, StreamSink
 from locum.moving.sources import SourceError
@@ -28,7 +31,15 @@ from locum.store.blobs import Blobs
 from locum.store.migrations import MigrationError, migrate, pending
 from locum.store.tables import Store
 
-__all__ = ["Bar", "ExportWishes", "ImportWishes", "SourceError", "export_from", "import_into"]
+__all__ = [
+    "Bar",
+    "ExportWishes",
+    "ImportWishes",
+    "LiveError",
+    "SourceError",
+    "export_from",
+    "import_into",
+]
 
 _UNFINISHED: Final = "imports"
 _BAR_CHARS: Final = 30
@@ -39,15 +50,27 @@ class ImportWishes(Struct, frozen=True, kw_only=True):
     """What `locum import` was told."""
 
     sources: tuple[Path, ...]
+    # A server that still answers, what it is shown, and the threads to ask it for.
+    url: str | None
+    key: str | None
+    api_version: str | None
+    threads: tuple[str, ...]
     project: str | None
     replaces: bool
     dry: bool
     report: Path | None
 
     @classmethod
-    def of(cls, given: argparse.Namespace) -> "ImportWishes":
+    def of(cls, given: argparse.Namespace, settings: Settings) -> "ImportWishes":
+        if not given.source and given.url is None:
+            raise SourceError("Name what to import: a dump, or a server with --from.")
+        key_file: Path | None = given.key_file
         return cls(
             sources=tuple(given.source),
+            url=given.url,
+            key=settings.import_key if key_file is None else key_file.read_text("utf-8").strip(),
+            api_version=given.api_version,
+            threads=tuple(given.threads),
             project=given.project,
             replaces=given.replace,
             dry=given.dry_run,
@@ -85,10 +108,11 @@ class Bar:
 async def import_into(settings: Settings, wishes: ImportWishes, *, tick: Bar) -> Told:
     """Import; with SQLite no server may run meanwhile, for one process has the file to itself."""
     async with _opened(settings, changes=not wishes.dry) as (store, blobs):
+        pulled = [] if wishes.url is None else [await _pulled(settings, wishes, wishes.url, tick)]
         told = await import_dump(
             store,
             blobs,
-            wishes.sources,
+            [*wishes.sources, *pulled],
             Wishes(
                 project_id=wishes.project,
                 default_project_id=settings.project,
@@ -99,9 +123,32 @@ async def import_into(settings: Settings, wishes: ImportWishes, *, tick: Bar) ->
             clock=SystemClock(),
             tick=tick,
         )
+        if not wishes.dry:
+            for folder in pulled:
+                shutil.rmtree(folder)
     if wishes.report is not None:
         _write_json(wishes.report, told)
     return Told(list(lines(told)), told.is_whole)
+
+
+async def _pulled(settings: Settings, wishes: ImportWishes, url: str, tick: Bar) -> Path:
+    """What a server has given, in a folder. One that was begun is gone on with."""
+    named = thread_ids(wishes.threads)
+    asked = hashlib.sha256("\n".join((url, *named)).encode()).hexdigest()[:32]
+    folder = settings.data / _UNFINISHED / f"pulled-{asked}"
+    try:
+        async with Live(url, key=wishes.key, api_version=wishes.api_version) as live:
+            await Puller(live, folder, tick=tick).run(named)
+    except* LiveError as group:
+        raise _first(group) from group
+    return folder
+
+
+def _first(group: BaseExceptionGroup[LiveError]) -> LiveError:
+    """The first of the errors that several tasks have met."""
+    for error in group.exceptions:
+        return error if isinstance(error, LiveError) else _first(error)
+    raise AssertionError(group)
 
 
 class ExportWishes(Struct, frozen=True, kw_only=True):

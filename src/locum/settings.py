@@ -103,6 +103,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lenient: bool = False
     # Make an empty thread of an unknown `thread_…` on its first use; a header tells of it.
     adopt_unknown_threads: bool = False
+    # What `locum import --from` shows the server that it asks.
+    import_key: str | None = None
     # Let files of purpose `assistants` be downloaded; the original refused.
     allow_downloads: bool = False
     cors_origins: tuple[str, ...] = ()

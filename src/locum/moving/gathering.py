@@ -17,6 +17,7 @@ from locum.store.staging import Record, Staging
 # What an export of Locum has besides objects.
 EXPORT: Final = "locum.export"
 PROJECT: Final = "locum.project"
+NOTE: Final = "locum.note"
 CONTENT: Final = "locum.file_content"
 _TOGETHER: Final = 2_000
 _OWNED_BY: Final = re.compile(
@@ -106,6 +107,10 @@ class Gatherer:
                 return
             if told == PROJECT:
                 self._begin_project(value, entry)
+                return
+            if told == NOTE:
+                kind, object_id, said = (str(value.get(name)) for name in ("kind", "id", "said"))
+                self._staging.note(kind, object_id, said)
                 return
             if told == CONTENT:
                 self._append(value, found.where, contents)

@@ -85,7 +85,7 @@ def _as_it_is(_own: Json, _notes: list[str]) -> None:
 def _assistant(own: Json, notes: list[str]) -> None:
     file_ids = _taken_files(own)
     own["tools"] = [_tool(tool) for tool in _array(own["tools"], "tools")]
-    kinds = {tool.get("type") for tool in own["tools"] if isinstance(tool, dict)}
+    kinds = [tool.get("type") for tool in own["tools"] if isinstance(tool, dict)]
     if file_ids and "code_interpreter" in kinds and not own["tool_resources"]:
         own["tool_resources"] = {"code_interpreter": {"file_ids": file_ids}}
     if file_ids and "file_search" in kinds:
@@ -127,7 +127,7 @@ def _part(part: object, notes: list[str]) -> object:
     annotations = text.get("annotations")
     kept = []
     for one in annotations if isinstance(annotations, list) else []:
-        known = isinstance(one, dict) and one.get("type") in {"file_citation", "file_path"}
+        known = isinstance(one, dict) and one.get("type") in ("file_citation", "file_path")
         if known and isinstance(one.get(one["type"]), dict):
             quote = one[one["type"]].get("quote", "")
             held = {k: v for k, v in one[one["type"]].items() if k != "quote" or quote}
@@ -166,7 +166,7 @@ def _step(own: Json, _notes: list[str]) -> None:
 
 def _error(value: object) -> object:
     """Steps know two codes; whatever else stands there was the server's fault."""
-    if isinstance(value, dict) and value.get("code") not in {"server_error", "rate_limit_exceeded"}:
+    if isinstance(value, dict) and value.get("code") not in ("server_error", "rate_limit_exceeded"):
         return value | {"code": "server_error"}
     return value
 
@@ -196,7 +196,7 @@ def _call(call: object) -> object:
 
 
 def _file(own: Json, _notes: list[str]) -> None:
-    if own.get("status") not in {"uploaded", "processed", "error"}:
+    if own.get("status") not in ("uploaded", "processed", "error"):
         own["status"] = "processed"
     purpose = own["purpose"]
     if not isinstance(purpose, str) or not _PURPOSE.match(purpose):
@@ -217,9 +217,9 @@ def _file_batch(own: Json, _notes: list[str]) -> None:
 
 def _vector_store_file(own: Json, _notes: list[str]) -> None:
     error = own.get("last_error")
-    if isinstance(error, dict) and error.get("code") not in {
+    if isinstance(error, dict) and error.get("code") not in (
         "server_error", "unsupported_file", "invalid_file",
-    }:  # fmt: skip
+    ):  # fmt: skip
         own["last_error"] = error | {"code": "server_error"}
 
 
@@ -240,7 +240,7 @@ def _tool(tool: object) -> object:
     """The first version called file search retrieval."""
     if not isinstance(tool, dict):
         return tool
-    if tool.get("type") in {"retrieval", "file_search"}:
+    if tool.get("type") in ("retrieval", "file_search"):
         options = tool.get("file_search")
         known = {"file_search": _said(options)} if isinstance(options, dict) else {}
         return {"type": "file_search"} | known

@@ -37,7 +37,7 @@ class StoreFiles:
             self._writer.note(kind, staged.id, "not imported: its file did not come along")
             return REFUSED
         value: dict[str, Any] = msgspec.json.decode(staged.document)
-        if value.get("status") not in {"failed", "cancelled"}:
+        if value.get("status") not in ("failed", "cancelled"):
             value |= {"status": "in_progress", "last_error": None}
         value["usage_bytes"] = 0
         waiting = Staged(staged.number, staged.id, msgspec.json.encode(value))

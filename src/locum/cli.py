@@ -164,13 +164,13 @@ async def _serve_and_tell(settings: Settings, *, shows_example: bool) -> None:
     app = create_app(settings)
 
     async def has_keys() -> bool:
-        return await app.state.house.store.keys.any()  # type: ignore[no-any-return]  # state is Any
+        return settings.admin_key is not None or await app.state.house.store.keys.any()
 
     async def admit() -> None:
         if not is_loopback(address) and not await has_keys():
             raise Refused(
                 f"There is no API key, so whoever reaches {address.host} could do anything."
-                " Make one with `locum keys create`, or listen on 127.0.0.1."
+                " Make one with `locum keys create`, set an admin key, or listen on 127.0.0.1."
             )
 
     async def announce() -> None:

@@ -84,7 +84,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     operator_host: str = "127.0.0.1"
     operator_port: Annotated[int, Meta(ge=0, le=65_535)] | None = None
-    # Opens `/admin/…` and `/metrics`; while it is not set, nothing does.
+    # Opens `/admin/…` and `/metrics`; while it is not set, nothing does. With it, the API asks for
+    # a key even before the first one was made.
     admin_key: Annotated[str, Meta(min_length=16)] | None = None
     # Between being told to end and refusing connections, while `/ready` already says 503.
     notice_s: Annotated[float, Meta(ge=0, le=300)] = 0.0

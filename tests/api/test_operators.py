@@ -42,6 +42,11 @@ def watched(make_server: MakeServer) -> Server:
     return make_server(admin_key=ADMIN_KEY)
 
 
+def _talk(server: Server) -> Talk:
+    secret, _ = server.add_key("proj_default")
+    return Talk(server.http(secret))
+
+
 def _as_admin(server: Server) -> Http:
     return server.http(ADMIN_KEY)
 
@@ -76,7 +81,7 @@ def test_another_key_is_not_the_admins(watched: Server, key: str | None) -> None
 
 
 def test_what_is_counted_is_what_happened(watched: Server) -> None:
-    talk = Talk(watched.http())
+    talk = _talk(watched)
     talk.run("hello")
     run = talk.run("!call f", tools=[function("f")])
     assert talk.submit(run, ["done"]).status == 200
@@ -130,7 +135,7 @@ def test_times_are_spread_over_bounds_that_include_themselves() -> None:
 
 
 def test_runs_and_streams_that_are_open_are_seen(watched: Server) -> None:
-    talk = Talk(watched.http())
+    talk = _talk(watched)
     stream = talk.open("!think 3600")
     run = stream.until("thread.run.in_progress")[0].data
     told = read(_as_admin(watched).get("/metrics"))
@@ -143,15 +148,16 @@ def test_runs_and_streams_that_are_open_are_seen(watched: Server) -> None:
 
 def test_limits_that_were_met_are_counted(make_server: MakeServer) -> None:
     server = make_server(admin_key=ADMIN_KEY, requests_per_minute=1)
+    http = _talk(server).http
     for _ in range(3):
-        server.http().get("/v1/assistants")
+        http.get("/v1/assistants")
     told = read(_as_admin(server).get("/metrics"))
     assert told["locum_http_refused_total"] == {(("limit", "requests"),): 2}
 
 
 def test_calls_of_hosted_tools_are_counted(make_server: MakeServer) -> None:
     server = make_server(admin_key=ADMIN_KEY, sandbox="unsafe-subprocess")
-    talk = Talk(server.http())
+    talk = _talk(server)
     talk.run("!python print(6 * 7)", tools=[{"type": "code_interpreter"}])
     told = read(_as_admin(server).get("/metrics"))
     done = (("kind", "code_interpreter"), ("outcome", "done"))
@@ -248,6 +254,11 @@ def test_a_database_that_is_behind_is_a_reason_and_one_ahead_is_none() -> None:
 
 
 # ---------------------------------------------------------------------------- admin
+
+
+def test_where_keys_can_be_made_nobody_comes_in_without_one(watched: Server) -> None:
+    assert watched.http().get("/v1/assistants").status == 401
+    assert watched.http(_created(watched)["value"]).get("/v1/assistants").status == 200
 
 
 def _created(server: Server, **body: Any) -> Any:

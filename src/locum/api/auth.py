@@ -53,7 +53,8 @@ class Doorkeeper:
         self._open_until = -1.0
         # The host that was last found to be ours: nearly every request bears the same.
         self._own_host = ""
-        self._has_keys = False
+        # Whoever has the admin key can make others, so nobody needs to come in without.
+        self._has_keys = settings.admin_key is not None
 
     async def admit(self, incoming: Incoming) -> Caller:
         key = presented(incoming)

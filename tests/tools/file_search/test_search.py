@@ -249,6 +249,12 @@ def test_candidates_of_both_rankings_stand_first() -> None:
         ("refunds refunded refunding", ["refund", "refund", "refund"]),
         ("policies running the box's boxes", ["policy", "run", "the", "box", "box"]),
         ("你好吗", ["你好", "好吗"]),
+        ("학교에서", ["학교", "교에", "에서"]),
+        ("ภาษา", ["ภา", "าษ", "ษา"]),
+        ("الكتاب والكتاب كِتَاب", ["كتاب", "كتاب", "كتاب"]),
+        ("हिन्दी में", ["हिन्दी", "में"]),
+        ("שָׁלוֹם שלום", ["שלום", "שלום"]),
+        ("party 🎉🎉", ["🎉", "🎉", "party"]),
         ("ｆｕｌｌ", ["full"]),
     ],
 )

@@ -8,15 +8,27 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?|_", re.UNICODE)
+# Signs on letters, which Python does not count among a word's: accents, points, Indic vowels.
+_SIGNS = (
+    "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed"
+    "\u0900-\u0963\u0966-\u0dff"
+)
+_INDIC = range(0x0900, 0x0E00)
+_TATWEEL = "\u0640"
+_WORD = re.compile(rf"(?:[^\W_]|[{_SIGNS}])+(?:['’][^\W_]+)?|_", re.UNICODE)
 # Letters and digits joined by what joins parts of an identifier: `ERR-2041`, `max_tokens`, `a.b`.
 _COMPOUND = re.compile(r"[^\W_]+(?:[-_./:@#][^\W_]+)+", re.UNICODE)
 _CAMEL = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
-# Scripts written without spaces are indexed by pairs of letters.
+# Scripts written without spaces are indexed by pairs of letters; so is Korean, whose words end
+# in particles.
 _UNSPACED = re.compile(
-    "[\u0e00-\u0e7f\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-    "\U00020000-\U0002fa1f]+"
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uac00-\ud7af\uf900-\ufaff\U00020000-\U0002fa1f]+"
 )
+# A picture is a word of its own.
+_PICTURE = re.compile("[\u2600-\u27bf\U0001f300-\U0001faff]")
+# "The" in Arabic, alone or after a preposition, is written at the head of its word.
+_ARABIC_THE = re.compile("^(?:[\u0648\u0628\u0643\u0641]?\u0627\u0644|\u0644\u0644)(?=.{3})")
 _LONGEST_TERM = 64
 _SHORTEST_STEM = 3
 _SUFFIXES = ("ingly", "edly", "ings", "ing", "ied", "ies", "ed", "es", "ly", "s")
@@ -37,6 +49,7 @@ def terms(text: str) -> Iterator[str]:
     text = unicodedata.normalize("NFKC", text)
     for compound in _COMPOUND.finditer(text):
         yield _folded(compound.group())
+    yield from _PICTURE.findall(text)
     at = 0
     for run in _UNSPACED.finditer(text):
         yield from _spaced(text[at : run.start()])
@@ -58,9 +71,9 @@ def query_terms(query: str) -> list[str]:
 def _spaced(text: str) -> Iterator[str]:
     for match in _WORD.finditer(text):
         word = match.group()
-        if word == "_":
+        folded = _ARABIC_THE.sub("", _folded(word))
+        if folded in {"", "_"}:
             continue
-        folded = _folded(word)
         yield stem(folded.split("'")[0])
         parts = _CAMEL.findall(word) if word.isascii() and word.isalnum() else ()
         if len(parts) > 1 and not word.isupper():
@@ -75,12 +88,19 @@ def _pairs(run: str) -> Iterator[str]:
 
 
 def _folded(word: str) -> str:
-    """Lower case, without accents, as people type when they search."""
+    """Lower case, without accents and points, as people type when they search."""
     word = word.replace("’", "'").casefold()
     if not word.isascii():
         letters = unicodedata.normalize("NFD", word)
-        word = "".join(letter for letter in letters if unicodedata.category(letter) != "Mn")
+        word = "".join(letter for letter in letters if not _is_left_out(letter))
     return word[:_LONGEST_TERM]
+
+
+def _is_left_out(letter: str) -> bool:
+    """Of Indic words the vowels are signs, and stay."""
+    if letter == _TATWEEL:
+        return True
+    return unicodedata.category(letter) == "Mn" and ord(letter) not in _INDIC
 
 
 def stem(word: str) -> str:

@@ -3,7 +3,8 @@
     python -m benchmarks.search [--passages 100000]
 
 Passages of 150 words drawn as words are (few often, most seldom), two random vectors each, in
-files of 100 passages. The query's embedding is not counted: that is the model's time.
+files of 100 passages. The query's embedding is not counted: that is the model's time. On a machine
+that others use, the processor time of this process says more than the clock.
 """
 
 import argparse
@@ -121,14 +122,19 @@ async def _measure(dialect: str, passages: int) -> None:
         await searcher.search([name_of(_KEY)], ["word1"], most=20)
         first = time.perf_counter() - begun
         contents = await index.contents(name_of(_KEY))
-        taken: dict[str, list[float]] = {"whole search": [], "keywords alone": []}
+        taken: dict[str, list[float]] = {
+            "whole search": [],
+            "its processor time": [],
+            "keywords alone": [],
+        }
         for _ in range(_SEARCHES):
             words = [
                 f"word{int(chance.paretovariate(0.5)) % _VOCABULARY}" for _ in range(_QUERY_WORDS)
             ]
-            begun = time.perf_counter()
+            begun, worked = time.perf_counter(), time.process_time()
             await searcher.search([name_of(_KEY)], [" ".join(words)], most=20)
             taken["whole search"].append(time.perf_counter() - begun)
+            taken["its processor time"].append(time.process_time() - worked)
             begun = time.perf_counter()
             contents.words.best(words, most=50)
             taken["keywords alone"].append(time.perf_counter() - begun)
@@ -139,7 +145,8 @@ async def _measure(dialect: str, passages: int) -> None:
         print(f"  in memory: vectors {matrix / 1e6:.0f} MB, words {words_bytes / 1e6:.0f} MB")
         for name, times in taken.items():
             p95 = statistics.quantiles(times, n=20)[18]
-            print(f"  {name}: p50 {statistics.median(times) * 1e3:.1f} ms, p95 {p95 * 1e3:.1f} ms")
+            p50, least = statistics.median(times) * 1e3, min(times) * 1e3
+            print(f"  {name}: least {least:.1f} ms, p50 {p50:.1f} ms, p95 {p95 * 1e3:.1f} ms")
 
 
 def main() -> None:

@@ -1,8 +1,11 @@
 """File search through the official client: files in, passages found, answers that cite them."""
 
 import asyncio
+import threading
+from array import array
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from openai import BadRequestError, OpenAI
@@ -252,6 +255,44 @@ def test_an_attached_file_makes_a_store_of_seven_days_that_a_run_awaits(client: 
     store = client.vector_stores.retrieve(store_id)
     assert store.expires_after is not None
     assert (store.expires_after.anchor, store.expires_after.days) == ("last_active_at", 7)
+
+
+class HeldEmbedder(HashEmbedder):
+    """Embeds no passage until it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_go_on = threading.Event()
+
+    async def embed(
+        self, texts: Sequence[str], *, kind: Literal["passage", "query"]
+    ) -> Sequence["array[float]"]:
+        while kind == "passage" and not self.may_go_on.is_set():  # noqa: ASYNC110  # of a thread
+            await asyncio.sleep(0.005)
+        return await super().embed(texts, kind=kind)
+
+
+@covers("file_search:attachments")
+def test_a_run_waits_for_a_file_of_its_thread_and_then_finds_it() -> None:
+    embedder = HeldEmbedder()
+    with running(Parts(embedder=embedder), files_at_once=2) as server, server.sdk() as client:
+        file = client.files.create(file=("plums.txt", PLUMS.encode()), purpose="assistants")
+        attached: Any = {"file_id": file.id, "tools": [{"type": "file_search"}]}
+        asked: Any = {"role": "user", "content": "!search plums", "attachments": [attached]}
+        thread = client.beta.threads.create(messages=[asked])
+        stream = client.beta.threads.runs.create(
+            thread.id, assistant_id=_assistant(client, None), stream=True
+        )
+        events = [next(stream) for _ in range(3)]
+        assert [event.event for event in events][-1] == "thread.run.in_progress"
+        run: Any = events[-1].data
+        for _ in range(20):
+            waiting = client.beta.threads.runs.retrieve(run.id, thread_id=thread.id)
+            assert waiting.status == "in_progress"
+            assert client.beta.threads.runs.steps.list(run.id, thread_id=thread.id).data == []
+        embedder.may_go_on.set()
+        assert list(stream)[-1].event == "thread.run.completed"
+        assert [one.file_id for one in _found(client, run)] == [file.id]
 
 
 @pytest.mark.slow

@@ -140,14 +140,20 @@ def test_a_credential_that_an_upstream_repeats_is_taken_out(http: Http, behind: 
     assert SECRET not in str(answer.headers)
 
 
-def test_a_redirect_is_not_followed_and_not_told(http: Http, behind: Upstream) -> None:
-    behind.respond = lambda reply, _: reply.whole(
-        b"", 302, Location="http://169.254.169.254/latest/meta-data"
+@pytest.mark.parametrize("to", ["{url}/stolen", "http://169.254.169.254/latest/meta-data"])
+def test_a_redirect_is_not_followed_and_not_told(http: Http, behind: Upstream, to: str) -> None:
+    """Not even to where one may ask."""
+    location = to.format(url=behind.url)
+    behind.respond = lambda reply, asked: (
+        reply.whole(b"", 302, Location=location)
+        if asked.target == "/v1/models"
+        else reply.whole(b"{}", Content_Type="application/json")
     )
     answer = http.get("/gateway/other/models")
     assert answer.status == 502
+    assert "points elsewhere" in answer.error["message"]
     assert "location" not in answer.headers
-    assert b"169.254" not in answer.body
+    assert location.encode() not in answer.body
     assert len(behind.asked) == 1
 
 

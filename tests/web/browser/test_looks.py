@@ -1,7 +1,7 @@
 """Every room at three sizes and in both themes: nothing sticks out, and anyone can use it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -77,51 +77,55 @@ def ids(talk: Talk) -> dict[str, str]:
     }
 
 
-def _enter(visit: Visit, room: _Room, ids: dict[str, str]) -> Page:
-    page = visit.open(room.address.format(**ids))
-    expect(page.locator(room.shows).first).to_be_visible()
-    if room.opens:
-        page.locator(room.opens).first.click()
-        expect(page.locator(room.then).first).to_be_visible()
-    return page
+class _Entered(NamedTuple):
+    name: str
+    page: Page
 
 
-@pytest.mark.parametrize("name", list(_ROOMS))
-def test_no_room_is_wider_than_its_window(
-    browser: Browser, server: Server, ids: dict[str, str], name: str
-) -> None:
+@pytest.fixture(scope="module", params=list(_ROOMS))
+def entered(
+    request: pytest.FixtureRequest, browser: Browser, server: Server, ids: dict[str, str]
+) -> Iterator[_Entered]:
+    """Each room once, for all that is looked at in it."""
+    room = _ROOMS[request.param]
+    # Axe is a script that the page's policy would not let in.
+    with visiting(browser, server.url, bypass_csp=True) as visit:
+        page = visit.open(room.address.format(**ids))
+        expect(page.locator(room.shows).first).to_be_visible()
+        if room.opens:
+            page.locator(room.opens).first.click()
+            expect(page.locator(room.then).first).to_be_visible()
+        yield _Entered(request.param, page)
+
+
+def test_no_room_is_wider_than_its_window(entered: _Entered) -> None:
     wide = {}
-    with visiting(browser, server.url) as visit:
-        page = _enter(visit, _ROOMS[name], ids)
-        for size, (width, height) in SIZES.items():
-            page.set_viewport_size({"width": width, "height": height})
-            for scheme in _SCHEMES:
-                page.emulate_media(color_scheme=scheme)
-                shot(page, f"{name}-{size}-{scheme}")
-            over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            if over > 0:
-                wide[size] = over
+    for size, (width, height) in SIZES.items():
+        entered.page.set_viewport_size({"width": width, "height": height})
+        for scheme in _SCHEMES:
+            entered.page.emulate_media(color_scheme=scheme)
+            shot(entered.page, f"{entered.name}-{size}-{scheme}")
+        over = entered.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        if over > 0:
+            wide[size] = over
     assert not wide
 
 
-@pytest.mark.parametrize("name", list(_ROOMS))
-def test_everybody_can_use_every_room(
-    browser: Browser, server: Server, ids: dict[str, str], name: str
-) -> None:
+def test_everybody_can_use_every_room(entered: _Entered) -> None:
     """The tool axe finds nothing: contrast, names, roles, landmarks, order."""
+    width, height = SIZES["desk"]
+    entered.page.set_viewport_size({"width": width, "height": height})
+    entered.page.evaluate(_AXE)
     found = {}
-    with visiting(browser, server.url, bypass_csp=True) as visit:
-        page = _enter(visit, _ROOMS[name], ids)
-        page.evaluate(_AXE)
-        for scheme in _SCHEMES:
-            page.emulate_media(color_scheme=scheme)
-            told = page.evaluate("rules => axe.run(document, {runOnly: rules})", _RULES)
-            problems = {
-                one["id"]: [node["html"][:160] for node in one["nodes"][:3]]
-                for one in told["violations"]
-            }
-            if problems:
-                found[scheme] = problems
+    for scheme in _SCHEMES:
+        entered.page.emulate_media(color_scheme=scheme)
+        told = entered.page.evaluate("rules => axe.run(document, {runOnly: rules})", _RULES)
+        problems = {
+            one["id"]: [node["html"][:160] for node in one["nodes"][:3]]
+            for one in told["violations"]
+        }
+        if problems:
+            found[scheme] = problems
     assert not found, json.dumps(found, indent=1)
 
 

@@ -13,6 +13,7 @@ from tests.kit.memory_index import MemoryIndex
 
 from locum.tools.file_search.filters import Scalar, parse
 from locum.tools.file_search.fuse import candidates, fuse, word_evidence
+from locum.tools.file_search.index import Contents
 from locum.tools.file_search.prepare import Chunking, Tokenizer, prepare
 from locum.tools.file_search.rewrite import rewrite
 from locum.tools.file_search.search import Found, Searcher
@@ -183,6 +184,27 @@ def test_a_removed_or_replaced_file_is_not_found_any_more() -> None:
 
     async def _all(searcher: Searcher) -> list[Found]:
         return await searcher.search(["vs_1"], ["ship boat noon bread"], most=50)
+
+    asyncio.run(once())
+
+
+def test_searches_at_once_bring_a_store_into_memory_once() -> None:
+    class Counted(MemoryIndex):
+        brought = 0
+
+        async def contents(self, store_id: str, *, known: Contents | None = None) -> Contents:
+            self.brought += 1
+            await asyncio.sleep(0)
+            return await super().contents(store_id, known=known)
+
+    async def once() -> None:
+        index = Counted(dimensions=SeeThroughEmbedder.dimensions)
+        index.enter("vs_1", "file-1", "refunds.txt", {})
+        await _add(index, "file-1", _TEXTS["file-1"])
+        searcher = Searcher(index, SeeThroughEmbedder())
+        several = [searcher.search(["vs_1"], ["refund"], most=1) for _ in range(10)]
+        assert all(found for found in await asyncio.gather(*several))
+        assert index.brought == 1
 
     asyncio.run(once())
 

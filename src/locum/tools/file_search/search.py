@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from typing import Literal, Protocol
+from weakref import WeakValueDictionary
 
 import numpy as np
 from msgspec import Struct
@@ -124,12 +125,16 @@ class _Cache:
         self._index = index
         self._most_bytes = most_bytes
         self._kept: OrderedDict[str, Contents] = OrderedDict()
+        # Whoever brings a store up to date; others wait, as a second copy might not fit.
+        self._bringing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def get(self, store_id: str) -> Contents:
-        kept = self._kept.get(store_id)
-        if kept is None or kept.version != await self._index.version(store_id):
-            kept = await self._index.contents(store_id, known=kept)
-            self._kept[store_id] = kept
+        one_at_a_time = self._bringing.setdefault(store_id, asyncio.Lock())
+        async with one_at_a_time:
+            kept = self._kept.get(store_id)
+            if kept is None or kept.version != await self._index.version(store_id):
+                kept = await self._index.contents(store_id, known=kept)
+                self._kept[store_id] = kept
         if store_id in self._kept:
             self._kept.move_to_end(store_id)
         while len(self._kept) > 1 and self._size() > self._most_bytes:

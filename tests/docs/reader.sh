@@ -1,8 +1,10 @@
+# shellcheck shell=bash
 # The shell of somebody who reads a page: sourced before each block, in the folder READER_HOME.
 # What a block exports, and where it goes, is there for the next one.
 set -euo pipefail
 _notes=$READER_HOME/.shell
 if test -f "$_notes/state"; then
+  # shellcheck disable=SC1091
   . "$_notes/state"
   cd "$(cat "$_notes/folder")"
 fi

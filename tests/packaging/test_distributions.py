@@ -76,6 +76,12 @@ def test_the_metadata_says_what_people_look_for(built: Distributions) -> None:
     assert {"embedded", "search", "sandbox", "all"} <= set(metadata.get_all("Provides-Extra", []))
 
 
+def test_pip_comes_along_for_models_are_fetched_with_it(built: Distributions) -> None:
+    """Environments that `uv tool install` makes have none of their own."""
+    required = _metadata(built.wheel).get_all("Requires-Dist", [])
+    assert [line for line in required if line.startswith("pip>=") and "extra" not in line]
+
+
 def test_whatever_is_imported_is_required(built: Distributions) -> None:
     required = {
         re.split(r"[\[;<>=~! ]", line)[0]

@@ -2,12 +2,14 @@
 
     python -m benchmarks [--only lists,runs] [--full] [--noisy]
 
-`--full` goes on to ten million rows. `--noisy` shows on a busy machine what would be refused,
-and writes nothing.
+`--full` goes on to ten million rows and writes RESULTS-FULL.md. `--noisy` shows on a busy machine
+what would be refused, and writes nothing.
 """
 
 import argparse
 import asyncio
+import signal
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +19,7 @@ from benchmarks.figures import Chapter, as_markdown
 from benchmarks.machine import describe
 from benchmarks.options import FULL, Options
 
-_RESULTS = Path(__file__).with_name("RESULTS.md")
+_HERE = Path(__file__).parent
 _PARTS = {
     "lists": lists.chapters,
     "runs": runs.chapters,
@@ -41,6 +43,8 @@ def main() -> None:
     asked.add_argument("--full", action="store_true")
     asked.add_argument("--noisy", action="store_true")
     options = asked.parse_args()
+    # Else the servers of a trial that is told to stop would outlive it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     begun = time.monotonic()
     chapters: list[Chapter] = []
     for name in options.only.split(","):
@@ -50,7 +54,8 @@ def main() -> None:
     print(told)
     print(f"took {time.monotonic() - begun:.0f} s")
     if not options.noisy and options.only == ",".join(_PARTS):
-        _RESULTS.write_text(f"{told.rstrip()}\n", "utf-8")
+        results = _HERE / ("RESULTS-FULL.md" if options.full else "RESULTS.md")
+        results.write_text(f"{told.rstrip()}\n", "utf-8")
 
 
 def _head() -> str:

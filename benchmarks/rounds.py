@@ -15,7 +15,7 @@ _MOST_ELSEWHERE = 0.25
 # How far the middle half of the rounds may lie apart, as a share of the median.
 _WIDEST = 0.25
 # Rounds that were disturbed are taken again, up to so many times the number asked for.
-_PATIENCE = 3
+_PATIENCE = 2
 
 Take = Callable[[], Awaitable[float]]
 

@@ -15,6 +15,8 @@ from locum.store.postgres import PostgresDatabase
 from locum.store.sqlite import SqliteDatabase
 
 _SETTLED_S = 20.0
+# Rows of one transaction: the log of SQLite is moved into the file between them.
+_AT_ONCE = 200_000
 _ZEROS = "000000000000000000000000"
 _NUMBERED = f"'step_' || substr('{_ZEROS}' || i, length('{_ZEROS}' || i) - 23)"
 # One step to many; the same statement on both databases.
@@ -109,7 +111,10 @@ async def _copy(
         await tx.execute(
             "DELETE FROM steps WHERE project_id = $1 AND run_id = $2", "proj_default", run_id
         )
-        await tx.execute(_COPY, "proj_default", stored.thread_id, run_id, document, first, last)
+    for start in range(first, last + 1, _AT_ONCE):
+        end = min(start + _AT_ONCE - 1, last)
+        async with database.transaction() as tx:
+            await tx.execute(_COPY, "proj_default", stored.thread_id, run_id, document, start, end)
 
 
 def _searched() -> dict[str, Any]:

@@ -266,8 +266,12 @@ class Driver:
         if not turn.has_calls:
             if turn.message is None:
                 await turn.say_nothing()
-            await self._recorder.write(await turn.close_message())
-            await self._recorder.move("completed", usage=self._spent)
+            # The last words and the end of the run are one commit: clients wait for it.
+            closed = await turn.close_message()
+            ended = self._recorder.moved("completed", usage=self._spent)
+            closed.run, closed.plan = ended.run, ended.plan
+            closed.events = [*closed.events, *ended.events]
+            await self._recorder.write(closed)
             return True
         await self._run_hosted(turn)
         await turn.say_late()

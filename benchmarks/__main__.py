@@ -1,6 +1,6 @@
 """Measures the hot paths, each against what limits it, and writes RESULTS.md beside this file.
 
-    python -m benchmarks [--only lists,runs] [--full] [--noisy]
+    python -m benchmarks [--only lists,runs] [--rounds 9] [--full] [--noisy]
 
 `--full` goes on to ten million rows and writes RESULTS-FULL.md. `--noisy` shows on a busy machine
 what would be refused, and writes nothing.
@@ -18,6 +18,7 @@ from benchmarks import databases, lists, runs, standing, streams
 from benchmarks.figures import Chapter, as_markdown
 from benchmarks.machine import describe
 from benchmarks.options import FULL, Options
+from msgspec.structs import replace
 
 _HERE = Path(__file__).parent
 _PARTS = {
@@ -42,6 +43,7 @@ def main() -> None:
     asked.add_argument("--only", default=",".join(_PARTS))
     asked.add_argument("--full", action="store_true")
     asked.add_argument("--noisy", action="store_true")
+    asked.add_argument("--rounds", type=int, help="fewer for a look, more for a calm mind")
     options = asked.parse_args()
     # Else the servers of a trial that is told to stop would outlive it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -49,13 +51,22 @@ def main() -> None:
     chapters: list[Chapter] = []
     for name in options.only.split(","):
         print(f"measuring {name} …", flush=True)
-        chapters += asyncio.run(_PARTS[name](FULL if options.full else Options()))
+        chapters += asyncio.run(_PARTS[name](_chosen(options)))
     told = "\n".join([_head(), *(as_markdown(one, noisy=options.noisy) for one in chapters)])
     print(told)
     print(f"took {time.monotonic() - begun:.0f} s")
     if not options.noisy and options.only == ",".join(_PARTS):
         results = _HERE / ("RESULTS-FULL.md" if options.full else "RESULTS.md")
         results.write_text(f"{told.rstrip()}\n", "utf-8")
+
+
+def _chosen(options: argparse.Namespace) -> Options:
+    chosen = FULL if options.full else Options()
+    if options.rounds is None:
+        return chosen
+    return replace(
+        chosen, rounds=options.rounds, stream_rounds=min(options.rounds, chosen.stream_rounds)
+    )
 
 
 def _head() -> str:

@@ -1,12 +1,15 @@
 """PostgreSQL beside SQLite, several writers, and what a second process brings."""
 
+from pathlib import Path
+
 from benchmarks import lists, rows, runs, servers
-from benchmarks.figures import Chapter, compare
+from benchmarks.figures import Chapter, Figure, compare
 from benchmarks.load import request
 from benchmarks.options import Options
 from benchmarks.rounds import interleave
+from benchmarks.rows import Stored
 from benchmarks.servers import Process
-from benchmarks.trial import rate_of
+from benchmarks.trial import AT_ONCE, time_of
 from tests.kit.databases import fresh_url
 
 _COUNT = 200
@@ -18,13 +21,29 @@ async def chapters(options: Options) -> list[Chapter]:
         with servers.folder() as data:
             stored = await rows.fill(data, rows=1_000, database_url=url)
             with servers.running(servers.locum(data, database_url=url)) as server:
-                made.append(
-                    await lists.reading(server, stored, rounds=options.rounds, postgres=True)
-                )
+                chapter = await lists.reading(server, stored, rounds=options.rounds, postgres=True)
+                chapter.figures.append(await _two(server, stored, data, url, options))
+                made.append(chapter)
     async with fresh_url() as url:
         with servers.running(servers.model()) as model:
             made.append(await runs.answering(options, model, database_url=url))
     return made
+
+
+async def _two(server: Process, stored: Stored, data: Path, url: str, options: Options) -> Figure:
+    """Time per list with a second server beside the first; client and database share the cores."""
+    asked = [request("GET", f"{stored.run}/steps")]
+    with servers.running(servers.locum(data, database_url=url)) as second:
+        taken = await interleave(
+            {
+                "two": await time_of([server, second], asked, count=_COUNT, at_once=AT_ONCE),
+                "one": await time_of([server], asked, count=_COUNT, at_once=AT_ONCE),
+            },
+            rounds=options.rounds,
+        )
+    return compare(
+        taken, path="list 20 steps, 2 web processes", ours="two", to="one", against="1 process"
+    )
 
 
 async def _writers(options: Options) -> Chapter:
@@ -36,8 +55,8 @@ async def _writers(options: Options) -> Chapter:
     with servers.folder() as data, servers.running(servers.locum(data)) as server:
         taken = await interleave(
             {
-                "four": await rate_of(server, await _asked(server, 4), count=_COUNT, at_once=4),
-                "one": await rate_of(server, await _asked(server, 1), count=_COUNT, at_once=1),
+                "four": await time_of([server], await _asked(server, 4), count=_COUNT, at_once=4),
+                "one": await time_of([server], await _asked(server, 1), count=_COUNT, at_once=1),
             },
             rounds=options.rounds,
         )

@@ -62,7 +62,8 @@ class Connection(asyncio.Protocol):
             answer, self._answer = self._answer, None
             body = self._received[self._received.index(_HEAD_END) + 4 :]
             self._received, self._needed = b"", 0
-            answer.set_result(body)
+            if not answer.done():  # Whoever asked may have given up.
+                answer.set_result(body)
 
     def close(self) -> None:
         self._transport.close()

@@ -25,11 +25,12 @@ async def cost_of(
     return take
 
 
-async def rate_of(
-    server: Process, requests: Sequence[bytes], *, count: int, at_once: int = AT_ONCE
+async def time_of(
+    servers: Sequence[Process], requests: Sequence[bytes], *, count: int, at_once: int
 ) -> Callable[[], Awaitable[float]]:
-    """A measure of wall-clock time per request in µs, so many at once."""
-    connections = await connect(server.port, at_once)
+    """A measure of wall-clock time per request in µs, so many at once, shared among servers."""
+    each = at_once // len(servers)
+    connections = [one for server in servers for one in await connect(server.port, each)]
 
     async def take() -> float:
         before = time.perf_counter()

@@ -158,6 +158,17 @@ def test_pods_may_do_no_more_than_they_need() -> None:
         assert {"/data", "/tmp"} <= set(mounted.values())
 
 
+def test_files_and_container_agree_on_who_runs_what() -> None:
+    container = (_DEPLOY / "Containerfile").read_text("utf-8")
+    assert 'ENTRYPOINT ["locum"]' in container
+    assert _compose()["services"]["web"]["build"]["dockerfile"] == "deploy/Containerfile"
+    for pod in _pods():
+        owner = pod["securityContext"]
+        assert f"USER {owner['runAsUser']}:{owner['runAsGroup']}\n" in container
+        assert "command" not in pod["containers"][0]
+    assert "LOCUM_DATA=/data" in container
+
+
 def test_probes_ask_what_we_answer_on_the_port_of_operators() -> None:
     for deployment in _objects("Deployment"):
         [container] = deployment["spec"]["template"]["spec"]["containers"]

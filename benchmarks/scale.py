@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.kit.databases import postgres_server
-from tests.kit.fleet import Fleet, Member, fleet
+from tests.kit.fleet import Member, fleet
 from tests.kit.inside import Inside, inside
 
 from locum.service import assistants, runs
 from locum.service.scope import Scope
 from locum.store.connections import Connection
+from locum.store.tables import Store
 from locum.wire.assistants import CreateAssistant
 from locum.wire.messages import CreateMessage
 from locum.wire.runs import CreateRunQuery, CreateThreadAndRun
@@ -46,24 +47,27 @@ def _cpu_s(member: Member) -> float:
 
 
 def _drained(count: int, workers: int) -> tuple[float, float]:
-    """Runs a second from the first to the last, and CPU milliseconds of the workers a run."""
+    """Runs a second, and CPU milliseconds of the workers for each."""
     with fleet(webs=1, workers=0) as ships:
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _: ships.begin(_TEXT), range(count)))
         members = ships.start("worker", count=workers)
         before = sum(_cpu_s(member) for member in members)
-        begun_at, begun = time.monotonic(), count - _left(ships)
-        while _left(ships):
-            time.sleep(_LOOK_EVERY_S)
-        took_s = time.monotonic() - begun_at
+        begun, took_s = ships.in_store(_until_none_is_left)
         spent_s = sum(_cpu_s(member) for member in members) - before
         ships.check()
-        return (count - begun) / took_s, spent_s / (count - begun) * 1000
+        return begun / took_s, spent_s / begun * 1000
 
 
-def _left(ships: Fleet) -> int:
-    rows = ships.ask("SELECT count(*) FROM runs WHERE status IN ('queued', 'in_progress')")
-    return int(rows[0][0])
+async def _until_none_is_left(store: Store) -> tuple[int, float]:
+    """How many runs there were to drive, and how long it took until there was none."""
+    query = "SELECT count(*) FROM runs WHERE status IN ('queued', 'in_progress')"
+    begun_at, left = time.monotonic(), (await store.db.fetch(query))[0][0]
+    begun = left
+    while left:
+        await asyncio.sleep(_LOOK_EVERY_S)
+        left = (await store.db.fetch(query))[0][0]
+    return begun, time.monotonic() - begun_at
 
 
 # ---------------------------------------------------------------------- first words

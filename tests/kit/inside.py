@@ -21,6 +21,7 @@ from tests.kit.http import Answer
 from locum.api.auth import new_key
 from locum.api.door import Door
 from locum.app import Parts, open_house
+from locum.clock import Clock
 from locum.llm.scripted import Scripted
 from locum.service.scope import House
 from locum.settings import Settings
@@ -100,15 +101,16 @@ class Inside:
 
 
 @asynccontextmanager
-async def inside(**settings: Any) -> AsyncIterator[Inside]:
+async def inside(*, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Inside]:
     """A house with a frozen clock and the scripted model, and its door."""
     if DIALECT.get() == "postgres" and "database_url" not in settings:
-        async with fresh_url() as url, inside(database_url=url, **settings) as door:
+        async with fresh_url() as url, inside(database_url=url, clock=clock, **settings) as door:
             yield door
         return
     with tempfile.TemporaryDirectory(prefix="locum-inside-") as directory:
         chosen = Settings(data=Path(directory), durable=False, model="scripted", **settings)
-        clock = LeapingClock() if "database_url" in settings else SteppedClock()
+        if clock is None:
+            clock = LeapingClock() if "database_url" in settings else SteppedClock()
         parts = Parts(clock=clock, backend=Scripted(), tools=())
         async with open_house(chosen, parts) as house:
             yield Inside(house, Door(house))

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 
+import msgspec
 from tests.kit.databases import on_every_database
 from tests.store import objects
 
@@ -180,3 +181,18 @@ async def test_a_duty_is_done_by_one_and_again_when_it_is_due(store: Store) -> N
     assert await take(110)
     await store.processes.end_duty("sweep", now=111)
     assert await take(111)
+
+
+@on_every_database
+async def test_what_a_lapsed_process_held_is_free_when_it_comes_back_and_no_loss(
+    store: Store,
+) -> None:
+    await _join(store, "slow")
+    await _add(store, "run_1", by="slow", status="in_progress")
+    process = (await store.processes.alive(0))[0]
+    again = msgspec.structs.replace(process, name="slow-again")
+    await store.processes.join(again, before="slow", alone=False)
+    assert [one.name for one in await store.processes.alive(0)] == ["slow-again"]
+    assert await _claim(store, "slow-again") == ["run_1"]
+    record = await _record(store, "run_1")
+    assert (record.attempts, record.losses) == (1, 0)

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from locum.store.database import Database
+from locum.store.leases import TO_DRIVE
 
 
 class Process(Struct, frozen=True, kw_only=True):
@@ -33,6 +34,10 @@ class ProcessTable:
             if alone:
                 await tx.execute("DELETE FROM processes")
             else:
+                # Nobody has died, so it is no loss to what nobody has taken meanwhile.
+                await tx.execute(
+                    f"UPDATE runs SET leased_by = NULL WHERE {TO_DRIVE} AND leased_by = $1", before
+                )
                 await tx.execute("DELETE FROM processes WHERE name = $1", before)
             await tx.execute(
                 "INSERT INTO processes (name, host, pid, roles, version, started_at, alive_until,"

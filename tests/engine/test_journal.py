@@ -186,3 +186,26 @@ def test_silence_is_told_and_loses_nothing(tmp_path: Path) -> None:
 )
 def test_the_id_of_an_event_is_read_back_or_refused(text: str, place: Place | None) -> None:
     assert Place.read(text) == place
+
+
+def test_a_stream_ends_where_its_run_waits_though_there_was_more_news_of_it(tmp_path: Path) -> None:
+    """Another process drives the run: what it wrote is read, and every bell is one too many."""
+
+    async def scene() -> list[int]:
+        store, journal = await _journal(tmp_path, [event(1)])
+        stream = journal.follow(KEY, START)
+        heard = [await anext(stream)]
+        async with store.transaction() as tx:
+            await tx.execute("UPDATE runs SET status = 'requires_action'")
+            waiting = event(2, "thread.run.requires_action")
+            await store.events.append(tx, PROJECT, RUN, [waiting], now=1)
+        journal.look(KEY)
+        async with asyncio.timeout(5):
+            heard.append(await anext(stream))
+            journal.look(KEY)
+            journal.tell(KEY, waiting, written=True)
+            heard += [told async for told in stream]
+        await store.close()
+        return [told.number for told in heard if told]
+
+    assert asyncio.run(scene()) == [1, 2]

@@ -150,16 +150,9 @@ class Journal:
         """
         with self.watching(key) as listener:
             listener.catch_up(self._unwritten.get(key, ()))
-            place = after
             async for event in self._events(key, after, listener, silence_s):
-                if event is None:
-                    yield None
-                    continue
-                place = Place(event.life, event.number)
                 yield event
-                if event.name in _ENDS:
-                    return
-                if event.name == _PAUSE and listener.idle and not await self._read(key, place):
+                if event is not None and event.name in _ENDS:
                     return
 
     async def _events(
@@ -175,29 +168,30 @@ class Journal:
                 over = event.name in _ENDS or event.name == _PAUSE
                 yield event
         quiet_s = 0.0
+        paused = False
         while not over:
+            if paused and listener.idle and not await self._read(key, place):
+                return
             patience_s = self._patience(key, silence_s, quiet_s)
             heard = await listener.next(patience_s)
-            if isinstance(heard, Event) and place.is_just_before(heard):
-                place = Place(heard.life, heard.number)
-                quiet_s = 0.0
-                yield heard
-            elif not isinstance(heard, Event) or place.is_before(heard):
+            before = place
+            if not isinstance(heard, Event) or not place.is_just_before(heard):
                 # Somebody else writes: his events are read, not told.
-                before = place
+                if isinstance(heard, Event) and not place.is_before(heard):
+                    continue
                 async for event in self._new(key, place):
-                    place = Place(event.life, event.number)
+                    place, paused = Place(event.life, event.number), event.name == _PAUSE
                     yield event
-                if isinstance(heard, Event) and place.is_before(heard):
-                    place = Place(heard.life, heard.number)
-                    yield heard
-                if place != before:
+            if isinstance(heard, Event) and place.is_before(heard):
+                place, paused = Place(heard.life, heard.number), heard.name == _PAUSE
+                yield heard
+            if place != before:
+                quiet_s = 0.0
+            elif heard is None:
+                quiet_s += patience_s or 0.0
+                if silence_s is not None and quiet_s >= silence_s:
                     quiet_s = 0.0
-                elif heard is None:
-                    quiet_s += patience_s or 0.0
-                    if silence_s is not None and quiet_s >= silence_s:
-                        quiet_s = 0.0
-                        yield None
+                    yield None
 
     def _patience(self, key: Key, silence_s: float | None, quiet_s: float) -> float | None:
         """How long to wait before looking, or before telling that nothing has happened."""
@@ -256,7 +250,8 @@ class _Listener:
 
     @property
     def idle(self) -> bool:
-        return self._heard.empty()
+        """Whether no event is left to be heard. To look is left to whoever asks."""
+        return self._heard.qsize() <= self._looking
 
     def catch_up(self, unwritten: Iterable[Event]) -> None:
         """Hear first what was told and cannot be read yet."""

@@ -65,7 +65,7 @@ def _command(ships: Fleet, *arguments: str) -> str:
 
 @pytest.mark.slow
 def test_a_share_holds_over_all_processes_and_everybody_sees_who_works_on_what() -> None:
-    settings = {"LOCUM_ADMIN_KEY": _ADMIN_KEY, "LOCUM_MAX_RUNS_PER_PROJECT": "2"}
+    settings: Any = {"LOCUM_ADMIN_KEY": _ADMIN_KEY, "LOCUM_MAX_RUNS_PER_PROJECT": "2"}
     with fleet(webs=1, workers=2, **settings) as ships:
         [web] = ships.webs
         with _client(web, "proj_loud") as loud, _client(web, "proj_quiet") as quiet:

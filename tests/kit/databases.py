@@ -11,6 +11,7 @@ import importlib.util
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -99,39 +100,48 @@ class PostgresServer:
     """A PostgreSQL server for tests: fast, and forgetful if the machine should fail."""
 
     def __init__(self) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="locum-pg-"))
+        self.directory = Path(tempfile.mkdtemp(prefix="locum-pg-"))
         self._spare: list[str] = []
-        programs, identity = _programs(self._directory), _identity()
-        if identity:
-            shutil.chown(self._directory, identity["user"], identity["group"])
+        self._programs, self._identity = _programs(self.directory), _identity()
+        if self._identity:
+            shutil.chown(self.directory, self._identity["user"], self._identity["group"])
         subprocess.run(
             [
-                programs / "initdb",
+                self._programs / "initdb",
                 *("--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"),
-                *("--no-instructions", "--username=locum", f"--pgdata={self._directory / 'data'}"),
+                *("--no-instructions", "--username=locum", f"--pgdata={self.directory / 'data'}"),
             ],
             check=True,
             stdout=subprocess.DEVNULL,
-            cwd=self._directory,
+            cwd=self.directory,
             timeout=_START_S,
-            **identity,
+            **self._identity,
         )
-        with (self._directory / "log").open("wb") as log:
-            self._process = subprocess.Popen(
+        self._process = self._started()
+        atexit.register(self.stop)
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        with (self.directory / "log").open("ab") as log:
+            return subprocess.Popen(
                 [
-                    programs / "postgres",
-                    *("-D", self._directory / "data", "-k", self._directory, "-h", ""),
+                    self._programs / "postgres",
+                    *("-D", self.directory / "data", "-k", self.directory, "-h", ""),
                     # Without fsync, and with room for many tests at once.
                     *("-F", "-N", "200", "-c", "full_page_writes=off"),
                 ],
                 stderr=log,
-                cwd=self._directory,
-                **identity,
+                cwd=self.directory,
+                **self._identity,
             )
-        atexit.register(self.stop)
+
+    def restart(self, *, killed: bool = False) -> None:
+        """Go away and come back; killed, without a word, and with much to find out afterwards."""
+        self._process.send_signal(signal.SIGQUIT if killed else signal.SIGINT)
+        self._process.wait(_STOP_S)
+        self._process = self._started()
 
     def url(self, name: str) -> str:
-        return f"postgresql://locum@/{name}?host={self._directory}"
+        return f"postgresql://locum@/{name}?host={self.directory}"
 
     async def run(self, sql: str, *, database: str = "postgres") -> list[Any]:
         connection = await self._connect(database)
@@ -167,13 +177,14 @@ class PostgresServer:
         self._spare.append(name)
 
     def stop(self) -> None:
+        atexit.unregister(self.stop)
         self._process.terminate()
         try:
             self._process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait(_STOP_S)
-        shutil.rmtree(self._directory)
+        shutil.rmtree(self.directory)
 
     async def _connect(self, database: str) -> Any:
         async with asyncio.timeout(_START_S):
@@ -181,7 +192,7 @@ class PostgresServer:
                 try:
                     return await asyncpg.connect(self.url(database))
                 except (OSError, asyncpg.CannotConnectNowError):
-                    assert self._process.poll() is None, (self._directory / "log").read_text()
+                    assert self._process.poll() is None, (self.directory / "log").read_text()
                     await asyncio.sleep(0.02)
 
 

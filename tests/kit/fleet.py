@@ -20,7 +20,7 @@ from typing import Any, Literal, TypeVar
 
 import httpx2
 import openai
-from tests.kit.databases import postgres_server
+from tests.kit.databases import PostgresServer, postgres_server
 from tests.kit.folding import Told, hold_together
 
 from locum.engine.states import TERMINAL
@@ -43,6 +43,7 @@ class Member:
         self.url = ""
         # A worker's name among the processes of the database.
         self.name = ""
+        self._clients: list[openai.OpenAI] = []
         self._log = (directory / f"{role}-{len(list(directory.iterdir()))}.log").open("wb")
         arguments = ["worker"] if role == "worker" else ["serve", "--port", "0"]
         self._process = subprocess.Popen(
@@ -84,7 +85,9 @@ class Member:
 
     def sdk(self, **options: Any) -> openai.OpenAI:
         asked: dict[str, Any] = {"timeout": WAIT_S, "max_retries": 0} | options
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key="sk-any", **asked)
+        client = openai.OpenAI(base_url=f"{self.url}/v1", api_key="sk-any", **asked)
+        self._clients.append(client)
+        return client
 
     def kill(self) -> None:
         """Die at once, without a word."""
@@ -105,6 +108,8 @@ class Member:
         return self._process.poll() is None
 
     def _end(self, how: signal.Signals) -> int:
+        for client in self._clients:
+            client.close()
         self._process.send_signal(how)
         if how is not signal.SIGKILL:
             self._process.send_signal(signal.SIGCONT)
@@ -122,8 +127,12 @@ class Member:
 class Fleet:
     """Processes over one database."""
 
-    def __init__(self, url: str, directory: Path, environment: dict[str, str]) -> None:
-        self.database_url = url
+    def __init__(
+        self, server: PostgresServer, database: str, directory: Path, environment: dict[str, str]
+    ) -> None:
+        self.server = server
+        self.database = database
+        self.database_url = server.url(database)
         self.members: list[Member] = []
         self._directory = directory
         self._environment = environment
@@ -276,15 +285,17 @@ def _check_lives(events: list[Event]) -> None:
 
 
 @contextmanager
-def fleet(*, webs: int = 2, workers: int = 2, **environment: str) -> Iterator[Fleet]:
+def fleet(
+    server: PostgresServer | None = None, *, webs: int = 2, workers: int = 2, **environment: str
+) -> Iterator[Fleet]:
     """Web processes that drive nothing, and workers. `environment` is everybody's: `LOCUM_…`."""
     with ExitStack() as stack:
         directory = Path(tempfile.mkdtemp(prefix="locum-fleet-"))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
-        server = postgres_server()
+        server = server or postgres_server()
         name = asyncio.run(server.migrated_database())
         stack.callback(lambda: asyncio.run(server.take_back(name, reuse=True)))
-        ships = Fleet(server.url(name), directory, environment)
+        ships = Fleet(server, name, directory, environment)
         stack.callback(ships.stop_all)
         ships.start("web", count=webs)
         ships.start("worker", count=workers)

@@ -339,6 +339,8 @@ REQUIREMENTS: Final = (
         threads.runs.events:last_event_id — `Last-Event-ID` says the place, too.
         threads.runs.events:refusals — A place that cannot be is refused.
         streams:ids — Events are numbered without a gap.
+        backends:provider_calls — What a provider carries out itself is a step, in its place.
+        backends:provider_streams — Its deltas add up to the step that lists show.
         backends:real_server — A real OpenAI-compatible server gives the same shapes of steps.
         streams:many — Two hundred streams and a sleeping reader disturb nobody.
         streams:keep_alive — Silence is filled with comments.

@@ -10,6 +10,7 @@ from typing import Any
 from openai import OpenAI
 from openai.types.beta.threads import Run
 from openai.types.beta.threads.runs import RunStep
+from tests.contract.requirements import covers
 from tests.kit.fake_model import FakeModel, Hanging, Reply, sends
 from tests.kit.fake_responses import (
     browses,
@@ -77,6 +78,7 @@ def _steps(client: OpenAI, run: Run, **query: Any) -> list[RunStep]:
     return list(listed)
 
 
+@covers("backends:provider_calls")
 def test_each_of_a_provider_s_calls_is_a_step_in_its_place(
     make_server: Callable[..., Server],
 ) -> None:
@@ -124,6 +126,7 @@ def test_each_of_a_provider_s_calls_is_a_step_in_its_place(
         assert sum(getattr(step.usage, field) for step in steps) == getattr(run.usage, field)
 
 
+@covers("backends:provider_streams")
 def test_a_stream_of_a_provider_s_calls_adds_up_to_their_steps(
     make_server: Callable[..., Server],
 ) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from locum import logs
 from locum.llm import provider_calls, tokens
@@ -59,8 +59,12 @@ class _Item(Struct):
     index: int = 0
     name: str = ""
     kind: provider_calls.Kind | None = None
-    told: str = ""
+    pieces: list[str] = field(default_factory=list)
     over: bool = False
+
+    @property
+    def told(self) -> str:
+        return "".join(self.pieces)
 
 
 class ResponseAnswer:
@@ -158,7 +162,7 @@ class ResponseAnswer:
                 rest = _rest(known.told, provider_calls.arguments_of(item))
                 yield from self._write(known, rest)
             yield self._done(known, known.kind, item)
-        elif known.type == "message" and not known.told:
+        elif known.type == "message" and not known.pieces:
             yield from self._spoken(known, item)
 
     def _done(
@@ -176,22 +180,22 @@ class ResponseAnswer:
 
     def _speak(self, event: _Event, said: TextDelta | RefusalDelta) -> Iterator[Event]:
         item = self._items.setdefault(_key(event), _Item("message"))
-        item.told += said.text
         if said.text:
+            item.pieces.append(said.text)
             yield said
 
     def _spoken(self, known: _Item, item: dict[str, Any]) -> Iterator[Event]:
         """What a server says that streams nothing."""
         for part in item.get("content") or ():
             text = str(part.get("text") or part.get("refusal") or "")
-            known.told += text
             if text:
+                known.pieces.append(text)
                 yield RefusalDelta(text) if part.get("type") == "refusal" else TextDelta(text)
 
     def _write(self, item: _Item | None, text: str) -> Iterator[Event]:
         if item is None or not text:
             return
-        item.told += text
+        item.pieces.append(text)
         if item.kind is None:
             yield CallDelta(item.index, text)
         else:

@@ -6,7 +6,9 @@ import os
 import re
 import subprocess
 import sys
+import threading
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -44,10 +46,13 @@ def _states(client: OpenAI, runs: list[Any]) -> Counter[str]:
     return Counter(run.status for run in read)
 
 
-def _until(holds: Any) -> None:
+def _until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds; within half a minute."""
+    pause = threading.Event()
     for _ in range(600):
         if holds():
             return
+        pause.wait(0.05)
     raise AssertionError("it never came to hold")
 
 

@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from openai.types.beta import Thread
 from openai.types.beta.threads import Message
 from tests.kit.moving import Contents, Place, at, contents, said
 from tests.kit.server import running
+
+from locum.store.vector_store_files import Entry
 
 THREAD: dict[str, Any] = {"id": "thread_aaaaaa", "object": "thread", "created_at": 100}
 MESSAGES: list[dict[str, Any]] = [
@@ -302,5 +305,38 @@ def test_the_same_ids_in_two_projects_are_two_threads(tmp_path: Path) -> None:
         assert await here.store.threads.find("proj_default", "thread_aaaaaa") is None
         after = await here.store.threads.get("proj_one", "thread_aaaaaa")
         assert after.text == before.text
+
+    at(run)
+
+
+def test_a_file_of_a_store_is_read_anew_when_its_chunks_are_to_be_others(tmp_path: Path) -> None:
+    file = {"id": "file-abcdef", "object": "file", "bytes": 5, "filename": "a.txt"}
+    store = {"id": "vs_one", "object": "vector_store", "created_at": 1, "name": "One"}
+    held = {"id": "file-abcdef", "object": "vector_store.file", "created_at": 1}
+    held |= {"vector_store_id": "vs_one", "status": "completed"}
+    sizes = {"max_chunk_size_tokens": 200, "chunk_overlap_tokens": 100}
+    other = held | {"chunking_strategy": {"type": "static", "static": sizes}}
+    dump = {"files": [file | {"created_at": 1}], "vector_stores": [store]}
+    _write(tmp_path / "a", {"dump.json": dump | {"vector_store_files": [held]}})
+    _write(tmp_path / "b", {"dump.json": {"vector_store_files": [other]}})
+    (tmp_path / "a" / "file-abcdef.txt").write_text("Hello", "utf-8")
+
+    async def run(here: Place) -> None:
+        table = here.store.vector_store_files
+        await here.take(tmp_path / "a")
+        first = await table.get("proj_default", "file-abcdef", owner_id="vs_one")
+        read = replace(first.read(), status="completed", usage_bytes=9)
+        async with here.store.transaction() as tx:
+            await table.put(tx, "proj_default", Entry(read, None))
+        # The same again leaves what has been read as it is.
+        assert (await here.take(tmp_path / "a")).is_whole
+        again = await table.get("proj_default", "file-abcdef", owner_id="vs_one")
+        assert again.read() == read
+        report = await here.take(tmp_path / "b", replaces=True)
+        assert report.objects == {"vector_store_files": {"replaced": 1}}
+        changed = await table.get("proj_default", "file-abcdef", owner_id="vs_one")
+        assert changed.read().status == "in_progress"
+        counted = await here.store.vector_stores.get("proj_default", "vs_one")
+        assert counted.read().file_counts.in_progress == 1
 
     at(run)

@@ -179,7 +179,9 @@ def _differing(before: Any, found: Any) -> list[str]:
 
 
 def _kept(before: Any, found: Any) -> Any:
-    """What is replaced keeps what the server has made of it."""
+    """What is replaced keeps what the server has made of it, unless that is to be made anew."""
+    if isinstance(found, VectorStoreFile) and found.chunking_strategy != before.chunking_strategy:
+        return found
     moving = _MOVING.get(type(found), ())
     return replace(found, **{name: getattr(before, name) for name in moving})
 

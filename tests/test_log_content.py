@@ -45,12 +45,11 @@ class _Tracer:
 def log() -> Iterator[io.StringIO]:
     """The server's log as JSON; whoever had it before gets it back."""
     logger = logging.getLogger("locum")
-    before = (list(logger.handlers), logger.level, logger.propagate, logger.disabled)
-    logger.disabled = False
+    before = (list(logger.handlers), logger.level, logger.propagate)
     stream = io.StringIO()
     logs.configure(as_json=True, stream=stream)
     yield stream
-    logger.handlers[:], logger.level, logger.propagate, logger.disabled = before
+    logger.handlers[:], logger.level, logger.propagate = before
 
 
 def _lines(log: io.StringIO) -> list[dict[str, Any]]:

@@ -17,11 +17,8 @@ _TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}"
 
 
 @pytest.fixture(autouse=True)
-def _own_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_log() -> Iterator[None]:
     log = logging.getLogger("locum")
-    for name in ("locum", "locum.llm.chat"):
-        # The import linter silences every logger there is in its process, which is also ours.
-        monkeypatch.setattr(logging.getLogger(name), "disabled", False)
     before = (list(log.handlers), log.level, log.propagate)
     yield
     log.handlers[:], log.level, log.propagate = before

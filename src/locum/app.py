@@ -42,6 +42,7 @@ from locum.service.embedding import choose_embedder
 from locum.service.health import Health
 from locum.service.ingestion import Ingestion
 from locum.service.reading import FileReader
+from locum.service.reranking import choose_reranker
 from locum.service.scope import House
 from locum.service.upkeep import Upkeep
 from locum.settings import Settings, SettingsError
@@ -66,7 +67,8 @@ from locum.tools.file_search.cutters import Cutters
 from locum.tools.file_search.embedding import SearchEmbedder
 from locum.tools.file_search.extract import Extractor
 from locum.tools.file_search.prepare import Tokenizer
-from locum.tools.file_search.search import Searcher
+from locum.tools.file_search.reranking import Reranker
+from locum.tools.file_search.search import RERANK_S, Searcher
 from locum.tools.file_search.stored_index import StoredIndex
 from locum.tools.file_search.tool import FileSearch
 from locum.tools.mcp.hosts import Hosts
@@ -185,7 +187,8 @@ async def _furnished(
     sandbox = _sandbox(settings, clock)
     mcp = McpTools(Hosts(settings.mcp_hosts), clock=clock, call_s=settings.mcp_timeout_s)
     embedder = parts.embedder or choose_embedder(settings, weights=embedder_folder(settings))
-    searcher = open_searcher(store, embedder)
+    reranker = choose_reranker(settings)
+    searcher = open_searcher(store, embedder, reranker, rerank_s=settings.rerank_timeout_s)
     tools = parts.tools
     if tools is None:
         tools = (
@@ -220,6 +223,8 @@ async def _furnished(
     )
     _watch(metrics, engine=engine, sandbox=sandbox, database=database)
     async with AsyncExitStack() as closing:
+        if reranker is not None:
+            closing.push_async_callback(reranker.close)
         for part in (backend, embedder, mcp, sandbox, engine):
             closing.push_async_callback(part.close)
         await engine.start()
@@ -391,9 +396,15 @@ def open_database(settings: Settings) -> Database:
     return PostgresDatabase(settings.database_url)
 
 
-def open_searcher(store: Store, embedder: SearchEmbedder) -> Searcher:
+def open_searcher(
+    store: Store,
+    embedder: SearchEmbedder,
+    reranker: Reranker | None = None,
+    *,
+    rerank_s: float = RERANK_S,
+) -> Searcher:
     index = StoredIndex(store.passages, model=embedder.name, dimensions=embedder.dimensions)
-    return Searcher(index, embedder)
+    return Searcher(index, embedder, reranker=reranker, rerank_s=rerank_s)
 
 
 def open_ingestion(house: House, embedder: SearchEmbedder) -> Ingestion:

@@ -1,5 +1,6 @@
 """`locum doctor`: what works here, what does not, and what to do about it."""
 
+import asyncio
 import os
 import shutil
 import sqlite3
@@ -17,6 +18,7 @@ from locum.errors import LocumError
 from locum.llm.choose import choose_backend
 from locum.llm.embeddings import OpenAIEmbeddings
 from locum.llm.protocol import ModelError
+from locum.service.reranking import choose_reranker
 from locum.settings import Settings, SettingsError
 from locum.store.blobs import BlobMissing
 from locum.store.database import Database
@@ -24,6 +26,7 @@ from locum.store.migrations import MigrationError, pending
 from locum.tools.code_interpreter.choose import Tier, build_sandbox
 from locum.tools.code_interpreter.sandbox import SandboxUnavailable
 from locum.tools.file_search import minilm
+from locum.tools.file_search.reranking import RerankingFailed
 
 _LITTLE_BYTES = 1 << 30
 _TOO_LITTLE_BYTES = 100 << 20
@@ -48,6 +51,8 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield await sandbox(settings)
     yield await model(settings)
     yield await embedder(settings)
+    if settings.rerank_url is not None:
+        yield await reranker(settings)
 
 
 def _writable(folder: Path) -> Finding:
@@ -187,3 +192,19 @@ async def _embeddings_server(settings: Settings, url: str) -> Finding:
     except ModelError as error:
         return Finding("embedder", "fail", error.message)
     return Finding("embedder", "ok", f"{server.name} answers.")
+
+
+async def reranker(settings: Settings) -> Finding:
+    """What ranks passages once more. Searches go on without it, so nobody else would tell."""
+    try:
+        server = choose_reranker(settings)
+        assert server is not None
+        try:
+            async with asyncio.timeout(settings.rerank_timeout_s):
+                await server.scores("Does it answer?", ["It does.", "It rains."])
+        finally:
+            await server.close()
+    except (RerankingFailed, SettingsError, TimeoutError) as error:
+        said = f"Searches are not reranked: {str(error).removesuffix('.') or 'too slow'}."
+        return Finding("reranker", "fail", said)
+    return Finding("reranker", "ok", "It answers.")

@@ -148,6 +148,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     embeddings_key: str | None = None
     embeddings_model: str | None = None
     embeddings_dimensions: int | None = None
+    # A server with `/rerank`, which ranks the passages that a search has found once more; without
+    # it, or when it fails, they keep their order.
+    rerank_url: str | None = None
+    rerank_key: str | None = None
+    rerank_model: str | None = None
+    # All that a search waits for it.
+    rerank_timeout_s: Annotated[float, Meta(gt=0, le=600)] = 10.0
     # Files of vector stores that this process reads at once; 0 leaves them to other processes.
     files_at_once: Annotated[int, Meta(ge=0, le=64)] = 2
 

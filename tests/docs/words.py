@@ -38,6 +38,10 @@ WHAT_IT_DOES: Final[Mapping[str, str]] = {
     "embeddings_key": "Its key.",
     "embeddings_model": "Its model.",
     "embeddings_dimensions": "How many numbers its vectors have.",
+    "rerank_url": "A server with `/rerank`, as in `http://127.0.0.1:8012/v1`; without it, passages"
+    " keep the order that words and meaning give them.",
+    "rerank_key": "Its key.",
+    "rerank_model": "Its model, where it has several.",
     "mcp_timeout_s": "How long one call of an MCP server may take.",
     "currency": "What the prices are counted in.",
     "sandbox": "`auto`: the strongest walls that hold here, or no code interpreter."

@@ -146,7 +146,7 @@ class Endpoint:
                 raise Fault("The model's server stopped in the middle of its answer.") from error
             except aiohttp.ClientError as error:
                 raise self._unreachable(_reason(error)) from error
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, RecursionError) as error:
                 message = f"What {self.address} answered is not what it should be: {error}"
                 raise Fault(message) from error
 

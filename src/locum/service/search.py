@@ -10,7 +10,13 @@ from locum.tools.file_search.embedding import EmbeddingFailed
 from locum.tools.file_search.rewrite import rewrite
 from locum.tools.file_search.search import Found
 from locum.tools.file_search.stored_index import name_of
-from locum.wire.vector_stores import Search, SearchResult, SearchResultsPage, TextContent
+from locum.wire.vector_stores import (
+    Search,
+    SearchRanking,
+    SearchResult,
+    SearchResultsPage,
+    TextContent,
+)
 
 
 async def search_vector_store(
@@ -22,13 +28,15 @@ async def search_vector_store(
     async with scope.store.transaction() as tx:
         await vector_stores.usable(scope, tx, vector_store_id)
         await vector_stores.touch(scope, tx, vector_store_id)
+    ranking = body.ranking_options or SearchRanking()
     try:
         found = await scope.house.searcher.search(
             [name_of(StoreKey(scope.project_id, vector_store_id))],
             queries,
             most=body.max_num_results,
-            threshold=0.0 if body.ranking_options is None else body.ranking_options.score_threshold,
+            threshold=ranking.score_threshold,
             filters=rule,
+            rerank=ranking.ranker != "none",
         )
     except EmbeddingFailed as error:
         raise Unavailable(f"The query could not be embedded: {error}") from error

@@ -3,28 +3,35 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
+from itertools import chain
 from typing import Literal, Protocol
 from weakref import WeakValueDictionary
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from locum import limits
 from locum.store.passages import PLACE_BITS
 from locum.tools.file_search.filters import Attributes, Filter, allows
 from locum.tools.file_search.fuse import candidates, fuse, word_evidence
 from locum.tools.file_search.index import Contents, Matrix, Numbers, PassageIndex, Vectors
+from locum.tools.file_search.reranking import Reranker, second_opinion
 from locum.tools.file_search.terms import query_terms
 
 # Each opinion nominates so many passages; more change nothing that anyone sees.
 _NOMINATED = 50
+# So many are worth a reranker's time: as many as anybody may ask for.
+_RERANKED = limits.SEARCH_RESULTS_MAX
+RERANK_S = 10.0
 _CACHE_BYTES = 1 << 30
 # A product so small that handing it to a thread would take longer.
 _INLINE_FLOATS = 1 << 20
 
 
 class Found(Struct, frozen=True, kw_only=True):
-    """A passage that answers. Scores are in 0..1, as `fuse` defines them."""
+    """A passage that answers. Scores are in 0..1, as `fuse` or `reranking` defines them."""
 
     passage_id: int
     store_id: str
@@ -50,10 +57,18 @@ class Searcher:
     """Searches one index; keeps the contents of the stores searched last."""
 
     def __init__(
-        self, index: PassageIndex, embedder: QueryEmbedder, *, cache_bytes: int = _CACHE_BYTES
+        self,
+        index: PassageIndex,
+        embedder: QueryEmbedder,
+        *,
+        reranker: Reranker | None = None,
+        rerank_s: float = RERANK_S,
+        cache_bytes: int = _CACHE_BYTES,
     ) -> None:
         self._index = index
         self._embedder = embedder
+        self._reranker = reranker
+        self._rerank_s = rerank_s
         self._kept = _Cache(index, cache_bytes)
 
     async def search(
@@ -64,24 +79,44 @@ class Searcher:
         most: int,
         threshold: float = 0.0,
         filters: Filter | None = None,
+        rerank: bool = True,
     ) -> list[Found]:
         """The best passages for any of the queries, each once for every store it lies in."""
         asked = [query for query in queries if query.strip()]
         if not asked:
             return []
         vectors = await self._embedder.embed(asked, kind="query")
-        found: dict[tuple[str, int], Found] = {}
+        found: list[list[Found]] = [[] for _ in asked]
         for store_id in store_ids:
             within = await self._within(store_id, filters)
             if within is not None and not within:
                 continue
-            for query, vector in zip(asked, vectors, strict=True):
+            for query, vector, answers in zip(asked, vectors, found, strict=True):
                 floats = np.frombuffer(vector, dtype=np.float32)  # type: ignore[call-overload]  # a buffer by its own word
-                for one in await self._one(store_id, query, floats, within):
-                    known = found.get((store_id, one.passage_id))
-                    if one.score >= threshold and (known is None or known.score < one.score):
-                        found[store_id, one.passage_id] = one
-        return sorted(found.values(), key=lambda one: (-one.score, one.passage_id))[:most]
+                answers.extend(await self._one(store_id, query, floats, within))
+        if rerank and self._reranker is not None:
+            found = await self._reranked(self._reranker, asked, found)
+        return [one for one in _best_first(found) if one.score >= threshold][:most]
+
+    async def _reranked(
+        self, reranker: Reranker, asked: Sequence[str], found: list[list[Found]]
+    ) -> list[list[Found]]:
+        """The best answers to each query with the reranker's scores, or all as they were."""
+        best = [_best_first([answers])[:_RERANKED] for answers in found]
+        scores = await second_opinion(
+            reranker,
+            [
+                (query, [one.text for one in answers])
+                for query, answers in zip(asked, best, strict=True)
+            ],
+            within_s=self._rerank_s,
+        )
+        if scores is None:
+            return found
+        return [
+            [replace(one, score=score) for one, score in zip(answers, given, strict=True)]
+            for answers, given in zip(best, scores, strict=True)
+        ]
 
     async def _within(self, store_id: str, filters: Filter | None) -> Collection[str] | None:
         """The files that pass; None when nothing is asked of them."""
@@ -143,6 +178,16 @@ class _Cache:
 
     def _size(self) -> int:
         return sum(one.size_bytes for one in self._kept.values())
+
+
+def _best_first(found: Sequence[Sequence[Found]]) -> list[Found]:
+    """What any query has found, each passage once, with its best score."""
+    best: dict[tuple[str, int], Found] = {}
+    for one in chain.from_iterable(found):
+        known = best.get((one.store_id, one.passage_id))
+        if known is None or known.score < one.score:
+            best[one.store_id, one.passage_id] = one
+    return sorted(best.values(), key=lambda one: (-one.score, one.passage_id))
 
 
 def _opinions(

@@ -32,6 +32,7 @@ _STARTED = {
     "__main__": "python -m locum",
     "llm.llama_server": "the process of the embedded model",
     "tools.code_interpreter.runner": "the process within the walls",
+    "tools.file_search.cutting_worker": "the process that cuts long texts",
     "tools.file_search.minilm_worker": "the process that embeds",
     "testing": "the tests of our users",
     "tools.file_search.worker": "the process that reads documents",

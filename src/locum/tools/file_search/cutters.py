@@ -4,63 +4,72 @@ Short texts are not worth the way there and back.
 """
 
 import asyncio
-import os
-import signal
-import threading
-from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+import pickle
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
-from multiprocessing import get_context, parent_process
-from typing import TypeVar
+from typing import TypeVar, cast
 
+from locum.tools.file_search import piped
 from locum.tools.file_search.extract import ExtractionFailed
 
 T = TypeVar("T")
+_WORKER = "locum.tools.file_search.cutting_worker"
 _SHORT_CHARS = 2_000
 _TIMEOUT_S = 600.0
-_NICENESS = 10
 
 
 class Cutters:
     """At most so many processes; none until there is a long text."""
 
     def __init__(self, *, workers: int) -> None:
-        self._workers = workers
-        self._pool: ProcessPoolExecutor | None = None
+        self._slots = asyncio.Semaphore(workers)
+        self._idle: list[Process] = []
+        self._busy: set[Process] = set()
 
     async def cut(self, work: Callable[..., T], text: str, *rest: object, **options: object) -> T:
         """What `work` makes of the text; it and all else it is given must travel."""
         whole = partial(work, text, *rest, **options)
         if len(text) < _SHORT_CHARS:
             return whole()
-        pool = self._pool = self._pool or ProcessPoolExecutor(
-            self._workers, mp_context=get_context("spawn"), initializer=_begin
-        )
+        call = pickle.dumps(whole)
         try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                return await asyncio.get_running_loop().run_in_executor(pool, whole)
-        except BrokenExecutor:
-            if self._pool is pool:
-                self._pool = None
+            async with self._worker() as process, asyncio.timeout(_TIMEOUT_S):
+                await piped.send(process, call)
+                answer = await piped.receive(process)
+        except TimeoutError:
+            raise ExtractionFailed(
+                "server_error", "The text took too long to be cut into chunks."
+            ) from None
+        except (OSError, EOFError):
             raise ExtractionFailed(
                 "server_error", "The process that cuts texts into chunks has died."
             ) from None
+        is_done, result = pickle.loads(answer)  # noqa: S301  # from a process that runs our code
+        if not is_done:
+            raise result
+        return cast("T", result)
 
     async def close(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await asyncio.to_thread(pool.shutdown, cancel_futures=True)
+        """End every process, and what it is cutting."""
+        for process in [*self._idle, *self._busy]:
+            await piped.end(process)
+        self._idle.clear()
 
-
-def _begin() -> None:
-    """In a worker: leave Ctrl-C and the processor to the server, and end when it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(_NICENESS)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(0)
+    @asynccontextmanager
+    async def _worker(self) -> AsyncIterator[Process]:
+        """A process for one call; one that still owes an answer is not used again."""
+        async with self._slots:
+            process = self._idle.pop() if self._idle else await piped.start(_WORKER)
+            self._busy.add(process)
+            has_answered = False
+            try:
+                yield process
+                has_answered = True
+            finally:
+                self._busy.discard(process)
+                if has_answered:
+                    self._idle.append(process)
+                else:
+                    await piped.end(process)

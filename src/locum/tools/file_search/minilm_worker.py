@@ -1,12 +1,10 @@
 """The process that embeds, started by `minilm`: low priority, one text at a time.
 
 A batch would have to be padded, and a quantised model gives a padded text other numbers; alone,
-a text has the same vector for ever. Frames are four bytes of length and a payload: a JSON list of
-texts comes, the vectors go back one after another as 32-bit floats.
+a text has the same vector for ever. A JSON list of texts comes; the vectors go back one after
+another as 32-bit floats.
 """
 
-import os
-import signal
 import sys
 from pathlib import Path
 
@@ -15,23 +13,21 @@ import onnxruntime
 from msgspec import json
 from numpy.typing import NDArray
 
+from locum.tools.file_search import pipe_end
 from locum.tools.file_search.wordpiece import WordPiece
 
 MOST_PIECES = 256
-LENGTH_BYTES = 4
-_NICENESS = 10
 
 
 def main(model: str, tokenizer: str, threads: str) -> None:
-    # Ctrl-C reaches the whole process group; the server decides what that means for us.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(_NICENESS)
+    pipe_end.step_back()
     embedding = _Model(model, tokenizer, int(threads))
-    while length := sys.stdin.buffer.read(LENGTH_BYTES):
-        texts = json.decode(sys.stdin.buffer.read(int.from_bytes(length)), type=list[str])
-        answer = b"".join(embedding.vector(text).tobytes() for text in texts)
-        sys.stdout.buffer.write(len(answer).to_bytes(LENGTH_BYTES) + answer)
-        sys.stdout.buffer.flush()
+
+    def vectors(texts: bytes) -> bytes:
+        each = json.decode(texts, type=list[str])
+        return b"".join(embedding.vector(text).tobytes() for text in each)
+
+    pipe_end.serve(vectors)
 
 
 class _Model:

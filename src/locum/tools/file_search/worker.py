@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from msgspec import convert
 
-from locum.tools.file_search import walls
+from locum.tools.file_search import pipe_end, walls
 from locum.tools.file_search.formats import READERS
 from locum.tools.file_search.reading import INVALID, OURS, UNSUPPORTED, Limits, Unreadable, within
 
@@ -26,8 +26,6 @@ HEADER = struct.Struct(">cI")
 # cannot be used again.
 EXIT_CRASHED, EXIT_TOO_SLOW = 70, 71
 _LONGEST_REQUEST = 1 << 16
-# Whoever waits for an answer of the server comes before whoever waits for a file to be read.
-_NICENESS = 10
 # Python loads a codec from disk when it is first used, which no child can do any more.
 _CODECS = """
     cp437 utf-16-le utf-16-be utf-32-le utf-32-be latin-1 cp1252 cp1250 cp1251 cp1253 cp1254 cp1255
@@ -37,9 +35,7 @@ _CODECS = """
 
 
 def main() -> None:
-    # Ctrl-C reaches the whole process group; the server decides what that means for us.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(_NICENESS)
+    pipe_end.step_back()
     for name in _CODECS.split():
         codecs.lookup(name)
     while request := sys.stdin.buffer.readline(_LONGEST_REQUEST):

@@ -374,7 +374,7 @@ def test_the_example_of_the_reference_does_what_it_says() -> None:
 
 def test_the_rules_of_the_reference_can_be_loaded(tmp_path: Path) -> None:
     path = tmp_path / "rules.toml"
-    path.write_text(re.findall(r"```toml\n(.*?)```", REFERENCE.read_text(), re.DOTALL)[0])
+    path.write_text(re.findall(r"```toml[^\n]*\n(.*?)```", REFERENCE.read_text(), re.DOTALL)[0])
     model = Scripted(load_rules(path))
     assert take(model, asking("The weather in Rome?")).calls
     assert take(model, asking("Hi")).text == "I only know the weather."

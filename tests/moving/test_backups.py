@@ -206,7 +206,7 @@ def test_a_backup_that_is_not_as_it_was_made_is_refused(
 def test_a_backup_of_a_newer_version_is_refused(server: Server, tmp_path: Path) -> None:
     backing_up.backup(server.settings, tmp_path / "b", tick=quiet)
     with sqlite3.connect(tmp_path / "b" / "locum.db") as database:
-        database.execute("INSERT INTO migrations VALUES (9999, 'from_the_future', 'x')")
+        database.execute("INSERT INTO migrations VALUES (9999, 'breaking_future', 'x')")
     database.close()
     _renew_sum(tmp_path / "b")
     with pytest.raises(Exception, match="9999"):

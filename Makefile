@@ -15,7 +15,7 @@ setup: $(VENV)/.runtime ## make .venv with the command `locum` in it
 run: $(VENV)/.runtime ## start the server on 127.0.0.1:8000
 	$(BIN)/locum quickstart
 
-test: $(VENV)/.dev ## the tests, within a minute or so
+test: $(VENV)/.dev ## the tests, in a minute or two
 	$(BIN)/python -m pytest -n auto -m "not slow and not node and not browser"
 
 test-slow: $(VENV)/.dev ## only what `make test` leaves out, but for Node's

@@ -10,6 +10,8 @@ import pytest
 
 from locum.packages import PackageUnavailable, WheelMember, fetch_wheel_member
 
+pytestmark = pytest.mark.slow
+
 _META = "Metadata-Version: 2.1\nName: locum-data\nVersion: 1.2\n"
 
 

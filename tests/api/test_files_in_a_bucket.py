@@ -17,6 +17,8 @@ from tests.kit.server import Server
 from locum import doctor
 from locum.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 MakeServer = Callable[..., Server]
 _LARGE = os.urandom(9 * 1024 * 1024)
 _FORBIDDEN = (

@@ -10,6 +10,8 @@ from tests.contract.requirements import covers
 from tests.kit.server import ANY_KEY, Server
 from tests.kit.talk import ENDED, Talk
 
+pytestmark = pytest.mark.slow
+
 MakeServer = Callable[..., Server]
 _SLOW_DOWN = "You've exceeded the rate limit, please slow down and try again later."
 

@@ -9,6 +9,8 @@ from openai import BadRequestError, OpenAI
 from tests.contract.requirements import covers
 from tests.kit.shelf import FIGS, PLUMS, POLL_MS, filled_store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def client(reading_sdk: OpenAI) -> OpenAI:

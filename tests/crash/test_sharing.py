@@ -26,6 +26,8 @@ from locum.wire.runs import CreateRunQuery, CreateThreadAndRun, SubmitToolOutput
 from locum.wire.threads import CreateThread
 from locum.wire.tools import FunctionDefinition, FunctionTool
 
+pytestmark = pytest.mark.slow
+
 _TEST_S = 60
 _LONG = "!pace 0.02\n!words 400"
 _ENDS = {f"thread.run.{status}" for status in TERMINAL}

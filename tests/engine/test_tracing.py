@@ -15,6 +15,8 @@ from locum.clock import SystemClock
 from locum.llm.protocol import Event, Request, TextDelta
 from locum.llm.scripted import Scripted
 
+pytestmark = pytest.mark.slow
+
 _TRACE = "0af7651916cd43dd8448eb211c80319c"
 _CALLER = "b7ad6b7169203331"
 _TRACEPARENT = {"traceparent": f"00-{_TRACE}-{_CALLER}-01"}

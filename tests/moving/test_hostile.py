@@ -20,6 +20,8 @@ from locum.moving.report import lines
 from locum.moving.shapes import Around, pieces
 from locum.moving.sources import SourceError, Sources
 
+pytestmark = pytest.mark.slow
+
 GOOD = {"good.json": {"thread": THREAD | {"id": "thread_good11"}}}
 
 

@@ -42,6 +42,8 @@ from locum.wire.vector_stores import (
     VectorStoreFile,
 )
 
+pytestmark = pytest.mark.slow
+
 _TEST_S = 60
 _LOOK_S = 0.01
 _DAY_S = 86_400

@@ -22,6 +22,8 @@ from locum.settings import Settings, SettingsError
 from locum.wire.files import CreateFile
 from locum.wire.vector_stores import CreateVectorStore, Search, SearchRanking, SearchResult
 
+pytestmark = pytest.mark.slow
+
 _TEST_S = 30
 _LOOK_S = 0.01
 _KEY = "sk-of-the-reranker"

@@ -9,7 +9,7 @@ import pytest
 from tests.kit.databases import fresh_url, postgres_server
 
 from locum.errors import StorageFull, Unavailable
-from locum.store.connections import translated
+from locum.store.connections import Connection, translated
 from locum.store.postgres import PostgresDatabase
 
 _OWN = "SELECT pg_backend_pid()"
@@ -227,3 +227,39 @@ def test_a_full_disk_is_named() -> None:
     """Reaches inside: the server's disk cannot be filled in a test."""
     error = translated(asyncpg.DiskFullError("could not extend file"))
     assert isinstance(error, StorageFull)
+
+
+class _Confused:
+    """A connection of the library that has lost its way in the middle of a statement."""
+
+    def __init__(self) -> None:
+        self.dropped = False
+
+    async def prepare(self, _: str) -> "_Confused":
+        return self
+
+    async def fetch(self, *_: object) -> list[object]:
+        raise asyncpg.InternalClientError(
+            "cannot switch to state 12; another operation is in progress"
+        )
+
+    def terminate(self) -> None:
+        self.dropped = True
+
+    def is_closed(self) -> bool:
+        return self.dropped
+
+    def is_in_transaction(self) -> bool:
+        return False
+
+
+def test_a_connection_that_lost_its_way_is_dropped_and_told_as_lost() -> None:
+    async def check() -> None:
+        raw = _Confused()
+        connection = Connection(raw)
+        with pytest.raises(Unavailable):
+            await connection.fetch("SELECT 1", ())
+        assert not connection.usable()
+        assert raw.dropped
+
+    asyncio.run(check())

@@ -19,8 +19,15 @@ _ROLL_BACK_S = 5
 # The server ends a statement itself; the client's own limit is for servers that fell silent.
 _SILENCE_S = 5
 
-_FOREIGN = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+# The last is the library's own confusion, as when a connection is cut in the middle of a statement.
+_FOREIGN = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,
+    asyncpg.InternalClientError,
+)
 _PASSING = (
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -30,6 +37,7 @@ _PASSING = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     OSError,
 )
+_UNSOUND = (OSError, asyncpg.InternalClientError, asyncpg.InvalidCachedStatementError)
 
 
 class Connections:
@@ -196,7 +204,7 @@ class Connection:
         return statement
 
     def _failed(self, error: Exception) -> Exception:
-        if isinstance(error, OSError | asyncpg.InvalidCachedStatementError):
+        if isinstance(error, _UNSOUND):
             # Nobody knows what state it is in, or its statements are of another schema.
             self.abandon()
         return translated(error, lost=self._raw.is_closed())

@@ -21,7 +21,13 @@ _STATEMENT_S: Final = 5.0
 _ALIVE_EVERY_S: Final = 5.0
 _AGAIN_S: Final = 0.5
 
-_FOREIGN = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+_FOREIGN = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 
 
 class Notices:

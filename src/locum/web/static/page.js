@@ -104,9 +104,15 @@ connection.addEventListener("change", () => {
   drawBar();
   show();
 });
+/** Whether this is the room where an admin makes the key that is wanted elsewhere. */
+function makesKeys() {
+  const { room, path } = here();
+  return room === "manage" && path[0] === "keys";
+}
+
 let asked = false;
 connection.addEventListener("refused", () => {
-  if (asked) return;
+  if (asked || makesKeys()) return;
   asked = true;
   signIn().addEventListener("close", () => {
     asked = false;

@@ -85,13 +85,13 @@ class Writer:
             if implied(value):
                 self.note(kind, staged.id, "it is not in the dump: an empty one was made")
             if tx is not None:
-                await self._insert(tx, project_id, kind, found, private)
+                await self._write(tx, project_id, kind, found, private, new=True)
             return CREATED
         names = ", ".join(_differing(before, found))
         if not self._may_replace(kind, before, names):
             return DIFFERS
         if tx is not None:
-            await self._replace(tx, project_id, kind, _kept(before, found), private)
+            await self._write(tx, project_id, kind, _kept(before, found), private, new=False)
         self.note(kind, staged.id, f"replaced: {names} differed")
         return REPLACED
 
@@ -109,39 +109,22 @@ class Writer:
 
     # ---------------------------------------------------------------------- the rows
 
-    async def _insert(
+    async def _write(
         self,
         tx: Transaction,
         project_id: str,
         kind: Kind,
         found: Any,
         private: Mapping[str, Any],
+        *,
+        new: bool,
     ) -> None:
         if isinstance(found, Thread):
-            await self._store.threads.add(tx, project_id, found)
+            threads = self._store.threads
+            await (threads.add if new else threads.change)(tx, project_id, found)
         else:
-            await self._tables[kind.name].insert(
-                tx,
-                project_id,
-                found.id,
-                found,
-                owner_id=None if kind.owner is None else getattr(found, kind.owner),
-                **_columns(found, private),
-            )
-        await self._note_uses(tx, project_id, kind, found)
-
-    async def _replace(
-        self,
-        tx: Transaction,
-        project_id: str,
-        kind: Kind,
-        found: Any,
-        private: Mapping[str, Any],
-    ) -> None:
-        if isinstance(found, Thread):
-            await self._store.threads.change(tx, project_id, found)
-        else:
-            await self._tables[kind.name].replace(
+            table = self._tables[kind.name]
+            await (table.insert if new else table.replace)(
                 tx,
                 project_id,
                 found.id,

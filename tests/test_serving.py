@@ -1,6 +1,7 @@
 """The application on real sockets: streams, hang-ups, limits, and an end in good order."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -13,7 +14,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from locum.api.http import Incoming, PiecewiseReply
-from locum.serving import Address, CannotListen, claim, is_loopback, serve
+from locum.serving import Address, CannotListen, claim, few_pauses, is_loopback, serve
 
 _WAIT_S = 10.0
 
@@ -220,3 +221,13 @@ def test_names_become_addresses_and_a_free_port_is_found() -> None:
     assert not is_loopback(Address("0.0.0.0", 80))
     with pytest.raises(CannotListen):
         claim("192.0.2.1", 0)
+
+
+def test_what_was_there_before_is_not_looked_through_while_serving() -> None:
+    before = gc.get_threshold()
+    with few_pauses():
+        assert gc.get_freeze_count() > 0
+        assert gc.get_threshold()[:2] == before[:2]
+        assert gc.get_threshold()[2] >= 100 * before[2]
+    assert gc.get_freeze_count() == 0
+    assert gc.get_threshold() == before

@@ -25,6 +25,7 @@ from locum.serving import (
     CannotListen,
     alone,
     claim,
+    few_pauses,
     is_loopback,
     listening,
     serve,
@@ -136,6 +137,7 @@ async def _work(_given: argparse.Namespace, settings: Settings) -> int:
         _tell(f"Locum {__version__} works as {house.engine.membership.name}")
         _tell(await _model(house.backend))
         async with AsyncExitStack() as stack:
+            stack.enter_context(few_pauses())
             if beside is not None:
                 operators = Operators(house, apart=True)
                 await stack.enter_async_context(listening(operators, beside))

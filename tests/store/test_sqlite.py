@@ -2,13 +2,16 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from locum.errors import StorageFull, Unavailable
+from locum.store import sqlite
 from locum.store.sqlite import SqliteDatabase
 
 _INSERT = "INSERT INTO t (id, text) VALUES ($1, $2)"
@@ -43,9 +46,10 @@ def _statements_of(database: SqliteDatabase) -> list[str]:
     return seen
 
 
-def test_writers_of_one_turn_share_one_commit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("durable", [True, False])
+def test_writers_of_one_turn_share_one_commit(tmp_path: Path, durable: bool) -> None:
     async def check() -> None:
-        async with _opened(tmp_path) as database:
+        async with _opened(tmp_path, durable=durable) as database:
             seen = _statements_of(database)
             await asyncio.gather(*(_insert(database, number) for number in range(50)))
             assert seen.count("COMMIT") == 1
@@ -54,9 +58,61 @@ def test_writers_of_one_turn_share_one_commit(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
-def test_a_failed_commit_reaches_every_waiter_and_nothing_is_kept(tmp_path: Path) -> None:
+def test_nobody_but_writers_waits_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on, at_disk, commits = threading.Event(), threading.Event(), 0
+    commit = sqlite._commit
+
+    def slow(writer: sqlite3.Connection, **told: Any) -> Exception | None:
+        nonlocal commits
+        commits += 1
+        at_disk.set()
+        assert goes_on.wait(60)
+        return commit(writer, **told)
+
     async def check() -> None:
-        async with _opened(tmp_path) as database:
+        async with _opened(tmp_path, durable=True) as database:
+            monkeypatch.setattr(sqlite, "_commit", slow)
+            first = asyncio.create_task(_insert(database, 1))
+            assert await asyncio.to_thread(at_disk.wait, 60)
+            second = [asyncio.create_task(_insert(database, number)) for number in (2, 3)]
+            # What is not on the disk yet is seen by nobody, and whoever reads is answered.
+            for _ in range(5):
+                await asyncio.sleep(0)
+                assert await _count(database) == 0
+            assert not first.done()
+            goes_on.set()
+            await asyncio.gather(first, *second)
+            assert await _count(database) == 3
+            assert commits == 2
+
+    asyncio.run(check())
+
+
+def test_closing_waits_for_those_who_wait_for_the_disk(tmp_path: Path) -> None:
+    async def check() -> None:
+        database = SqliteDatabase(tmp_path / "locum.db", durable=True)
+        await database.script("CREATE TABLE t (id INTEGER, text TEXT);")
+        writers = [asyncio.create_task(_insert(database, 1))]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # The first is at the disk now, the others wait for the next turn.
+        writers += [asyncio.create_task(_insert(database, number)) for number in (2, 3)]
+        await asyncio.sleep(0)
+        await database.close()
+        await asyncio.gather(*writers)
+        async with _opened(tmp_path) as again:
+            assert await _count(again) == 3
+
+    asyncio.run(check())
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_failed_commit_reaches_every_waiter_and_nothing_is_kept(
+    tmp_path: Path, durable: bool
+) -> None:
+    async def check() -> None:
+        async with _opened(tmp_path, durable=durable) as database:
             # A foreign key that is checked at the commit makes it fail as a disk would.
             await database.script(
                 "CREATE TABLE parents (id INTEGER PRIMARY KEY);\n"
@@ -126,8 +182,9 @@ def test_when_sqlite_gives_up_everything_all_who_shared_it_are_told(tmp_path: Pa
     asyncio.run(check())
 
 
+@pytest.mark.parametrize("durable", [True, False])
 def test_the_log_stays_bounded_under_steady_writing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool
 ) -> None:
     monkeypatch.setattr("locum.store.sqlite._CHECKPOINT_EVERY_S", 0.001)
     monkeypatch.setattr("locum.store.sqlite._LOG_BYTES", 1024 * 1024)
@@ -135,7 +192,7 @@ def test_the_log_stays_bounded_under_steady_writing(
     async def check() -> None:
         log = tmp_path / "locum.db-wal"
         largest = written = 0
-        async with _opened(tmp_path) as database:
+        async with _opened(tmp_path, durable=durable) as database:
             while written < 40_000_000:
                 await asyncio.gather(*(_insert(database, 1, "x" * 50_000) for _ in range(5)))
                 written += 250_000

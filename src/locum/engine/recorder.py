@@ -51,6 +51,7 @@ from locum.wire.threads import Thread
 from locum.wire.tools import CodeResources, ToolResources
 
 _BATCH = 64
+_TOGETHER_S = 0.01
 _AGAIN_S = 0.1
 _AGAIN_AT_MOST_S = 1.0
 _HELD_BY_NOBODY = TERMINAL | {"requires_action"}
@@ -417,7 +418,9 @@ class Recorder:
             self._flush = asyncio.get_running_loop().create_task(self._flush_soon())
 
     async def _flush_soon(self) -> None:
-        await asyncio.sleep(self._pace.batch_s)
+        """Together with other recorders, who then share a commit."""
+        due = asyncio.get_running_loop().time() + self._pace.batch_s
+        await asyncio.sleep(self._pace.batch_s + _TOGETHER_S - due % _TOGETHER_S)
         await self.flush()
 
     def _event(self, name: str, data: Struct) -> Event:

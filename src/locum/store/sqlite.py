@@ -1,9 +1,10 @@
 """SQLite, embedded: called inside the event loop, durable by group commit.
 
 A statement takes some tens of microseconds, less than a hop to a thread. What costs is the
-commit, so all transactions of one turn of the loop share one: each runs in a savepoint, and
-whoever waits for durability resumes after the common commit. Readers have a connection of
-their own and see only what is committed.
+commit, which waits for the disk: so all transactions of one turn of the loop share one, in a
+thread. Each runs in a savepoint, and whoever waits for durability resumes after the common commit;
+who wants to write meanwhile is in the next one. Readers have a connection of their own, wait for
+nobody, and see only what is committed.
 """
 
 import asyncio
@@ -11,8 +12,9 @@ import math
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -33,8 +35,9 @@ class SqliteDatabase:
 
     def __init__(self, path: Path, *, durable: bool = True) -> None:
         self._path = path
+        self._durable = durable
         self._log = path.with_name(f"{path.name}-wal")
-        self._writer = _connect(path, durable=durable)
+        self._writer = _connect(path, durable=durable, shared=True)
         self._reader = _connect(path, durable=durable)
         self._reader.execute("PRAGMA query_only = ON")
         # Connections of threads, those that are idle.
@@ -42,6 +45,11 @@ class SqliteDatabase:
         self._writing = asyncio.Lock()
         self._group: asyncio.Future[None] | None = None
         self._overdue = False
+        # Where commits wait for the disk. The writer is the thread's until it is through.
+        self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="locum-disk")
+        self._through = asyncio.Event()
+        self._through.set()
+        self._rewinds = False
         self._closing = asyncio.Event()
         self._dirty = asyncio.Event()
         self._checkpoints: asyncio.Task[None] | None = None
@@ -58,7 +66,7 @@ class SqliteDatabase:
     async def transaction(self) -> AsyncIterator["_SqliteTransaction"]:
         self._refuse_when_closing()
         try:
-            async with self._writing:
+            async with self._alone():
                 group = self._join_group()
                 self._writer.execute("SAVEPOINT work")
                 try:
@@ -74,8 +82,9 @@ class SqliteDatabase:
 
     async def script(self, sql: str, *, unless: str | None = None) -> bool:
         self._refuse_when_closing()
-        async with self._writing:
-            self._commit_group()
+        async with self._alone():
+            if self._group is not None:
+                self._end_group(self._leave_group(), _commit(self._writer, rewinds=False))
             self._begin()
             try:
                 if unless is not None and self._writer.execute(unless).fetchone():
@@ -92,10 +101,11 @@ class SqliteDatabase:
     async def close(self) -> None:
         """Let what has begun end well, and take nothing new."""
         self._closing.set()
-        async with self._writing:
+        async with self._alone():
             group = self._group
         if group is not None:
             await asyncio.wait([group])
+        self._disk.shutdown()
         if self._checkpoints is not None:
             self._dirty.set()
             await self._checkpoints
@@ -121,13 +131,29 @@ class SqliteDatabase:
 
     # ------------------------------------------------------------ the common commit
 
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Nobody else writes, and no commit is under way. All who wait for one go on together."""
+        while True:
+            await self._through.wait()
+            async with self._writing:
+                if self._through.is_set():
+                    yield
+                    return
+
     def _join_group(self) -> asyncio.Future[None]:
         if self._group is None:
             self._begin()
             loop = asyncio.get_running_loop()
             self._group = loop.create_future()
-            loop.call_soon(self._commit)
+            loop.call_soon(self._commit_group)
         return self._group
+
+    def _leave_group(self) -> asyncio.Future[None]:
+        """Whoever comes from now on is in the next one."""
+        group, self._group = self._group, None
+        assert group is not None
+        return group
 
     def _refuse_when_closing(self) -> None:
         if self._closing.is_set():
@@ -145,39 +171,42 @@ class SqliteDatabase:
             self._writer.execute("RELEASE work")
         else:
             # SQLite gave up the whole transaction, as it may when the disk is full.
-            self._end_group(error)
-
-    def _commit(self) -> None:
-        if self._writing.locked():
-            # Somebody is still inside a transaction; his savepoint must close first.
-            self._overdue = True
-        else:
-            self._commit_group()
+            self._end_group(self._leave_group(), error)
 
     def _commit_group(self) -> None:
         if self._group is None:
             return
-        try:
-            self._writer.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
-            self._end_group(_translated(error))
+        if self._writing.locked():
+            # Somebody is still inside a transaction; his savepoint must close first.
+            self._overdue = True
             return
-        self._end_group(None)
-        self._start_checkpoints()
-        self._dirty.set()
+        group, rewinds = self._leave_group(), self._rewinds
+        self._rewinds = False
+        if not self._durable and not rewinds:
+            self._end_group(group, _commit(self._writer, rewinds=False))
+            return
+        self._through.clear()
+        loop = asyncio.get_running_loop()
+        work = partial(_commit, self._writer, rewinds=rewinds)
+        outcome = loop.run_in_executor(self._disk, work)
+        outcome.add_done_callback(partial(self._come_back, group))
+
+    def _come_back(
+        self, group: asyncio.Future[None], outcome: asyncio.Future[Exception | None]
+    ) -> None:
+        self._through.set()
+        self._end_group(group, outcome.result())
 
     def _commit_when_due(self) -> None:
         if self._overdue:
             self._overdue = False
-            asyncio.get_running_loop().call_soon(self._commit)
+            asyncio.get_running_loop().call_soon(self._commit_group)
 
-    def _end_group(self, error: BaseException | None) -> None:
-        group, self._group = self._group, None
-        assert group is not None
+    def _end_group(self, group: asyncio.Future[None], error: BaseException | None) -> None:
         if error is None:
             group.set_result(None)
+            self._start_checkpoints()
+            self._dirty.set()
             return
         if not isinstance(error, LocumError):
             error = Unavailable("What was written together with this could not be kept.")
@@ -191,22 +220,18 @@ class SqliteDatabase:
             self._checkpoints = asyncio.get_running_loop().create_task(self._keep_checkpointing())
 
     async def _keep_checkpointing(self) -> None:
-        """Move the log into the file from a thread, so that no commit ever has to."""
+        """Move the log into the file from a thread, so that hardly a commit ever has to.
+
+        Under steady writing the thread alone never sees the end of the log, so now and then a
+        commit moves the rest, and the log begins anew.
+        """
         while not self._closing.is_set():
             await self._dirty.wait()
             self._dirty.clear()
             await asyncio.to_thread(_checkpoint, self._path)
-            self._rewind_log()
+            self._rewinds = self._log.exists() and self._log.stat().st_size > _LOG_BYTES // 2
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), _CHECKPOINT_EVERY_S)
-
-    def _rewind_log(self) -> None:
-        """Let the log begin anew: under steady writing the thread alone never sees its end."""
-        if self._writing.locked() or not self._log.exists():
-            return
-        if self._log.stat().st_size > _LOG_BYTES // 2:
-            self._commit_group()
-            _move_log(self._writer)
 
 
 class _SqliteTransaction:
@@ -270,6 +295,19 @@ def _connect(path: Path, *, durable: bool, shared: bool = False) -> sqlite3.Conn
     # Built in or not, as SQLite was compiled.
     connection.create_function("ln", 1, math.log, deterministic=True)
     return connection
+
+
+def _commit(writer: sqlite3.Connection, *, rewinds: bool) -> Exception | None:
+    """What came of it, for those who wait: an error is told to each of them."""
+    try:
+        writer.execute("COMMIT")
+    except sqlite3.Error as error:
+        if writer.in_transaction:
+            writer.execute("ROLLBACK")
+        return _translated(error)
+    if rewinds:
+        _move_log(writer)
+    return None
 
 
 def _checkpoint(path: Path) -> None:

@@ -97,7 +97,7 @@ class Parts:
 
 
 class Application(Starlette):
-    """Starlette, but for requests to the API: those have no use for its layers and pass them by."""
+    """Starlette, but for requests to the API: those pass by all layers, straight to the door."""
 
     straight: ASGIApp | None = None
 
@@ -123,7 +123,7 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> Starlette:  # froz
                 front = build_front(house, gateway, tracer)
                 app.routes.append(Mount("/", front))
                 if not app.user_middleware:
-                    app.straight = front
+                    app.straight = front.door
                 yield
 
     return Application(

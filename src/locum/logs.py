@@ -9,9 +9,10 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
-from typing import Final, TextIO
+from typing import Final, NamedTuple, TextIO
 
 import msgspec
 
@@ -25,8 +26,19 @@ _WHOLE_BYTES: Final = 4_096
 _logger: Final = logging.getLogger("locum")
 
 _Fields = Mapping[str, object]
-# When, how bad, what, with which fields; and the traceback of a failure.
-_Format = Callable[[float, str, str, _Fields, str], str]
+
+
+class _Entry(NamedTuple):
+    at: float
+    level: str
+    event: str
+    fields: _Fields
+    # The trace and the span it belongs to.
+    place: tuple[str, str] | None
+    traceback: str
+
+
+_Format = Callable[[_Entry], str]
 
 
 def configure(*, as_json: bool, stream: TextIO | None = None) -> None:
@@ -60,19 +72,20 @@ class _Lines(logging.StreamHandler[TextIO]):
     def __init__(self, stream: TextIO, write_line: _Format) -> None:
         super().__init__(stream)
         self._write_line = write_line
-        self._waiting: list[str] = []
-        self._size = 0
+        # Threads log too: adding at one end and taking at the other needs no lock.
+        self._waiting: deque[_Entry] = deque()
 
     def emit(self, record: logging.LogRecord) -> None:
         failure = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
         fields = getattr(record, "fields", {})
-        self._add(record.created, record.levelname, record.getMessage(), fields, failure)
+        told = record.created, record.levelname, record.getMessage(), fields, trace.get(), failure
+        self._waiting.append(_Entry(*told))
         self.flush()
 
     def tell_soon(self, event: str, fields: _Fields) -> None:
-        """Keep the line for a moment: a system call for every request costs more than its line."""
+        """Keep it for a moment: a system call, and even a line made by itself, costs more."""
         is_first = not self._waiting
-        self._add(time.time(), "INFO", event, fields, "")
+        self._waiting.append(_Entry(time.time(), "INFO", event, fields, trace.get(), ""))
         if is_first:
             try:
                 asyncio.get_running_loop().call_later(_MOMENT_S, self.flush)
@@ -80,26 +93,29 @@ class _Lines(logging.StreamHandler[TextIO]):
                 self.flush()  # No loop runs in this thread: nobody would come back.
 
     def flush(self) -> None:
-        self.acquire()  # Threads log too.
+        self.acquire()
         try:
-            lines, self._waiting, self._size = self._waiting, [], 0
-            if lines:
-                self.stream.write("\n".join(lines) + "\n")
-            self.stream.flush()
+            for piece in self._pieces():
+                self.stream.write(piece)
+                self.stream.flush()
         except (OSError, ValueError):
             pass  # Full or closed: there is nobody left to tell, and requests must go on.
         finally:
             self.release()
 
-    def _add(self, at: float, level: str, event: str, fields: _Fields, traceback: str) -> None:
-        line = self._write_line(at, level, event, fields, traceback)
-        size = len(line) + 1
-        if self._size + size > _WHOLE_BYTES:
-            self.flush()
-        self.acquire()
-        self._waiting.append(line)
-        self._size += size
-        self.release()
+    def _pieces(self) -> Iterator[str]:
+        """All that waits, in pieces that are written whole."""
+        lines: list[str] = []
+        size = 0
+        while self._waiting:
+            line = self._write_line(self._waiting.popleft())
+            if lines and size + len(line) >= _WHOLE_BYTES:
+                yield "".join(lines)
+                lines, size = [], 0
+            lines.append(f"{line}\n")
+            size += len(line) + 1
+        if lines:
+            yield "".join(lines)
 
 
 class _Lettering:
@@ -109,17 +125,22 @@ class _Lettering:
         self._second = -1
         self._told = ""
 
-    def text(self, at: float, level: str, event: str, fields: _Fields, traceback: str) -> str:
-        told = " ".join([f"{name}={value}" for name, value in fields.items()])
-        line = f"{self._time(at)} {level:<7} {event} {told}".rstrip()
-        return f"{line}\n{traceback}" if traceback else line
+    def text(self, entry: _Entry) -> str:
+        told = " ".join([f"{name}={value}" for name, value in entry.fields.items()])
+        line = f"{self._time(entry.at)} {entry.level:<7} {entry.event} {told}".rstrip()
+        return f"{line}\n{entry.traceback}" if entry.traceback else line
 
-    def json(self, at: float, level: str, event: str, fields: _Fields, traceback: str) -> str:
-        line = {"time": self._time(at), "level": level.lower(), "event": event, **fields}
-        if (place := trace.get()) is not None:
-            line["trace_id"], line["span_id"] = place
-        if traceback:
-            line["traceback"] = traceback
+    def json(self, entry: _Entry) -> str:
+        line = {
+            "time": self._time(entry.at),
+            "level": entry.level.lower(),
+            "event": entry.event,
+            **entry.fields,
+        }
+        if entry.place is not None:
+            line["trace_id"], line["span_id"] = entry.place
+        if entry.traceback:
+            line["traceback"] = entry.traceback
         return msgspec.json.encode(line, enc_hook=str).decode()
 
     def _time(self, at: float) -> str:

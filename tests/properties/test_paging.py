@@ -92,7 +92,7 @@ class Lists:
     ) -> tuple[list[str], bool]:
         query = PageQuery(order=order, limit=limit, after=after, before=before)  # type: ignore[arg-type]  # drawn from the two
         page = await self._store.assistant_files.page("p", query, owner_id=self._owner)
-        return [document.id for document in page.documents], page.has_more
+        return [found.id for found in page.read()], page.has_more
 
     def expected(
         self, *, order: str, limit: int, after: str | None, before: str | None

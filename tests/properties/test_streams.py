@@ -23,6 +23,7 @@ from locum.engine.states import TERMINAL
 from locum.errors import InvalidRequest
 from locum.service import assistants, messages, runs, steps, threads
 from locum.service.scope import Scope
+from locum.store.documents import Page
 from locum.store.events import Event
 from locum.wire.assistants import CreateAssistant
 from locum.wire.messages import CreateMessage, ListMessages
@@ -205,9 +206,9 @@ async def _check(scope: Scope, key: tuple[str, str, str], told: Told) -> None:
     )
     hold_together(
         told,
-        run=_json(run),
-        steps=[_json(document) for document in step_page.documents],
-        messages=[_json(document) for document in message_page.documents],
+        run=msgspec.json.decode(run.text),
+        steps=_listed(step_page),
+        messages=_listed(message_page),
     )
 
 
@@ -217,5 +218,5 @@ async def _follow(scope: Scope, key: tuple[str, str, str], seen: int) -> AsyncIt
         yield one
 
 
-def _json(document: Any) -> Any:
-    return msgspec.json.decode(document.text)
+def _listed(page: Page[Any]) -> Any:
+    return msgspec.json.decode(f"[{page.text}]")

@@ -222,7 +222,7 @@ async def test_a_deleted_file_leaves_the_assistants_of_the_first_version(
     page = await scope.store.assistant_files.page(
         scope.project_id, PageQuery(order="asc", after=file_id), owner_id="asst_1"
     )
-    assert [document.id for document in page.documents] == [kept]
+    assert [file.id for file in page.read()] == [kept]
 
 
 @on_every_database
@@ -262,7 +262,7 @@ async def test_two_completions_at_once_make_one_file(scope: Scope, clock: Steppe
     refused = [end for end in ends if isinstance(end, InvalidRequest)]
     assert [str(end) for end in refused] == ["Cannot complete upload with status 'completed'."]
     page = await files.list_files(scope, query=ListFiles())
-    assert len(page.documents) == len(await _stored_blobs(scope)) == 1
+    assert len(page.read()) == len(await _stored_blobs(scope)) == 1
 
 
 @on_every_database

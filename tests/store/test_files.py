@@ -37,8 +37,8 @@ async def test_files_are_listed_by_purpose(store: Store) -> None:
     await _add(store, "file-1")
     await _add(store, "file-2", purpose="batch")
     page = await store.files.page("p", PageQuery(), purpose="batch")
-    assert [document.id for document in page.documents] == ["file-2"]
-    assert (await store.files.page("p", PageQuery(), purpose="\0")).documents == []
+    assert [file.id for file in page.read()] == ["file-2"]
+    assert (await store.files.page("p", PageQuery(), purpose="\0")).text == ""
 
 
 @on_every_database

@@ -18,7 +18,7 @@ async def _add(store: Store, thread_id: str, *, project: str = "p", **metadata: 
 
 async def _found(store: Store, *, project: str = "p", **metadata: str) -> list[str]:
     page = await store.threads.labelled(project, PageQuery(order="asc"), metadata)
-    return [document.id for document in page.documents]
+    return [thread.id for thread in page.read()]
 
 
 @on_every_database
@@ -54,10 +54,10 @@ async def test_pages_of_labelled_threads_go_on(store: Store) -> None:
     for number in range(5):
         await _add(store, f"thread_{number}", even=str(number % 2 == 0))
     first = await store.threads.labelled("p", PageQuery(limit=2), {"even": "True"})
-    assert [document.id for document in first.documents] == ["thread_4", "thread_2"]
+    assert [thread.id for thread in first.read()] == ["thread_4", "thread_2"]
     assert first.has_more
     rest = await store.threads.labelled("p", PageQuery(after="thread_2"), {"even": "True"})
-    assert [document.id for document in rest.documents] == ["thread_0"]
+    assert [thread.id for thread in rest.read()] == ["thread_0"]
 
 
 @on_every_database

@@ -147,8 +147,8 @@ async def test_the_order_of_a_list_is_the_order_of_commits(store: Store) -> None
             finished = done.is_set()
             query = PageQuery(order="asc", after=seen[-1] if seen else None, limit=100)
             page = await store.threads.page("p", query)
-            seen.extend(document.id for document in page.documents)
-            if finished and not page.documents:
+            seen.extend(thread.id for thread in page.read())
+            if finished and not page.text:
                 return
             await asyncio.sleep(0)
 
@@ -158,7 +158,7 @@ async def test_the_order_of_a_list_is_the_order_of_commits(store: Store) -> None
     await follower
     assert sorted(seen) == sorted(f"thread_{number}" for number in range(60))
     page = await store.threads.page("p", PageQuery(order="asc", limit=100))
-    assert seen == [document.id for document in page.documents]
+    assert seen == [thread.id for thread in page.read()]
 
 
 @on_every_database

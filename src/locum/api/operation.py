@@ -133,11 +133,10 @@ def _polling(route: Route, text: str) -> Headers | None:
 
 
 def _page(page: Page[Any]) -> bytes:
-    rows = page.rows
-    first = f'"{rows[0][0]}"' if rows else "null"
-    last = f'"{rows[-1][0]}"' if rows else "null"
-    data = ",".join([row[1] for row in rows])
+    first = f'"{page.first_id}"' if page.text else "null"
+    last = f'"{page.last_id}"' if page.text else "null"
     more = "true" if page.has_more else "false"
     return (
-        f'{{"object":"list","data":[{data}],"first_id":{first},"last_id":{last},"has_more":{more}}}'
+        f'{{"object":"list","data":[{page.text}],"first_id":{first},"last_id":{last}'
+        f',"has_more":{more}}}'
     ).encode()

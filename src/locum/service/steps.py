@@ -29,6 +29,9 @@ async def list_steps(
 async def get_step(
     scope: Scope, *, thread_id: str, run_id: str, step_id: str, query: GetStep
 ) -> Document[RunStep]:
+    seen = await scope.store.steps.seen(scope.project_id, thread_id, run_id, step_id)
+    if seen is not None and not is_due(scope, seen[1]):
+        return _shown(seen[0], deadline(seen[1]), query.include)
     expires_at = await expire_if_due(scope, thread_id, run_id)
     step = await scope.store.steps.find(scope.project_id, step_id, owner_id=run_id)
     if step is None:
@@ -52,9 +55,11 @@ def without_content(step: RunStep) -> RunStep:
 def _shown_page(
     page: Page[RunStep], expires_at: int | None, include: Sequence[Include]
 ) -> Page[RunStep]:
-    if expires_at is None and (include or not any(_found_files(row[1]) for row in page.rows)):
-        return page  # Most pages go out as they are stored.
-    return page.mapped(lambda step: _shown(step, expires_at, include))
+    text = _with_deadline(page.text, expires_at)
+    shown = page if text is page.text else page.with_text(text)
+    if include or not _found_files(text):
+        return shown  # Most pages go out as they are stored.
+    return shown.mapped(without_content)
 
 
 def _found_files(text: str) -> bool:
@@ -65,13 +70,18 @@ def _shown(
     step: Document[RunStep], expires_at: int | None, include: Sequence[Include]
 ) -> Document[RunStep]:
     """The step as a reader gets it: with its run's deadline, and with content only on request."""
-    text = step.text
-    if expires_at is not None:
-        # Everything before this key is an id, a number or an enum, so the first is the one.
-        text = text.replace('"expires_at":null', f'"expires_at":{expires_at}', 1)
-    if not include and _found_files(text):
-        return step.with_value(without_content(step.with_text(text).read()))
-    return step if text is step.text else step.with_text(text)
+    text = _with_deadline(step.text, expires_at)
+    shown = step if text is step.text else step.with_text(text)
+    if include or not _found_files(text):
+        return shown
+    return shown.with_value(without_content(shown.read()))
+
+
+def _with_deadline(text: str, expires_at: int | None) -> str:
+    """No other key of a step is called so, and what people wrote has its quotes escaped."""
+    if expires_at is None:
+        return text
+    return text.replace('"expires_at":null', f'"expires_at":{expires_at}')
 
 
 def _bare(call: FileSearchCall) -> tuple[FoundPassage, ...]:

@@ -76,7 +76,7 @@ async def make(
 
 async def list_vector_stores(scope: Scope, *, query: PageQuery) -> Page[VectorStore]:
     page = await scope.store.vector_stores.page(scope.project_id, query)
-    return page.mapped(lambda document: _shown(document, scope.now()))
+    return page.mapped(lambda store: _as_of(store, scope.now()))
 
 
 async def get_vector_store(scope: Scope, *, vector_store_id: str) -> Document[VectorStore]:
@@ -187,10 +187,11 @@ def _expired_error(vector_store_id: str) -> InvalidRequest:
 
 
 def _shown(document: Document[VectorStore], now: int) -> Document[VectorStore]:
-    store = document.read()
-    if not expired(store, now):
-        return document
-    return document.with_value(replace(store, status="expired"))
+    return document.with_value(_as_of(document.read(), now))
+
+
+def _as_of(store: VectorStore, now: int) -> VectorStore:
+    return replace(store, status="expired") if expired(store, now) else store
 
 
 def _expiry(expires_after: ExpiresAfter | None, active_at: int) -> int | None:

@@ -243,13 +243,13 @@ class _SqliteTransaction:
 
     async def execute(self, sql: str, *values: object) -> int:
         try:
-            return self._connection.execute(_numbered(sql), values).rowcount
+            return self._connection.execute(_spelt(sql), values).rowcount
         except sqlite3.Error as error:
             raise _translated(error) from error
 
     async def execute_many(self, sql: str, rows: list[tuple[object, ...]]) -> None:
         try:
-            self._connection.executemany(_numbered(sql), rows)
+            self._connection.executemany(_spelt(sql), rows)
         except sqlite3.Error as error:
             raise _translated(error) from error
 
@@ -261,7 +261,7 @@ def _fetch(connection: sqlite3.Connection, sql: str, values: tuple[object, ...])
     if not storable(values):
         return []
     try:
-        return connection.execute(_numbered(sql), values).fetchall()
+        return connection.execute(_spelt(sql), values).fetchall()
     except sqlite3.Error as error:
         raise _translated(error) from error
 
@@ -339,5 +339,6 @@ def _translated(error: sqlite3.Error) -> Exception:
 
 
 @lru_cache(maxsize=_STATEMENTS_KEPT)
-def _numbered(sql: str) -> str:
-    return re.sub(r"\$(\d+)", r"?\1", sql)
+def _spelt(sql: str) -> str:
+    """As SQLite has it; `string_agg` is another name there, and only since 3.44."""
+    return re.sub(r"\$(\d+)", r"?\1", sql).replace("string_agg(", "group_concat(")

@@ -1,7 +1,7 @@
 """The steps table."""
 
 from locum.store.database import Reader
-from locum.store.documents import Documents, Page
+from locum.store.documents import Document, Documents, Page, page_of
 from locum.store.runs import RunState
 from locum.wire.paging import PageQuery
 from locum.wire.steps import RunStep
@@ -16,19 +16,38 @@ class StepTable(Documents[RunStep]):
     ) -> tuple[Page[RunStep], RunState | None]:
         """The page of a query without cursors, with the state of the run, in one statement.
 
-        This is what clients poll. Where there are no steps, nothing is known of the run either.
+        This is what clients poll.
         """
         assert not query.after
         assert not query.before
         rows = await self._reader.fetch(
-            "SELECT id, document, (SELECT status || ' ' || expires_at FROM runs"
-            " WHERE project_id = $1 AND thread_id = $2 AND id = $3)"
-            " FROM steps WHERE project_id = $1 AND run_id = $3"
-            f" ORDER BY seq {'ASC' if query.order == 'asc' else 'DESC'} LIMIT $4",
+            page_of(
+                "steps",
+                "project_id = $1 AND run_id = $3",
+                ascending=query.order == "asc",
+                most="$4",
+                beside=", (SELECT status || ' ' || expires_at FROM runs"
+                " WHERE project_id = $1 AND thread_id = $2 AND id = $3)",
+            ),
             project_id,
             thread_id,
             run_id,
-            query.limit + 1,
+            query.limit,
         )
-        told = rows[0][2] if rows else None
-        return self._page(rows, query.limit), RunState.read(told) if told else None
+        told = rows[0][3] if rows else None
+        return self._page(rows), RunState.read(told) if told else None
+
+    async def seen(
+        self, project_id: str, thread_id: str, run_id: str, step_id: str
+    ) -> tuple[Document[RunStep], RunState] | None:
+        """The step with the state of its run, in one statement."""
+        rows = await self._reader.fetch(
+            "SELECT steps.id, steps.document, runs.status, runs.expires_at FROM steps, runs"
+            " WHERE runs.project_id = $1 AND runs.thread_id = $2 AND runs.id = $3"
+            " AND steps.project_id = $1 AND steps.run_id = $3 AND steps.id = $4",
+            project_id,
+            thread_id,
+            run_id,
+            step_id,
+        )
+        return (self._document(rows[0]), RunState(*rows[0][2:])) if rows else None

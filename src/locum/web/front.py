@@ -32,7 +32,7 @@ class Front:
         admission: Admission,
         config: Mapping[str, Any],
     ) -> None:
-        self._door = door
+        self.door = door
         self._operators = operators
         self._is_for_operators = is_for_operators
         self._page = page
@@ -43,7 +43,7 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self._who_answers(scope["path"])
         if answer is None:
-            answers = self._operators if self._is_for_operators(scope["path"]) else self._door
+            answers = self._operators if self._is_for_operators(scope["path"]) else self.door
             await answers(scope, receive, send)
             return
         request = Request(scope, receive)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks import databases, lists, runs, standing, streams
 from benchmarks.figures import Chapter, as_markdown
-from benchmarks.machine import describe
+from benchmarks.machine import describe, leave_room
 from benchmarks.options import FULL, Options
 from msgspec.structs import replace
 
@@ -43,10 +43,11 @@ def main() -> None:
     asked.add_argument("--only", default=",".join(_PARTS))
     asked.add_argument("--full", action="store_true")
     asked.add_argument("--noisy", action="store_true")
-    asked.add_argument("--rounds", type=int, help="fewer for a look, more for a calm mind")
+    asked.add_argument("--rounds", type=int, help="of each cast; fewer for a look")
     options = asked.parse_args()
     # Else the servers of a trial that is told to stop would outlive it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    leave_room()
     begun = time.monotonic()
     chapters: list[Chapter] = []
     for name in options.only.split(","):
@@ -64,9 +65,8 @@ def _chosen(options: argparse.Namespace) -> Options:
     chosen = FULL if options.full else Options()
     if options.rounds is None:
         return chosen
-    return replace(
-        chosen, rounds=options.rounds, stream_rounds=min(options.rounds, chosen.stream_rounds)
-    )
+    fewer = min(options.rounds, chosen.stream_rounds)
+    return replace(chosen, rounds=options.rounds, casts=fewer, stream_rounds=fewer)
 
 
 def _head() -> str:

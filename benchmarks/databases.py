@@ -1,18 +1,21 @@
 """PostgreSQL beside SQLite, several writers, and what a second process brings."""
 
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from benchmarks import lists, rows, runs, servers
 from benchmarks.figures import Chapter, Figure, compare
 from benchmarks.load import request
 from benchmarks.options import Options
-from benchmarks.rounds import interleave
+from benchmarks.rounds import Take, by_turns
 from benchmarks.rows import Stored
 from benchmarks.servers import Process
 from benchmarks.trial import AT_ONCE, time_of
 from tests.kit.databases import fresh_url
 
-_COUNT = 200
+_COUNT = 800
 
 
 async def chapters(options: Options) -> list[Chapter]:
@@ -20,29 +23,36 @@ async def chapters(options: Options) -> list[Chapter]:
     async with fresh_url() as url:
         with servers.folder() as data:
             stored = await rows.fill(data, rows=1_000, database_url=url)
-            with servers.running(servers.locum(data, database_url=url)) as server:
-                chapter = await lists.reading(server, stored, rounds=options.rounds, postgres=True)
-                chapter.figures.append(await _two(server, stored, data, url, options))
-                made.append(chapter)
+            start = partial(servers.locum, data, database_url=url)
+            chapter = await lists.reading(start, stored, options, postgres=True)
+            chapter.figures.append(await _two(stored, data, url, options))
+            made.append(chapter)
     async with fresh_url() as url:
         with servers.running(servers.model()) as model:
             made.append(await runs.answering(options, model, database_url=url))
     return made
 
 
-async def _two(server: Process, stored: Stored, data: Path, url: str, options: Options) -> Figure:
+async def _two(stored: Stored, data: Path, url: str, options: Options) -> Figure:
     """Time per list with a second server beside the first; client and database share the cores."""
     asked = [request("GET", f"{stored.run}/steps")]
-    with servers.running(servers.locum(data, database_url=url)) as second:
-        taken = await interleave(
-            {
-                "two": await time_of([server, second], asked, count=_COUNT, at_once=AT_ONCE),
-                "one": await time_of([server], asked, count=_COUNT, at_once=AT_ONCE),
-            },
-            rounds=options.rounds,
+
+    async def cast(stack: ExitStack) -> Mapping[str, Take]:
+        one, two = (
+            stack.enter_context(servers.running(servers.locum(data, database_url=url).roam()))
+            for _ in range(2)
         )
+        return {
+            "two": await time_of([one, two], asked, count=_COUNT, at_once=AT_ONCE),
+            "one": await time_of([one], asked, count=_COUNT, at_once=AT_ONCE),
+        }
+
     return compare(
-        taken, path="list 20 steps, 2 web processes", ours="two", to="one", against="1 process"
+        await by_turns(cast, casts=options.casts, rounds=options.rounds),
+        path="list 20 steps, 2 web processes",
+        ours="two",
+        to="one",
+        against="1 process",
     )
 
 
@@ -52,16 +62,23 @@ async def _writers(options: Options) -> Chapter:
         intro="Wall-clock time per message with durable commits: four clients at once, who share a"
         " commit, against one.",
     )
-    with servers.folder() as data, servers.running(servers.locum(data)) as server:
-        taken = await interleave(
-            {
-                "four": await time_of([server], await _asked(server, 4), count=_COUNT, at_once=4),
-                "one": await time_of([server], await _asked(server, 1), count=_COUNT, at_once=1),
-            },
-            rounds=options.rounds,
-        )
+
+    async def cast(stack: ExitStack) -> Mapping[str, Take]:
+        data = stack.enter_context(servers.folder())
+        server = stack.enter_context(servers.running(servers.locum(data)))
+        return {
+            "four": await time_of([server], await _asked(server, 4), count=_COUNT, at_once=4),
+            "one": await time_of([server], await _asked(server, 1), count=_COUNT, at_once=1),
+        }
+
     chapter.figures.append(
-        compare(taken, path="a message, 4 writers", ours="four", to="one", against="1 writer")
+        compare(
+            await by_turns(cast, casts=options.casts, rounds=options.rounds),
+            path="a message, 4 writers",
+            ours="four",
+            to="one",
+            against="1 writer",
+        )
     )
     return chapter
 

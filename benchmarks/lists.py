@@ -2,22 +2,27 @@
 
 import sqlite3
 import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 from benchmarks import rows, servers
 from benchmarks.figures import Chapter, Figure, compare
 from benchmarks.load import request
 from benchmarks.options import Options
-from benchmarks.rounds import Take, interleave
+from benchmarks.rounds import Cast, Take, Taken, by_turns, interleave
 from benchmarks.rows import Stored
 from benchmarks.servers import Process
 from benchmarks.trial import cost_of, same_size
 from msgspec import Struct
 
-_COUNT = 400
+_COUNT = 1_000
 _CONTENT = "include[]=step_details.tool_calls[*].file_search.results[*].content"
+_PAGE = "SELECT seq, id, document FROM steps WHERE project_id = ? AND run_id = ?"
 _THE_QUERY = (
-    "SELECT id, document FROM steps WHERE project_id = ? AND run_id = ? ORDER BY seq DESC LIMIT 21"
+    "SELECT group_concat(id), group_concat(document), min(seq)"
+    f" FROM ({_PAGE} ORDER BY seq DESC LIMIT 20)"
 )
 
 
@@ -43,7 +48,9 @@ def _paths(stored: Stored, *, postgres: bool) -> list[Asked]:
     ]
 
 
-async def reading(server: Process, stored: Stored, *, rounds: int, postgres: bool) -> Chapter:
+async def reading(
+    start: Callable[[], Process], stored: Stored, options: Options, *, postgres: bool
+) -> Chapter:
     """Every path against an application that answers as many bytes and does nothing."""
     database = "PostgreSQL" if postgres else "SQLite"
     chapter = Chapter(
@@ -52,73 +59,81 @@ async def reading(server: Process, stored: Stored, *, rounds: int, postgres: boo
         " ASGI application on the same server that answers as many bytes and does nothing;"
         " the ratio is the ceiling's cost by Locum's.",
     )
-    with servers.running(servers.ceiling()) as ceiling:
-        for path in _paths(stored, postgres=postgres):
-            sides: dict[str, Take] = {
-                "Locum": await cost_of(server, [path.asked], count=_COUNT),
-                "ceiling": await cost_of(
-                    ceiling, [await same_size(server, path.asked)], count=_COUNT
-                ),
-            }
-            taken = await interleave(sides, rounds=rounds)
-            chapter.figures.append(
-                compare(
-                    taken,
-                    path=path.name,
-                    ours="Locum",
-                    to="ceiling",
-                    against="same bytes",
-                    at_least=path.at_least,
-                )
-            )
+    paths = _paths(stored, postgres=postgres)
+    casts: list[list[Taken]] = [[] for _ in paths]
+    for _ in range(options.casts):
+        with servers.running(start()) as server, servers.running(servers.ceiling()) as ceiling:
+            for path, taken in zip(paths, casts, strict=True):
+                constant = await same_size(server, path.asked)
+                sides = {
+                    "Locum": await cost_of(server, [path.asked], count=_COUNT),
+                    "ceiling": await cost_of(ceiling, [constant], count=_COUNT),
+                }
+                taken.append(await interleave(sides, rounds=options.rounds))
+    chapter.figures += [
+        compare(
+            Taken.joined(taken),
+            path=path.name,
+            ours="Locum",
+            to="ceiling",
+            against="same bytes",
+            at_least=path.at_least,
+        )
+        for path, taken in zip(paths, casts, strict=True)
+    ]
     return chapter
 
 
-async def own_rate(server: Process, stored: Stored, data: Path, *, rounds: int) -> Figure:
+async def own_rate(
+    start: Callable[[], Process], stored: Stored, data: Path, options: Options
+) -> Figure:
     """The list against the bare query on the same file, in a process that does nothing else."""
-    connection = sqlite3.connect(f"file:{data / 'locum.db'}?mode=ro", uri=True)
     values = ("proj_default", stored.run_id)
 
-    async def query() -> float:
-        before = time.thread_time_ns()
-        for _ in range(_COUNT):
-            connection.execute(_THE_QUERY, values).fetchall()
-        return (time.thread_time_ns() - before) / _COUNT / 1_000
+    async def cast(stack: ExitStack) -> Mapping[str, Take]:
+        server = stack.enter_context(servers.running(start()))
+        file = f"file:{data / 'locum.db'}?mode=ro"
+        connection = stack.enter_context(closing(sqlite3.connect(file, uri=True)))
 
-    try:
-        sides = {
-            "Locum": await cost_of(server, [request("GET", f"{stored.run}/steps")], count=_COUNT),
-            "query": query,
-        }
-        taken = await interleave(sides, rounds=rounds)
-    finally:
-        connection.close()
+        async def query() -> float:
+            before = time.thread_time_ns()
+            for _ in range(_COUNT):
+                connection.execute(_THE_QUERY, values).fetchall()
+            return (time.thread_time_ns() - before) / _COUNT / 1_000
+
+        asked = request("GET", f"{stored.run}/steps")
+        return {"Locum": await cost_of(server, [asked], count=_COUNT), "query": query}
+
     return compare(
-        taken, path="list 20 steps", ours="Locum", to="query", against="the query by itself"
+        await by_turns(cast, casts=options.casts, rounds=options.rounds),
+        path="list 20 steps",
+        ours="Locum",
+        to="query",
+        against="the query by itself",
     )
 
 
-async def growth(
-    small: tuple[Process, Stored, int], large: tuple[Process, Stored, int], *, rounds: int
-) -> list[Figure]:
+class Size(Struct, frozen=True):
+    """A database with a run of so many steps."""
+
+    steps: int
+    stored: Stored
+    start: Callable[[], Process]
+
+
+async def growth(small: Size, large: Size, options: Options) -> list[Figure]:
     """The same page in a small database and in a large one, the newest and the oldest."""
     figures = []
     for name, place in (("first page", None), ("deepest page", 21)):
         after = "" if place is None else f"?after={rows.step_id(place)}"
-        sides = {
-            str(count): await cost_of(
-                server, [request("GET", f"{stored.run}/steps{after}")], count=_COUNT
-            )
-            for server, stored, count in (small, large)
-        }
-        taken = await interleave(sides, rounds=rounds)
+        cast = _paging(small, large, after)
         figures.append(
             compare(
-                taken,
-                path=f"{name} of {large[2]:,} steps",
-                ours=str(large[2]),
-                to=str(small[2]),
-                against=f"of {small[2]:,}",
+                await by_turns(cast, casts=options.casts, rounds=options.rounds),
+                path=f"{name} of {large.steps:,} steps",
+                ours=str(large.steps),
+                to=str(small.steps),
+                against=f"of {small.steps:,}",
                 inverse=True,
                 at_most=1.2,
             )
@@ -126,20 +141,30 @@ async def growth(
     return figures
 
 
+def _paging(small: Size, large: Size, after: str) -> Cast:
+    async def cast(stack: ExitStack) -> Mapping[str, Take]:
+        return {
+            str(size.steps): await cost_of(
+                stack.enter_context(servers.running(size.start())),
+                [request("GET", f"{size.stored.run}/steps{after}")],
+                count=_COUNT,
+            )
+            for size in (small, large)
+        }
+
+    return cast
+
+
 async def chapters(options: Options) -> list[Chapter]:
     with servers.folder() as first:
-        few = 1_000
-        stored = await rows.fill(first, rows=few)
-        with servers.running(servers.locum(first)) as small:
-            chapter = await reading(small, stored, rounds=options.rounds, postgres=False)
-            chapter.figures.append(await own_rate(small, stored, first, rounds=options.rounds))
-            for many in options.rows:
-                with servers.folder() as second:
-                    stored_many = await rows.fill(second, rows=many)
-                    with servers.running(servers.locum(second)) as large:
-                        chapter.figures += await growth(
-                            (small, stored, few),
-                            (large, stored_many, many),
-                            rounds=options.rounds,
-                        )
+        few = await _filled(first, 1_000)
+        chapter = await reading(few.start, few.stored, options, postgres=False)
+        chapter.figures.append(await own_rate(few.start, few.stored, first, options))
+        for count in options.rows:
+            with servers.folder() as second:
+                chapter.figures += await growth(few, await _filled(second, count), options)
     return [chapter]
+
+
+async def _filled(data: Path, count: int) -> Size:
+    return Size(count, await rows.fill(data, rows=count), partial(servers.locum, data))

@@ -6,6 +6,8 @@ others used the machine during too many rounds or the rounds disagree.
 
 import statistics
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Self
 
 from benchmarks.machine import Elsewhere
 from msgspec import Struct
@@ -18,6 +20,7 @@ _WIDEST = 0.25
 _PATIENCE = 2
 
 Take = Callable[[], Awaitable[float]]
+Cast = Callable[[ExitStack], Awaitable[Mapping[str, Take]]]
 
 
 class Spread(Struct, frozen=True):
@@ -47,6 +50,24 @@ class Taken(Struct, frozen=True):
     disturbed: int
     elsewhere: float
 
+    @classmethod
+    def joined(cls, casts: "Sequence[Taken]") -> "Taken":
+        """The rounds of several casts, as if of one."""
+        return cls(
+            {
+                side: [one for cast in casts for one in cast.rounds[side]]
+                for side in casts[0].rounds
+            },
+            sum(cast.disturbed for cast in casts),
+            max(cast.elsewhere for cast in casts),
+        )
+
+    @classmethod
+    def of(cls, rounds: Mapping[str, Sequence[float]], elsewhere: Sequence[float]) -> Self:
+        """Rounds that were taken otherwise, each with how many processors others used meanwhile."""
+        disturbed = [cores for cores in elsewhere if cores > _MOST_ELSEWHERE]
+        return cls(rounds, len(disturbed), max(disturbed, default=0.0))
+
     def spread(self, side: str) -> Spread:
         return Spread.of(self.rounds[side])
 
@@ -74,6 +95,15 @@ class Taken(Struct, frozen=True):
         if self.disturbed > len(next(iter(self.rounds.values()))):
             return f"others used {self.elsewhere:.1f} processors during {self.disturbed} rounds"
         return None
+
+
+async def by_turns(cast: Cast, *, casts: int, rounds: int) -> Taken:
+    """Rounds of one cast of processes after the other; each is ended when its rounds are taken."""
+    taken = []
+    for _ in range(casts):
+        with ExitStack() as stack:
+            taken.append(await interleave(await cast(stack), rounds=rounds))
+    return Taken.joined(taken)
 
 
 async def interleave(sides: Mapping[str, Take], *, rounds: int) -> Taken:

@@ -3,14 +3,15 @@
 import asyncio
 import itertools
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks import rows, servers
 from benchmarks.figures import Chapter, Fact, compare
 from benchmarks.load import ask, request, stream
 from benchmarks.options import Options
-from benchmarks.rounds import Take, interleave
+from benchmarks.rounds import Cast, Take, by_turns
 from benchmarks.servers import Process
 from benchmarks.trial import AT_ONCE, cost_of, same_size
 
@@ -18,8 +19,8 @@ DELTA = b"event: thread.message.delta"
 DONE = b"data: [DONE]"
 _WORD = b'"content": "word '
 _WAIT_S = 60.0
-_COUNT = 200
-_EACH_ROUND = 12
+_COUNT = 800
+_EACH_ROUND = 20
 _SAID = {"role": "user", "content": "How long is the deposit kept after the end of the contract?"}
 
 
@@ -34,37 +35,37 @@ async def _messages(options: Options) -> Chapter:
         intro="Processor time of the server per message, eight at once in eight threads, against a"
         " constant answer of the same server to the same body.",
     )
-    with (
-        servers.folder() as lax,
-        servers.folder() as strict,
-        servers.running(servers.locum(lax, durable="false")) as normal,
-        servers.running(servers.locum(strict)) as full,
-        servers.running(servers.ceiling()) as ceiling,
-    ):
-        for server, name, target in ((normal, "NORMAL", 0.50), (full, "FULL", 0.45)):
-            asked = []
-            for _ in range(AT_ONCE):
-                _, thread_id = await rows.conversation(server.port)
-                asked.append(request("POST", f"/v1/threads/{thread_id}/messages", _SAID))
-            constant = await same_size(server, asked[0], _SAID)
-            taken = await interleave(
-                {
-                    "Locum": await cost_of(server, asked, count=_COUNT),
-                    "ceiling": await cost_of(ceiling, [constant], count=_COUNT),
-                },
-                rounds=options.rounds,
+    for durable, name, target in (("false", "NORMAL", 0.50), ("true", "FULL", 0.45)):
+        taken = await by_turns(_writing(durable), casts=options.casts, rounds=options.rounds)
+        chapter.figures.append(
+            compare(
+                taken,
+                path=f"create message, synchronous={name}",
+                ours="Locum",
+                to="ceiling",
+                against="constant answer",
+                at_least=target,
             )
-            chapter.figures.append(
-                compare(
-                    taken,
-                    path=f"create message, synchronous={name}",
-                    ours="Locum",
-                    to="ceiling",
-                    against="constant answer",
-                    at_least=target,
-                )
-            )
+        )
     return chapter
+
+
+def _writing(durable: str) -> Cast:
+    async def cast(stack: ExitStack) -> Mapping[str, Take]:
+        data = stack.enter_context(servers.folder())
+        server = stack.enter_context(servers.running(servers.locum(data, durable=durable)))
+        ceiling = stack.enter_context(servers.running(servers.ceiling()))
+        asked = []
+        for _ in range(AT_ONCE):
+            _, thread_id = await rows.conversation(server.port)
+            asked.append(request("POST", f"/v1/threads/{thread_id}/messages", _SAID))
+        constant = await same_size(server, asked[0], _SAID)
+        return {
+            "Locum": await cost_of(server, asked, count=_COUNT),
+            "ceiling": await cost_of(ceiling, [constant], count=_COUNT),
+        }
+
+    return cast
 
 
 async def answering(
@@ -76,34 +77,38 @@ async def answering(
         intro="Milliseconds of wall-clock time that a run takes beyond the same call made of the"
         " model directly, one at a time, by turns; the model is a server that answers at once.",
     )
-    with (
-        servers.folder() as data,
-        servers.running(with_model(data, model, database_url=database_url)) as server,
+    for to_first, what, most in (
+        (False, "create run → completed", 10.0),
+        (True, "create run → first delta", 5.0),
     ):
-        assistant = await ask(server.port, "POST", "/v1/assistants", {"model": "instant"})
-        threads = await _threads(server, options.rounds * _EACH_ROUND)
-        for to_first, what, most in (
-            (False, "create run → completed", 10.0),
-            (True, "create run → first delta", 5.0),
-        ):
-            taken = await interleave(
-                {
-                    "Locum": _asking_locum(server, assistant["id"], threads, to_first=to_first),
-                    "model": _asking_model(model, to_first=to_first),
-                },
-                rounds=options.rounds,
+        cast = _answered(model, database_url, to_first=to_first)
+        taken = await by_turns(cast, casts=options.casts, rounds=options.rounds)
+        added = taken.difference("Locum", "model")
+        chapter.facts.append(
+            Fact(
+                name=f"{what}, beyond the model call",
+                value=f"{added.median:.2f} ms ({added.least:.2f}–{added.most:.2f})",
+                target=f"< {most:g} ms",
+                holds=added.median < most,
+                refused=taken.refusal(added),
             )
-            added = taken.difference("Locum", "model")
-            chapter.facts.append(
-                Fact(
-                    name=f"{what}, beyond the model call",
-                    value=f"{added.median:.2f} ms ({added.least:.2f}–{added.most:.2f})",
-                    target=f"< {most:g} ms",
-                    holds=added.median < most,
-                    refused=taken.refusal(added),
-                )
-            )
+        )
     return chapter
+
+
+def _answered(model: Process, database_url: str | None, *, to_first: bool) -> Cast:
+    async def cast(stack: ExitStack) -> Mapping[str, Take]:
+        data = stack.enter_context(servers.folder())
+        started = with_model(data, model, database_url=database_url)
+        server = stack.enter_context(servers.running(started))
+        assistant = await ask(server.port, "POST", "/v1/assistants", {"model": "instant"})
+        threads = await _threads(server, 5 * _EACH_ROUND)
+        return {
+            "Locum": _asking_locum(server, assistant["id"], threads, to_first=to_first),
+            "model": _asking_model(model, to_first=to_first),
+        }
+
+    return cast
 
 
 def with_model(data: Path, model: Process, **settings: object) -> Process:

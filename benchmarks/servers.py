@@ -11,6 +11,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
+
+from benchmarks.machine import ALL, MEASURED
 
 _HOST = "127.0.0.1"
 _START_S = 60.0
@@ -19,7 +22,13 @@ _LOOK_AGAIN_S = 0.005
 
 
 class Process:
-    def __init__(self, *words: str, port: int, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *words: str,
+        port: int,
+        environment: dict[str, str] | None = None,
+        on: set[int] | None = None,
+    ) -> None:
         self.port = port
         self.begun_at = time.perf_counter()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
@@ -29,6 +38,8 @@ class Process:
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
         )
+        if on is not None:
+            os.sched_setaffinity(self._process.pid, on)
         try:
             self._wait()
         except BaseException:
@@ -39,6 +50,12 @@ class Process:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def roam(self) -> Self:
+        """Let it use every processor after all."""
+        for thread in Path(f"/proc/{self.pid}/task").iterdir():
+            os.sched_setaffinity(int(thread.name), ALL)
+        return self
 
     def stop(self) -> None:
         self._process.terminate()
@@ -69,24 +86,25 @@ def running(process: Process) -> Iterator[Process]:
         process.stop()
 
 
-def locum(data: Path, *words: str, **settings: object) -> Process:
-    """Locum as `locum serve` starts it, on a port of its own."""
+def locum(data: Path, **settings: object) -> Process:
+    """Locum as `locum serve` starts it, on a port and a processor of its own."""
     port = free_port()
     environment = {f"LOCUM_{name.upper()}": str(value) for name, value in settings.items()}
     environment.setdefault("LOCUM_MODEL", "scripted")
     environment.setdefault("LOCUM_FILES_AT_ONCE", "0")
     environment.setdefault("LOCUM_SANDBOX_WARM", "0")
     return Process(
-        *("-m", "locum", "serve", "--port", str(port), "--data", str(data), *words),
+        *("-m", "locum", "serve", "--port", str(port), "--data", str(data)),
         port=port,
         environment=environment,
+        on=MEASURED,
     )
 
 
 def ceiling(model: Process | None = None) -> Process:
     port = free_port()
     words = [str(port)] if model is None else [str(port), str(model.port)]
-    return Process("-m", "benchmarks.ceilings", *words, port=port)
+    return Process("-m", "benchmarks.ceilings", *words, port=port, on=MEASURED)
 
 
 def model() -> Process:

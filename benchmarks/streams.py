@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from benchmarks import servers
-from benchmarks.figures import Chapter, Fact, compare
+from benchmarks.figures import Chapter, Fact, Figure, compare
 from benchmarks.load import Connection, Stream, ask, connect, request, stream
-from benchmarks.machine import cpu_ns, memory_mib
+from benchmarks.machine import Elsewhere, cpu_ns, memory_mib
 from benchmarks.options import Options
-from benchmarks.rounds import Take, interleave
+from benchmarks.rounds import Take, Taken, interleave
 from benchmarks.runs import DELTA, DONE, with_model
 from benchmarks.servers import Process
 
@@ -22,7 +22,9 @@ _LEVELS = (25, 50, 75, 100, 150, 200, 300, 400, 600)
 # A stream lags when a delta comes this much later than it was due.
 _LAG_S = 0.25
 _OPEN = 500
-_POLLS = 300
+_POLLS = 600
+_POLL_EVERY_S = 0.005
+_REPEATED = 3
 _RUNS_PER_S = 100
 _SAID = {"role": "user", "content": "Tell me a long story."}
 
@@ -59,11 +61,8 @@ async def chapters(options: Options) -> list[Chapter]:
                 at_least=0.28,
             )
         )
-        chapter.facts += [
-            await _most_streams(source, options),
-            *await _others(source, server),
-        ]
-    return [chapter]
+        chapter.facts.append(await _most_streams(source, options))
+    return [chapter, await _others(options)]
 
 
 Opened = Callable[[int, float, float], Awaitable[list[Stream]]]
@@ -153,7 +152,15 @@ def _delta_cost(opened: Opened, server: Process, options: Options) -> Take:
 
 
 async def _most_streams(source: Source, options: Options) -> Fact:
-    """More streams and more, until a delta of one of them comes late."""
+    """More streams and more, until a delta of one of them comes late; and again."""
+    reached = sorted([await _kept_pace(source, options) for _ in range(_REPEATED)])
+    return Fact(
+        name=f"streams at {_PER_S} deltas/s before one waits {_LAG_S:g} s for a delta",
+        value=f"{reached[_REPEATED // 2]} ({reached[0]}–{reached[-1]})",
+    )
+
+
+async def _kept_pace(source: Source, options: Options) -> int:
     most = 0
     for count in _LEVELS:
         async with _open(source.opened, count, _PER_S, options.listen_s + 2) as streams:
@@ -164,13 +171,28 @@ async def _most_streams(source: Source, options: Options) -> Fact:
             if max(one.late_s for one in streams) > _LAG_S:
                 break
             most = count
-    return Fact(
-        name=f"streams at {_PER_S} deltas/s before one waits {_LAG_S:g} s for a delta",
-        value=f"{most}" if most < _LEVELS[-1] else f"{most} or more",
+    return most
+
+
+async def _others(options: Options) -> Chapter:
+    chapter = Chapter(
+        title="Polling while others stream",
+        intro=f"Wall-clock time of a poll (a run, and its steps, by turns) that one in a hundred of"
+        f" {_POLLS} exceeds, by itself and beside others. Server, model and all clients share the"
+        " processors.",
     )
+    with (
+        servers.folder() as data,
+        servers.running(servers.model().roam()) as model,
+        servers.running(with_model(data, model).roam()) as server,
+    ):
+        figures, memory = await _polling(await Source.at(server), server, options)
+        chapter.figures += figures
+        chapter.facts.append(memory)
+    return chapter
 
 
-async def _others(source: Source, server: Process) -> list[Fact]:
+async def _polling(source: Source, server: Process, options: Options) -> tuple[list[Figure], Fact]:
     """What a client that polls notices of five hundred streams and a hundred new runs a second."""
     thread_id = (await source.threads(1))[0]
     runs = f"/v1/threads/{thread_id}/runs"
@@ -178,50 +200,52 @@ async def _others(source: Source, server: Process) -> list[Fact]:
     run = await ask(server.port, "POST", runs, {"assistant_id": instant})
     await asyncio.sleep(1.0)
     (connection,) = await connect(server.port, 1)
-    polled = request("GET", f"{runs}/{run['id']}")
-    idle = await _poll(connection, polled)
-    before = memory_mib(server.pid)
-    await source.threads(_OPEN + _RUNS_PER_S * 6)
-    starting = source.threads
-    async with _open(source.opened, _OPEN, 1, 16) as _:
-        busy = await _poll(connection, polled)
-        each = (memory_mib(server.pid) - before) * 1_024 / _OPEN
-        begun = asyncio.ensure_future(_start_runs(server, instant, await starting(600)))
-        busier = await _poll(connection, polled)
-        begun.cancel()
-        await asyncio.wait([begun])
+    polled = [request("GET", f"{runs}/{run['id']}{what}") for what in ("", "/steps")]
+    kept: dict[str, list[float]] = {"idle": [], "streams": [], "runs": []}
+    memory, elsewhere = [], []
+    for _ in range(options.stream_rounds):
+        with Elsewhere() as watch:
+            kept["idle"].append(await _p99(connection, polled))
+            before = memory_mib(server.pid)
+            await source.threads(_OPEN + _RUNS_PER_S * 6)
+            async with _open(source.opened, _OPEN, 1, 16):
+                kept["streams"].append(await _p99(connection, polled))
+                memory.append((memory_mib(server.pid) - before) * 1_024 / _OPEN)
+                threads = await source.threads(_RUNS_PER_S * 6)
+                begun = asyncio.ensure_future(_start_runs(server, instant, threads))
+                kept["runs"].append(await _p99(connection, polled))
+                begun.cancel()
+                await asyncio.wait([begun])
+        elsewhere.append(watch.cores)
     connection.close()
-    return [
-        _compared(f"poll p99 with {_OPEN} open streams", idle, busy),
-        _compared(
-            f"poll p99 with {_OPEN} open streams and {_RUNS_PER_S} runs started a second",
-            idle,
-            busier,
-        ),
-        Fact(name="memory of an open stream", value=f"{each:.0f} KiB"),
+    taken = Taken.of(kept, elsewhere)
+    figures = [
+        compare(
+            taken,
+            path=f"a poll, {_OPEN} open streams{also}",
+            ours=side,
+            to="idle",
+            against="no others",
+            unit="ms",
+            inverse=True,
+            at_most=2.0,
+        )
+        for side, also in (("streams", ""), ("runs", f", {_RUNS_PER_S} runs started a second"))
     ]
+    # The first streams make room that the later ones find.
+    return figures, Fact(name="memory of an open stream", value=f"{max(memory):.0f} KiB")
 
 
-def _compared(name: str, idle: Sequence[float], busy: Sequence[float]) -> Fact:
-    still, moved = (statistics.quantiles(one, n=100)[98] for one in (idle, busy))
-    return Fact(
-        name=name,
-        value=f"{moved / still:.1f} × idle ({moved:.2f} ms; idle {still:.2f} ms,"
-        f" p50 {statistics.median(busy):.2f} / {statistics.median(idle):.2f} ms)",
-        target="≤ 2 × idle",
-        holds=moved <= 2 * still,
-    )
-
-
-async def _poll(connection: Connection, asked: bytes) -> list[float]:
+async def _p99(connection: Connection, asked: Sequence[bytes]) -> float:
+    """Milliseconds that one in a hundred polls exceeds."""
     loop = asyncio.get_running_loop()
     taken = []
-    for _ in range(_POLLS):
+    for number in range(_POLLS):
         begun = loop.time()
-        await connection.ask(asked)
+        await connection.ask(asked[number % len(asked)])
         taken.append((loop.time() - begun) * 1_000)
-        await asyncio.sleep(0.01)
-    return taken
+        await asyncio.sleep(_POLL_EVERY_S)
+    return statistics.quantiles(taken, n=100)[98]
 
 
 async def _start_runs(server: Process, assistant_id: str, threads: Sequence[str]) -> None:

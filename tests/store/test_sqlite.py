@@ -1,6 +1,7 @@
 """What only SQLite has to promise: shared commits, a bounded log, a full disk survived."""
 
 import asyncio
+import math
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
@@ -28,6 +29,17 @@ async def _opened(path: Path, *, durable: bool = False) -> AsyncIterator[SqliteD
         await database.close()
 
 
+@pytest.fixture
+def slow_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every commit is waited for in the thread."""
+    monkeypatch.setattr(sqlite, "_SLOW_S", -1.0)
+
+
+@pytest.fixture(params=["quick", "slow"])
+def any_disk(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "_SLOW_S", -1.0 if request.param == "slow" else math.inf)
+
+
 async def _insert(database: SqliteDatabase, number: int, text: str = "") -> None:
     async with database.transaction() as tx:
         await tx.execute(_INSERT, number, text)
@@ -46,10 +58,10 @@ def _statements_of(database: SqliteDatabase) -> list[str]:
     return seen
 
 
-@pytest.mark.parametrize("durable", [True, False])
-def test_writers_of_one_turn_share_one_commit(tmp_path: Path, durable: bool) -> None:
+@pytest.mark.usefixtures("any_disk")
+def test_writers_of_one_turn_share_one_commit(tmp_path: Path) -> None:
     async def check() -> None:
-        async with _opened(tmp_path, durable=durable) as database:
+        async with _opened(tmp_path, durable=True) as database:
             seen = _statements_of(database)
             await asyncio.gather(*(_insert(database, number) for number in range(50)))
             assert seen.count("COMMIT") == 1
@@ -58,13 +70,14 @@ def test_writers_of_one_turn_share_one_commit(tmp_path: Path, durable: bool) -> 
     asyncio.run(check())
 
 
-def test_nobody_but_writers_waits_for_the_disk(
+@pytest.mark.usefixtures("slow_disk")
+def test_nobody_but_writers_waits_for_a_slow_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     goes_on, at_disk, commits = threading.Event(), threading.Event(), 0
     commit = sqlite._commit
 
-    def slow(writer: sqlite3.Connection, **told: Any) -> Exception | None:
+    def slow(writer: sqlite3.Connection, **told: Any) -> sqlite._Committed:
         nonlocal commits
         commits += 1
         at_disk.set()
@@ -90,6 +103,7 @@ def test_nobody_but_writers_waits_for_the_disk(
     asyncio.run(check())
 
 
+@pytest.mark.usefixtures("slow_disk")
 def test_closing_waits_for_those_who_wait_for_the_disk(tmp_path: Path) -> None:
     async def check() -> None:
         database = SqliteDatabase(tmp_path / "locum.db", durable=True)
@@ -107,12 +121,10 @@ def test_closing_waits_for_those_who_wait_for_the_disk(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
-@pytest.mark.parametrize("durable", [True, False])
-def test_a_failed_commit_reaches_every_waiter_and_nothing_is_kept(
-    tmp_path: Path, durable: bool
-) -> None:
+@pytest.mark.usefixtures("any_disk")
+def test_a_failed_commit_reaches_every_waiter_and_nothing_is_kept(tmp_path: Path) -> None:
     async def check() -> None:
-        async with _opened(tmp_path, durable=durable) as database:
+        async with _opened(tmp_path, durable=True) as database:
             # A foreign key that is checked at the commit makes it fail as a disk would.
             await database.script(
                 "CREATE TABLE parents (id INTEGER PRIMARY KEY);\n"
@@ -182,9 +194,9 @@ def test_when_sqlite_gives_up_everything_all_who_shared_it_are_told(tmp_path: Pa
     asyncio.run(check())
 
 
-@pytest.mark.parametrize("durable", [True, False])
+@pytest.mark.usefixtures("any_disk")
 def test_the_log_stays_bounded_under_steady_writing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("locum.store.sqlite._CHECKPOINT_EVERY_S", 0.001)
     monkeypatch.setattr("locum.store.sqlite._LOG_BYTES", 1024 * 1024)
@@ -192,7 +204,7 @@ def test_the_log_stays_bounded_under_steady_writing(
     async def check() -> None:
         log = tmp_path / "locum.db-wal"
         largest = written = 0
-        async with _opened(tmp_path, durable=durable) as database:
+        async with _opened(tmp_path, durable=True) as database:
             while written < 40_000_000:
                 await asyncio.gather(*(_insert(database, 1, "x" * 50_000) for _ in range(5)))
                 written += 250_000

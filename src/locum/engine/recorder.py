@@ -105,7 +105,9 @@ class Recorder:
         self._number = record.events
         self._unwritten: list[Event] = []
         self._writing = asyncio.Lock()
-        self._flush: asyncio.Task[None] | None = None
+        # When the deltas that were told are written by themselves, and the task that does it.
+        self._due: asyncio.TimerHandle | None = None
+        self._flushing: asyncio.Task[None] | None = None
 
     @property
     def run(self) -> Run:
@@ -388,40 +390,45 @@ class Recorder:
 
     async def settle(self) -> None:
         """Wait for the batch that is being written; what failed there is raised here."""
-        if self._flush is not None:
-            flush, self._flush = self._flush, None
-            flush.cancel()
-            await asyncio.wait([flush])
-            if not flush.cancelled():
-                flush.result()
+        await self._no_more_alone()
+        if self._flushing is not None:
+            flushing, self._flushing = self._flushing, None
+            flushing.result()
 
     async def leave(self) -> None:
         """Write nothing more, and wait for nothing: the run is another's, or over."""
-        if self._flush is not None:
-            flush, self._flush = self._flush, None
-            flush.cancel()
-            await asyncio.wait([flush])
-            if not flush.cancelled():
-                flush.exception()  # Whoever has the run now knows better.
+        await self._no_more_alone()
+        if self._flushing is not None:
+            flushing, self._flushing = self._flushing, None
+            flushing.exception()  # Whoever has the run now knows better.
+
+    async def _no_more_alone(self) -> None:
+        """Begin no batch of deltas any more, and let the one that is begun end."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        if self._flushing is not None:
+            await asyncio.wait([self._flushing])
 
     async def _tell(self, name: str, data: Struct) -> None:
         if not self._holds(self.record):
             raise LostLease(self.run.id)
-        if self._flush is not None and self._flush.done():
-            self._flush.result()
+        if self._flushing is not None and self._flushing.done():
+            self._flushing.result()
         event = self._event(name, data)
         self._unwritten.append(event)
         self._journal.tell(self.key, event, written=False)
         if len(self._unwritten) >= _BATCH:
             await self.flush()
-        elif self._flush is None or self._flush.done():
-            self._flush = asyncio.get_running_loop().create_task(self._flush_soon())
+        elif self._due is None and (self._flushing is None or self._flushing.done()):
+            # Together with other recorders, who then share a commit.
+            loop = asyncio.get_running_loop()
+            due = loop.time() + self._pace.batch_s
+            self._due = loop.call_at(due + _TOGETHER_S - due % _TOGETHER_S, self._flush_alone)
 
-    async def _flush_soon(self) -> None:
-        """Together with other recorders, who then share a commit."""
-        due = asyncio.get_running_loop().time() + self._pace.batch_s
-        await asyncio.sleep(self._pace.batch_s + _TOGETHER_S - due % _TOGETHER_S)
-        await self.flush()
+    def _flush_alone(self) -> None:
+        self._due = None
+        self._flushing = asyncio.get_running_loop().create_task(self._write(Change()))
 
     def _event(self, name: str, data: Struct) -> Event:
         self._number += 1

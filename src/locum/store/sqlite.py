@@ -1,22 +1,23 @@
 """SQLite, embedded: called inside the event loop, durable by group commit.
 
 A statement takes some tens of microseconds, less than a hop to a thread. What costs is the
-commit, which waits for the disk: so all transactions of one turn of the loop share one, in a
-thread. Each runs in a savepoint, and whoever waits for durability resumes after the common commit;
-who wants to write meanwhile is in the next one. Readers have a connection of their own, wait for
-nobody, and see only what is committed.
+commit, which waits for the disk: so all transactions of one turn of the loop share one. Each runs
+in a savepoint, and whoever waits for durability resumes after the common commit. Where the disk is
+slow the commit waits in a thread, and who wants to write meanwhile is in the next one. Readers have
+a connection of their own, wait for nobody then, and see only what is committed.
 """
 
 import asyncio
 import math
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
-from functools import lru_cache, partial
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple, Self
 
 from locum import logs
 from locum.errors import LocumError, StorageFull, Unavailable
@@ -28,6 +29,8 @@ _CHECKPOINT_EVERY_S = 1.0
 # The log is made to begin anew well before this size, and cut back to it.
 _LOG_BYTES = 16 * 1024 * 1024
 _STATEMENTS_KEPT = 512
+# A commit that takes longer is better waited for in a thread, though the hop has its price.
+_SLOW_S = 0.0005
 
 
 class SqliteDatabase:
@@ -43,10 +46,13 @@ class SqliteDatabase:
         # Connections of threads, those that are idle.
         self._aside: list[sqlite3.Connection] = []
         self._writing = asyncio.Lock()
-        self._group: asyncio.Future[None] | None = None
+        # Those who wait for the next commit.
+        self._group: list[asyncio.Future[None]] = []
         self._overdue = False
-        # Where commits wait for the disk. The writer is the thread's until it is through.
+        # Where commits wait for a slow disk. The writer is the thread's until it is through.
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="locum-disk")
+        self._last_commit_s = 0.0
+        self._moves_log = False
         self._through = asyncio.Event()
         self._through.set()
         self._rewinds = False
@@ -62,49 +68,34 @@ class SqliteDatabase:
         self._refuse_when_closing()
         return await asyncio.to_thread(self._fetch_aside, sql, values)
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator["_SqliteTransaction"]:
+    def transaction(self) -> "_SqliteTransaction":
         self._refuse_when_closing()
-        try:
-            async with self._alone():
-                group = self._join_group()
-                self._writer.execute("SAVEPOINT work")
-                try:
-                    yield _SqliteTransaction(self._writer)
-                except BaseException as error:
-                    self._undo(error)
-                    raise
-                self._writer.execute("RELEASE work")
-        finally:
-            self._commit_when_due()
-        # Shielded: whoever stops waiting does not undo what others wrote.
-        await asyncio.shield(group)
+        return _SqliteTransaction(self)
 
     async def script(self, sql: str, *, unless: str | None = None) -> bool:
         self._refuse_when_closing()
-        async with self._alone():
-            if self._group is not None:
-                self._end_group(self._leave_group(), _commit(self._writer, rewinds=False))
+        writer = await self.enter()
+        try:
+            self._commit_at_once()
             self._begin()
-            try:
-                if unless is not None and self._writer.execute(unless).fetchone():
-                    return False
-                # Not `executescript`: it would commit before it begins.
-                for statement in _statements(sql):
-                    self._writer.execute(statement)
-                self._writer.execute("COMMIT")
-            finally:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
+            if unless is not None and writer.execute(unless).fetchone():
+                return False
+            # Not `executescript`: it would commit before it begins.
+            for statement in _statements(sql):
+                writer.execute(statement)
+            writer.execute("COMMIT")
+        finally:
+            if writer.in_transaction:
+                writer.execute("ROLLBACK")
+            self.leave()
         return True
 
     async def close(self) -> None:
         """Let what has begun end well, and take nothing new."""
         self._closing.set()
-        async with self._alone():
-            group = self._group
-        if group is not None:
-            await asyncio.wait([group])
+        await self.enter()
+        self._commit_at_once()
+        self.leave()
         self._disk.shutdown()
         if self._checkpoints is not None:
             self._dirty.set()
@@ -131,29 +122,41 @@ class SqliteDatabase:
 
     # ------------------------------------------------------------ the common commit
 
-    @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
-        """Nobody else writes, and no commit is under way. All who wait for one go on together."""
+    async def enter(self) -> sqlite3.Connection:
+        """The writer, when nobody else writes and no commit is under way.
+
+        All who wait for a commit go on in the same turn, so that they share the next one.
+        """
         while True:
             await self._through.wait()
-            async with self._writing:
-                if self._through.is_set():
-                    yield
-                    return
+            await self._writing.acquire()
+            if self._through.is_set():
+                return self._writer
+            self._writing.release()
 
-    def _join_group(self) -> asyncio.Future[None]:
-        if self._group is None:
+    def leave(self) -> None:
+        self._writing.release()
+        if self._overdue:
+            self._overdue = False
+            asyncio.get_running_loop().call_soon(self._commit)
+
+    def join(self) -> asyncio.Future[None]:
+        """Be part of the next commit. The future is one's own: who stops waiting undoes nothing."""
+        loop = asyncio.get_running_loop()
+        if not self._group:
             self._begin()
-            loop = asyncio.get_running_loop()
-            self._group = loop.create_future()
-            loop.call_soon(self._commit_group)
-        return self._group
+            loop.call_soon(self._commit)
+        waiting: asyncio.Future[None] = loop.create_future()
+        self._group.append(waiting)
+        return waiting
 
-    def _leave_group(self) -> asyncio.Future[None]:
-        """Whoever comes from now on is in the next one."""
-        group, self._group = self._group, None
-        assert group is not None
-        return group
+    def undo(self, error: BaseException) -> None:
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK TO work")
+            self._writer.execute("RELEASE work")
+        else:
+            # SQLite gave up the whole transaction, as it may when the disk is full.
+            self._end(self._leave_group(), error)
 
     def _refuse_when_closing(self) -> None:
         if self._closing.is_set():
@@ -165,53 +168,59 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             raise _translated(error) from error
 
-    def _undo(self, error: BaseException) -> None:
-        if self._writer.in_transaction:
-            self._writer.execute("ROLLBACK TO work")
-            self._writer.execute("RELEASE work")
-        else:
-            # SQLite gave up the whole transaction, as it may when the disk is full.
-            self._end_group(self._leave_group(), error)
+    def _leave_group(self) -> list[asyncio.Future[None]]:
+        """Whoever comes from now on is in the next one."""
+        group, self._group = self._group, []
+        return group
 
-    def _commit_group(self) -> None:
-        if self._group is None:
+    def _commit(self) -> None:
+        if not self._group:
             return
         if self._writing.locked():
             # Somebody is still inside a transaction; his savepoint must close first.
             self._overdue = True
             return
-        group, rewinds = self._leave_group(), self._rewinds
-        self._rewinds = False
-        if not self._durable and not rewinds:
-            self._end_group(group, _commit(self._writer, rewinds=False))
+        rewinds, self._rewinds = self._rewinds, False
+        slow = self._durable and (self._moves_log or self._last_commit_s > _SLOW_S)
+        if not slow and not rewinds:
+            self._commit_at_once()
             return
+        group = self._leave_group()
         self._through.clear()
         loop = asyncio.get_running_loop()
-        work = partial(_commit, self._writer, rewinds=rewinds)
-        outcome = loop.run_in_executor(self._disk, work)
-        outcome.add_done_callback(partial(self._come_back, group))
+
+        def come_back(committed: "Future[_Committed]") -> None:
+            loop.call_soon_threadsafe(self._come_back, group, committed)
+
+        work = self._disk.submit(_commit, self._writer, rewinds=rewinds)
+        work.add_done_callback(come_back)
 
     def _come_back(
-        self, group: asyncio.Future[None], outcome: asyncio.Future[Exception | None]
+        self, group: list[asyncio.Future[None]], committed: "Future[_Committed]"
     ) -> None:
         self._through.set()
-        self._end_group(group, outcome.result())
+        error, self._last_commit_s = committed.result()
+        self._end(group, error)
 
-    def _commit_when_due(self) -> None:
-        if self._overdue:
-            self._overdue = False
-            asyncio.get_running_loop().call_soon(self._commit_group)
+    def _commit_at_once(self) -> None:
+        if self._group:
+            error, self._last_commit_s = _commit(self._writer, rewinds=False)
+            self._end(self._leave_group(), error)
 
-    def _end_group(self, group: asyncio.Future[None], error: BaseException | None) -> None:
+    def _end(self, group: list[asyncio.Future[None]], error: BaseException | None) -> None:
         if error is None:
-            group.set_result(None)
             self._start_checkpoints()
             self._dirty.set()
-            return
-        if not isinstance(error, LocumError):
+        elif not isinstance(error, LocumError):
             error = Unavailable("What was written together with this could not be kept.")
-        group.set_exception(error)
-        group.exception()  # Every waiter may have gone; the error is theirs alone.
+        for waiting in group:
+            if waiting.done():
+                continue  # He was cut off; what he wrote is kept, or not, all the same.
+            if error is None:
+                waiting.set_result(None)
+            else:
+                waiting.set_exception(error)
+                waiting.exception()  # Whoever has undone his part does not wait for it.
 
     # ------------------------------------------------------------------ checkpoints
 
@@ -228,15 +237,40 @@ class SqliteDatabase:
         while not self._closing.is_set():
             await self._dirty.wait()
             self._dirty.clear()
+            self._moves_log = True
             await asyncio.to_thread(_checkpoint, self._path)
+            self._moves_log = False
             self._rewinds = self._log.exists() and self._log.stat().st_size > _LOG_BYTES // 2
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), _CHECKPOINT_EVERY_S)
 
 
 class _SqliteTransaction:
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def __aenter__(self) -> Self:
+        self._connection = await self._database.enter()
+        try:
+            self._kept = self._database.join()
+            self._connection.execute("SAVEPOINT work")
+        except BaseException:
+            self._database.leave()
+            raise
+        return self
+
+    async def __aexit__(
+        self, _kind: object, error: BaseException | None, _traceback: object
+    ) -> None:
+        try:
+            if error is None:
+                self._connection.execute("RELEASE work")
+            else:
+                self._database.undo(error)
+        finally:
+            self._database.leave()
+        if error is None:
+            await self._kept
 
     async def fetch(self, sql: str, *values: object) -> list[Row]:
         return _fetch(self._connection, sql, values)
@@ -297,17 +331,25 @@ def _connect(path: Path, *, durable: bool, shared: bool = False) -> sqlite3.Conn
     return connection
 
 
-def _commit(writer: sqlite3.Connection, *, rewinds: bool) -> Exception | None:
-    """What came of it, for those who wait: an error is told to each of them."""
+class _Committed(NamedTuple):
+    """What came of a commit, for each of those who wait for it, and how long it took."""
+
+    error: Exception | None
+    took_s: float
+
+
+def _commit(writer: sqlite3.Connection, *, rewinds: bool) -> _Committed:
+    begun = time.perf_counter()
     try:
         writer.execute("COMMIT")
     except sqlite3.Error as error:
         if writer.in_transaction:
             writer.execute("ROLLBACK")
-        return _translated(error)
+        return _Committed(_translated(error), time.perf_counter() - begun)
+    took_s = time.perf_counter() - begun
     if rewinds:
         _move_log(writer)
-    return None
+    return _Committed(None, took_s)
 
 
 def _checkpoint(path: Path) -> None:

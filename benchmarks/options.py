@@ -12,7 +12,7 @@ class Options(Struct, frozen=True, kw_only=True):
     rows: tuple[int, ...] = (100_000,)
     # Seconds during which streams are listened to, and how often.
     listen_s: float = 2.0
-    stream_rounds: int = 5
+    stream_rounds: int = 7
 
 
 FULL = Options(rows=(100_000, 1_000_000, 10_000_000), listen_s=4.0)

@@ -22,10 +22,13 @@ _LEVELS = (25, 50, 75, 100, 150, 200, 300, 400, 600)
 # A stream lags when a delta comes this much later than it was due.
 _LAG_S = 0.25
 _OPEN = 500
-_POLLS = 600
+# Long enough for two rounds of polls.
+_OPEN_S = 24
+_POLLS = 1_000
 _POLL_EVERY_S = 0.005
 _REPEATED = 3
 _RUNS_PER_S = 100
+_STARTING_S = 10
 _SAID = {"role": "user", "content": "Tell me a long story."}
 
 
@@ -207,11 +210,11 @@ async def _polling(source: Source, server: Process, options: Options) -> tuple[l
         with Elsewhere() as watch:
             kept["idle"].append(await _p99(connection, polled))
             before = memory_mib(server.pid)
-            await source.threads(_OPEN + _RUNS_PER_S * 6)
-            async with _open(source.opened, _OPEN, 1, 16):
+            await source.threads(_OPEN + _RUNS_PER_S * _STARTING_S)
+            async with _open(source.opened, _OPEN, 1, _OPEN_S):
                 kept["streams"].append(await _p99(connection, polled))
                 memory.append((memory_mib(server.pid) - before) * 1_024 / _OPEN)
-                threads = await source.threads(_RUNS_PER_S * 6)
+                threads = await source.threads(_RUNS_PER_S * _STARTING_S)
                 begun = asyncio.ensure_future(_start_runs(server, instant, threads))
                 kept["runs"].append(await _p99(connection, polled))
                 begun.cancel()

@@ -33,7 +33,9 @@ _HEADERS_WITHIN_MS: Final = 30_000
 _GRACE_S: Final = 5.0
 _START_S: Final = 10.0
 _LOOK_AGAIN_S: Final = 0.01
-# How many looks at what is young go by before everything is looked through for cycles.
+# When what is young is looked through for cycles: when there are so many more objects. And how
+# many such looks go by before everything is looked through.
+_YOUNG_OBJECTS: Final = 10_000
 _YOUNG_LOOKS: Final = 1_000
 
 
@@ -170,7 +172,7 @@ async def _serve_requests(
 
 @contextmanager
 def few_pauses() -> Iterator[None]:
-    """Look for cycles among what is young, and hardly ever among everything there is.
+    """Look for cycles seldom among what is young, and hardly ever among everything there is.
 
     That stops all requests for as long as it takes: a tenth of a second with some hundred open
     streams. What is answered here leaves no cycles behind, and what was there before stays.
@@ -178,7 +180,7 @@ def few_pauses() -> Iterator[None]:
     before = gc.get_threshold()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*before[:2], _YOUNG_LOOKS)
+    gc.set_threshold(_YOUNG_OBJECTS, before[1], _YOUNG_LOOKS)
     try:
         yield
     finally:

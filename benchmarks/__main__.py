@@ -65,8 +65,9 @@ def _chosen(options: argparse.Namespace) -> Options:
     chosen = FULL if options.full else Options()
     if options.rounds is None:
         return chosen
-    fewer = min(options.rounds, chosen.stream_rounds)
-    return replace(chosen, rounds=options.rounds, casts=fewer, stream_rounds=fewer)
+    return replace(
+        chosen, rounds=options.rounds, casts=min(options.rounds, 2), poll_rounds=options.rounds
+    )
 
 
 def _head() -> str:

@@ -10,9 +10,10 @@ class Options(Struct, frozen=True, kw_only=True):
     rounds: int = 4
     # Steps of the large run; the small one has a thousand.
     rows: tuple[int, ...] = (100_000,)
-    # Seconds during which streams are listened to, and how often.
+    # Seconds during which streams are listened to.
     listen_s: float = 2.0
-    stream_rounds: int = 7
+    # How often polls are taken by themselves and beside others.
+    poll_rounds: int = 7
 
 
 FULL = Options(rows=(100_000, 1_000_000, 10_000_000), listen_s=4.0)

@@ -2,20 +2,22 @@
 
 import asyncio
 import statistics
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
 
 from benchmarks import servers
 from benchmarks.figures import Chapter, Fact, Figure, compare
 from benchmarks.load import Connection, Stream, ask, connect, request, stream
 from benchmarks.machine import Elsewhere, cpu_ns, memory_mib
 from benchmarks.options import Options
-from benchmarks.rounds import Take, Taken, interleave
+from benchmarks.rounds import Take, Taken, by_turns
 from benchmarks.runs import DELTA, DONE, with_model
 from benchmarks.servers import Process
 
 _PER_S = 50
 _STREAMS = 200
+# Each takes seconds, so there are fewer.
+_ROUNDS = 2
 _WORD = b'"content": "word '
 _BEGIN_S = 30.0
 _LEVELS = (25, 50, 75, 100, 150, 200, 300, 400, 600)
@@ -40,23 +42,21 @@ async def chapters(options: Options) -> list[Chapter]:
         " second from a model over HTTP, against an application on the same server that passes"
         " the model's bytes on.",
     )
-    with (
-        servers.folder() as data,
-        servers.running(servers.model()) as model,
-        servers.running(with_model(data, model)) as server,
-        servers.running(servers.ceiling(model)) as relay,
-    ):
-        source = await Source.at(server)
-        taken = await interleave(
-            {
+    with servers.running(servers.model()) as model:
+
+        async def cast(stack: ExitStack) -> Mapping[str, Take]:
+            data = stack.enter_context(servers.folder())
+            server = stack.enter_context(servers.running(with_model(data, model)))
+            relay = stack.enter_context(servers.running(servers.ceiling(model)))
+            source = await Source.at(server)
+            return {
                 "Locum": _delta_cost(source.opened, server, options),
                 "relay": _delta_cost(_relayed(relay), relay, options),
-            },
-            rounds=options.stream_rounds,
-        )
+            }
+
         chapter.figures.append(
             compare(
-                taken,
+                await by_turns(cast, casts=options.casts, rounds=_ROUNDS),
                 path=f"a delta, {_STREAMS} streams at {_PER_S}/s",
                 ours="Locum",
                 to="relay",
@@ -64,7 +64,8 @@ async def chapters(options: Options) -> list[Chapter]:
                 at_least=0.28,
             )
         )
-        chapter.facts.append(await _most_streams(source, options))
+        with servers.folder() as data, servers.running(with_model(data, model)) as server:
+            chapter.facts.append(await _most_streams(await Source.at(server), options))
     return [chapter, await _others(options)]
 
 
@@ -206,7 +207,7 @@ async def _polling(source: Source, server: Process, options: Options) -> tuple[l
     polled = [request("GET", f"{runs}/{run['id']}{what}") for what in ("", "/steps")]
     kept: dict[str, list[float]] = {"idle": [], "streams": [], "runs": []}
     memory, elsewhere = [], []
-    for _ in range(options.stream_rounds):
+    for _ in range(options.poll_rounds):
         with Elsewhere() as watch:
             kept["idle"].append(await _p99(connection, polled))
             before = memory_mib(server.pid)

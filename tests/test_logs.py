@@ -130,6 +130,32 @@ def test_a_log_that_cannot_be_written_stops_nothing() -> None:
     logs.error("request.broke", failure=ValueError("x"))
 
 
+def test_a_log_that_could_not_be_written_goes_on_when_it_can() -> None:
+    class Stream(io.StringIO):
+        failed = False
+
+        def write(self, text: str, /) -> int:
+            if not self.failed:
+                self.failed = True
+                raise OSError("no space left")
+            return super().write(text)
+
+    stream = Stream()
+    logs.configure(as_json=False, stream=stream)
+
+    async def tell() -> None:
+        for number in range(200):
+            logs.info("lost", number=number)
+        async with asyncio.timeout(5):
+            while not stream.failed:  # noqa: ASYNC110  # a stream tells nobody
+                await asyncio.sleep(0)
+            logs.info("kept")
+            while "kept" not in stream.getvalue():  # noqa: ASYNC110
+                await asyncio.sleep(0)
+
+    asyncio.run(tell())
+
+
 def test_lines_within_a_second_share_it_and_the_next_has_its_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -74,6 +74,7 @@ class _Lines(logging.StreamHandler[TextIO]):
         self._write_line = write_line
         # Threads log too: adding at one end and taking at the other needs no lock.
         self._waiting: deque[_Entry] = deque()
+        self._will_flush = False
 
     def emit(self, record: logging.LogRecord) -> None:
         failure = logging.Formatter().formatException(record.exc_info) if record.exc_info else ""
@@ -84,9 +85,9 @@ class _Lines(logging.StreamHandler[TextIO]):
 
     def tell_soon(self, event: str, fields: _Fields) -> None:
         """Keep it for a moment: a system call, and even a line made by itself, costs more."""
-        is_first = not self._waiting
         self._waiting.append(_Entry(time.time(), "INFO", event, fields, trace.get(), ""))
-        if is_first:
+        if not self._will_flush:
+            self._will_flush = True
             try:
                 asyncio.get_running_loop().call_later(_MOMENT_S, self.flush)
             except RuntimeError:
@@ -94,12 +95,15 @@ class _Lines(logging.StreamHandler[TextIO]):
 
     def flush(self) -> None:
         self.acquire()
+        # Before anything is taken: whoever adds from now on is taken, too, or comes back himself.
+        self._will_flush = False
         try:
             for piece in self._pieces():
                 self.stream.write(piece)
                 self.stream.flush()
         except (OSError, ValueError):
-            pass  # Full or closed: there is nobody left to tell, and requests must go on.
+            # Full or closed: there is nobody left to tell, and requests must go on.
+            self._waiting.clear()
         finally:
             self.release()
 

@@ -390,25 +390,23 @@ class Recorder:
 
     async def settle(self) -> None:
         """Wait for the batch that is being written; what failed there is raised here."""
-        await self._no_more_alone()
-        if self._flushing is not None:
-            flushing, self._flushing = self._flushing, None
+        if (flushing := await self._no_more_alone()) is not None:
             flushing.result()
 
     async def leave(self) -> None:
         """Write nothing more, and wait for nothing: the run is another's, or over."""
-        await self._no_more_alone()
-        if self._flushing is not None:
-            flushing, self._flushing = self._flushing, None
+        if (flushing := await self._no_more_alone()) is not None:
             flushing.exception()  # Whoever has the run now knows better.
 
-    async def _no_more_alone(self) -> None:
-        """Begin no batch of deltas any more, and let the one that is begun end."""
+    async def _no_more_alone(self) -> asyncio.Task[None] | None:
+        """Begin no batch of deltas any more; the one that was begun, when it has ended."""
         if self._due is not None:
             self._due.cancel()
             self._due = None
-        if self._flushing is not None:
-            await asyncio.wait([self._flushing])
+        flushing, self._flushing = self._flushing, None
+        if flushing is not None:
+            await asyncio.wait([flushing])
+        return flushing
 
     async def _tell(self, name: str, data: Struct) -> None:
         if not self._holds(self.record):

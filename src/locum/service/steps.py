@@ -1,6 +1,7 @@
 """Run steps: everything a run did, in order, while it happens and ever after."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -11,6 +12,8 @@ from locum.service.scope import Scope
 from locum.store.documents import Document, Page
 from locum.wire.runs import Include
 from locum.wire.steps import FileSearchCall, FoundPassage, GetStep, ListSteps, RunStep, ToolCalls
+
+Told = TypeVar("Told", Document[RunStep], Page[RunStep])
 
 
 async def list_steps(
@@ -55,11 +58,10 @@ def without_content(step: RunStep) -> RunStep:
 def _shown_page(
     page: Page[RunStep], expires_at: int | None, include: Sequence[Include]
 ) -> Page[RunStep]:
-    text = _with_deadline(page.text, expires_at)
-    shown = page if text is page.text else page.with_text(text)
-    if include or not _found_files(text):
-        return shown  # Most pages go out as they are stored.
-    return shown.mapped(without_content)
+    page = _with_deadline(page, expires_at)
+    if include or not _found_files(page.text):
+        return page  # Most pages go out as they are stored.
+    return page.mapped(without_content)
 
 
 def _found_files(text: str) -> bool:
@@ -70,18 +72,17 @@ def _shown(
     step: Document[RunStep], expires_at: int | None, include: Sequence[Include]
 ) -> Document[RunStep]:
     """The step as a reader gets it: with its run's deadline, and with content only on request."""
-    text = _with_deadline(step.text, expires_at)
-    shown = step if text is step.text else step.with_text(text)
-    if include or not _found_files(text):
-        return shown
-    return shown.with_value(without_content(shown.read()))
+    step = _with_deadline(step, expires_at)
+    if include or not _found_files(step.text):
+        return step
+    return step.with_value(without_content(step.read()))
 
 
-def _with_deadline(text: str, expires_at: int | None) -> str:
+def _with_deadline(told: Told, expires_at: int | None) -> Told:
     """No other key of a step is called so, and what people wrote has its quotes escaped."""
     if expires_at is None:
-        return text
-    return text.replace('"expires_at":null', f'"expires_at":{expires_at}')
+        return told
+    return told.with_text(told.text.replace('"expires_at":null', f'"expires_at":{expires_at}'))
 
 
 def _bare(call: FileSearchCall) -> tuple[FoundPassage, ...]:

@@ -1,13 +1,14 @@
 """Runs: one at a time holds a thread; one worker at a time holds a run."""
 
 import asyncio
+from typing import Any
 
 import pytest
-from tests.kit.databases import on_every_database
+from tests.kit.databases import fresh_database, on_every_database
 from tests.store import objects
 
-from locum.store.database import AlreadyExists
-from locum.store.runs import LostLease, Plan, RunRecord
+from locum.store.database import AlreadyExists, Database, Row
+from locum.store.runs import LostLease, Plan, RunRecord, RunTable
 from locum.store.tables import Store
 
 
@@ -143,3 +144,26 @@ async def test_runs_whose_time_is_up_are_found(store: Store) -> None:
     await _add(store, "run_c", thread_id="thread_c", status="completed", expires_at=10)
     assert [record.run.id for record in await store.runs.overdue(50)] == ["run_b"]
     assert await store.runs.overdue(49) == []
+
+
+def test_whoever_waits_is_counted_without_reading_all_the_runs_there_ever_were() -> None:
+    class Spy:
+        def __init__(self, database: Database) -> None:
+            self._database = database
+            self.plans: list[str] = []
+
+        async def fetch(self, sql: str, *values: Any) -> list[Row]:
+            plan = await self._database.fetch(f"EXPLAIN QUERY PLAN {sql}", *values)
+            self.plans += [row[3] for row in plan]
+            return await self._database.fetch(sql, *values)
+
+    async def check() -> None:
+        async with fresh_database("sqlite") as database:
+            store = Store(database)
+            await _add(store, "run_a", thread_id="thread_a")
+            await _add(store, "run_b", thread_id="thread_b", status="in_progress")
+            spy = Spy(database)
+            assert await RunTable(spy).queued("p", most=10) == 1
+            assert any("runs_alive" in plan for plan in spy.plans), spy.plans
+
+    asyncio.run(check())

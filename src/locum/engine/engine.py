@@ -5,6 +5,7 @@ Many engines may share one database. What one of them is to a run is decided the
 """
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
@@ -39,6 +40,8 @@ from locum.wire.runs import Run, ToolOutput
 from locum.wire.threads import Thread
 
 _SWEEP_S = 1.0
+# What is held and not driven is looked for with so many sweeps: hundreds of runs may be held.
+_SELDOM = 5
 # Deltas reach the followers of another process with their batch, so it is a short one.
 _SHARED_BATCH_S = 0.02
 _LOOK_EVERY_S = 1.0
@@ -230,11 +233,11 @@ class Engine:
 
     async def sweep(self) -> None:
         """End what is overdue, and have driven what nobody drives."""
+        await self._find_idle()
         await self._look_after()
         await self.dispatch.claim_now()
 
     async def _look_after(self) -> None:
-        await self._find_idle()
         await self._find_lost()
         if not self._crew.works:
             return  # Those who drive runs end what is overdue; and so does whoever looks at it.
@@ -266,9 +269,11 @@ class Engine:
                 await self.dispatch.drop(record.key)
 
     async def _keep_watch(self) -> None:
-        while True:
+        for look in itertools.count():
             await asyncio.sleep(_SWEEP_S)
             try:
+                if look % _SELDOM == 0:
+                    await self._find_idle()
                 await self._look_after()
             except Exception as failure:  # noqa: BLE001  # the watch must go on
                 logs.error("engine.sweep_failed", failure=failure)

@@ -26,8 +26,9 @@ from locum.store.database import AlreadyExists, Row, storable
 _BUSY_TIMEOUT_S = 5
 _PASSIVE_CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
 _CHECKPOINT_EVERY_S = 1.0
-# The log is made to begin anew well before this size, and cut back to it.
-_LOG_BYTES = 16 * 1024 * 1024
+# The log is cut back to this size, which stops all writing for milliseconds; so it is made to
+# begin anew long before.
+_LOG_BYTES = 64 * 1024 * 1024
 _STATEMENTS_KEPT = 512
 # A commit that takes longer is better waited for in a thread, though the hop has its price.
 _SLOW_S = 0.0005
@@ -240,7 +241,7 @@ class SqliteDatabase:
             self._moves_log = True
             await asyncio.to_thread(_checkpoint, self._path)
             self._moves_log = False
-            self._rewinds = self._log.exists() and self._log.stat().st_size > _LOG_BYTES // 2
+            self._rewinds = self._log.exists() and self._log.stat().st_size > _LOG_BYTES // 8
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), _CHECKPOINT_EVERY_S)
 

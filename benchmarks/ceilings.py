@@ -12,7 +12,8 @@ from typing import Any
 
 import aiohttp
 
-from locum.serving import Address, _server  # the same server with the same options, on purpose
+from locum.serving import Address, listening, until_stopped
+from locum.sockets import RequestsFirst
 
 _START = {"type": "http.response.start", "status": 200}
 _STREAM = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
@@ -58,8 +59,14 @@ class Ceiling:
 
 def main() -> None:
     port, *model = map(int, sys.argv[1:])
-    app = Ceiling(model[0] if model else None)
-    asyncio.run(_server(app, Address("127.0.0.1", port)).serve())
+    # The same server and the same loop, on purpose.
+    with asyncio.Runner(loop_factory=RequestsFirst) as runner:
+        runner.run(_serve(Ceiling(model[0] if model else None), port))
+
+
+async def _serve(app: Ceiling, port: int) -> None:
+    async with listening(app, Address("127.0.0.1", port)):
+        await until_stopped()
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
 """Streams: what a delta costs, how many streams keep pace, and what others notice of them."""
 
 import asyncio
-import statistics
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 
 from benchmarks import servers
 from benchmarks.figures import Chapter, Fact, Figure, compare
-from benchmarks.load import Connection, Stream, ask, connect, request, stream
+from benchmarks.load import Stream, ask, connect, request, stream
 from benchmarks.machine import Elsewhere, cpu_ns, memory_mib
 from benchmarks.options import Options
+from benchmarks.poll import p99
 from benchmarks.rounds import Take, Taken, by_turns
 from benchmarks.runs import DELTA, DONE, with_model
 from benchmarks.servers import Process
@@ -25,12 +25,11 @@ _LEVELS = (25, 50, 75, 100, 150, 200, 300, 400, 600)
 _LAG_S = 0.25
 _OPEN = 500
 # Long enough for two rounds of polls.
-_OPEN_S = 24
-_POLLS = 1_000
-_POLL_EVERY_S = 0.005
+_OPEN_S = 30
+_POLLS = 1_500
 _REPEATED = 3
 _RUNS_PER_S = 100
-_STARTING_S = 10
+_STARTING_S = 12
 _SAID = {"role": "user", "content": "Tell me a long story."}
 
 
@@ -182,13 +181,13 @@ async def _others(options: Options) -> Chapter:
     chapter = Chapter(
         title="Polling while others stream",
         intro=f"Wall-clock time of a poll (a run, and its steps, by turns) that one in a hundred of"
-        f" {_POLLS} exceeds, by itself and beside others. Server, model and all clients share the"
-        " processors.",
+        f" {_POLLS} exceeds, by itself and beside others. The client that polls has a process of"
+        " its own, and the server a processor.",
     )
     with (
         servers.folder() as data,
-        servers.running(servers.model().roam()) as model,
-        servers.running(with_model(data, model).roam()) as server,
+        servers.running(servers.model()) as model,
+        servers.running(with_model(data, model)) as server,
     ):
         figures, memory = await _polling(await Source.at(server), server, options)
         chapter.figures += figures
@@ -203,25 +202,23 @@ async def _polling(source: Source, server: Process, options: Options) -> tuple[l
     instant = await source.assistant("instant")
     run = await ask(server.port, "POST", runs, {"assistant_id": instant})
     await asyncio.sleep(1.0)
-    (connection,) = await connect(server.port, 1)
-    polled = [request("GET", f"{runs}/{run['id']}{what}") for what in ("", "/steps")]
+    polled = [f"{runs}/{run['id']}{what}" for what in ("", "/steps")]
     kept: dict[str, list[float]] = {"idle": [], "streams": [], "runs": []}
     memory, elsewhere = [], []
     for _ in range(options.poll_rounds):
         with Elsewhere() as watch:
-            kept["idle"].append(await _p99(connection, polled))
+            kept["idle"].append(await p99(server.port, _POLLS, *polled))
             before = memory_mib(server.pid)
             await source.threads(_OPEN + _RUNS_PER_S * _STARTING_S)
             async with _open(source.opened, _OPEN, 1, _OPEN_S):
-                kept["streams"].append(await _p99(connection, polled))
+                kept["streams"].append(await p99(server.port, _POLLS, *polled))
                 memory.append((memory_mib(server.pid) - before) * 1_024 / _OPEN)
                 threads = await source.threads(_RUNS_PER_S * _STARTING_S)
                 begun = asyncio.ensure_future(_start_runs(server, instant, threads))
-                kept["runs"].append(await _p99(connection, polled))
+                kept["runs"].append(await p99(server.port, _POLLS, *polled))
                 begun.cancel()
                 await asyncio.wait([begun])
         elsewhere.append(watch.cores)
-    connection.close()
     taken = Taken.of(kept, elsewhere)
     figures = [
         compare(
@@ -238,18 +235,6 @@ async def _polling(source: Source, server: Process, options: Options) -> tuple[l
     ]
     # The first streams make room that the later ones find.
     return figures, Fact(name="memory of an open stream", value=f"{max(memory):.0f} KiB")
-
-
-async def _p99(connection: Connection, asked: Sequence[bytes]) -> float:
-    """Milliseconds that one in a hundred polls exceeds."""
-    loop = asyncio.get_running_loop()
-    taken = []
-    for number in range(_POLLS):
-        begun = loop.time()
-        await connection.ask(asked[number % len(asked)])
-        taken.append((loop.time() - begun) * 1_000)
-        await asyncio.sleep(_POLL_EVERY_S)
-    return statistics.quantiles(taken, n=100)[98]
 
 
 async def _start_runs(server: Process, assistant_id: str, threads: Sequence[str]) -> None:

@@ -168,7 +168,7 @@ def test_large_bodies_arrive_and_large_headers_do_not() -> None:
     async def visit(_: House, address: Address) -> None:
         body = b"x" * 3_000_000
         sent = await _ask(address, f"POST /size HTTP/1.1\r\nContent-Length: {len(body)}", body)
-        assert sent.endswith(b"003000000")
+        assert b"003000000" in sent
         large = "y" * 1_000_000
         assert b"200 OK" not in await _ask(address, f"GET /size HTTP/1.1\r\nLarge: {large}")
 

@@ -32,6 +32,7 @@ from locum.serving import (
     until_stopped,
 )
 from locum.settings import Settings, SettingsError, load
+from locum.sockets import RequestsFirst
 from locum.store.migrations import MigrationError, migrate, pending
 from locum.terminal import commands
 from locum.tools.code_interpreter.packages import PackagesUnavailable
@@ -71,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return NOT_UNDERSTOOD
     logs.configure(as_json=settings.log_format == "json")
     try:
-        return asyncio.run(_COMMANDS[_name(given)](given, settings))
+        with asyncio.Runner(loop_factory=RequestsFirst) as runner:
+            return runner.run(_COMMANDS[_name(given)](given, settings))
     except SettingsError as error:
         _complain(error)
         return NOT_UNDERSTOOD
@@ -161,7 +163,6 @@ async def _serve_and_tell(settings: Settings, *, shows_example: bool) -> None:
     address = claim(settings.host, settings.port)
     beside = _beside(settings)
     if beside is not None and beside.port == address.port:
-        # Ports are shared by design, so each would get half of the other's requests.
         raise SettingsError("The settings 'port' and 'operator_port' must differ.")
     app = create_app(settings)
 

@@ -1,4 +1,4 @@
-"""The application on a socket: one process, one event loop, granian in front of it.
+"""The application on a socket: one process, one event loop.
 
 One process, because SQLite has one writer and streams are fed from memory; more throughput comes
 from more processes on one PostgreSQL. Any other ASGI server can serve `create_app` as well.
@@ -16,23 +16,16 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from pathlib import Path
 from typing import Final
 
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
 from msgspec import Struct
 from starlette.applications import Starlette
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
+
+from locum.sockets import Connections
 
 _LOCK: Final = "server.lock"
 _BACKLOG: Final = 1024
-# Open streams count as requests; the bound on them is that of open files.
-_REQUESTS_AT_ONCE: Final = 65_536
-_HEADER_BYTES: Final = 64 * 1024
-_HEADERS_WITHIN_MS: Final = 30_000
 # Streams that are still open when the server is told to stop are cut off after this time.
 _GRACE_S: Final = 5.0
-_START_S: Final = 10.0
-_LOOK_AGAIN_S: Final = 0.01
 # When what is young is looked through for cycles: when there are so many more objects. And how
 # many such looks go by before everything is looked through.
 _YOUNG_OBJECTS: Final = 10_000
@@ -54,11 +47,7 @@ class CannotListen(Exception):
 
 
 def claim(host: str, port: int) -> Address:
-    """The numeric address to listen on; port 0 becomes a free one.
-
-    The server shares ports by design (SO_REUSEPORT), so a second one would silently take half of
-    the first one's connections. A socket without that option finds out.
-    """
+    """The numeric address to listen on, if that is free; port 0 becomes a free one."""
     try:
         family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind) as probe:
@@ -66,7 +55,11 @@ def claim(host: str, port: int) -> Address:
             probe.bind(where)
             return Address(*probe.getsockname()[:2])
     except OSError as error:
-        raise CannotListen(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
+        raise _cannot(host, port, error) from error
+
+
+def _cannot(host: str, port: int, error: OSError) -> CannotListen:
+    return CannotListen(f"Cannot listen on {host}:{port}: {error.strerror}.")
 
 
 @contextmanager
@@ -125,49 +118,15 @@ async def serve(
             stack.enter_context(few_pauses())
             if beside is not None:
                 await stack.enter_async_context(listening(app.state.operators, beside))
-            stopped = await _serve_requests(
-                app, address, announce=announce, leave=leave, drain=drain, notice_s=notice_s
-            )
-    if not stopped:
-        raise CannotListen(f"The server on {address.url} ended by itself.")
-
-
-async def _serve_requests(
-    app: Starlette,
-    address: Address,
-    *,
-    announce: Callable[[], Awaitable[None]],
-    leave: Callable[[], None],
-    drain: Callable[[], Awaitable[None]],
-    notice_s: float,
-) -> bool:
-    """Whether it ended because it was told to."""
-    requests = _Requests(app)
-    server = _server(requests, address)
-    stopped, hurried = _on_signals()
-    serving = asyncio.ensure_future(server.serve())
-    telling = asyncio.ensure_future(_tell(address, announce))
-    waiting = asyncio.ensure_future(stopped.wait())
-    try:
-        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        leave()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(notice_s):
-                await hurried.wait()
-        server.stop()  # type: ignore[no-untyped-call]  # granian has half its types
-        draining = asyncio.ensure_future(drain())
-        await asyncio.wait({serving}, timeout=_GRACE_S)
-        requests.cut_off()
-        await asyncio.wait({serving}, timeout=_GRACE_S)
-        await draining
-    finally:
-        for task in (serving, telling, waiting):
-            task.cancel()
-        await asyncio.wait({serving, telling, waiting})
-    for task in (serving, telling):
-        if not task.cancelled():
-            task.result()
-    return stopped.is_set()
+            stopped, hurried = _on_signals()
+            async with listening(app, address):
+                await _until(stopped, announce)
+                leave()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(notice_s):
+                        await hurried.wait()
+                draining = asyncio.ensure_future(drain())
+            await draining
 
 
 @contextmanager
@@ -189,62 +148,21 @@ def few_pauses() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def listening(app: ASGIApp, address: Address) -> AsyncIterator[None]:
-    """Serve a small application on an address of its own for as long as the block lasts."""
-    server = _server(app, address)
-    serving = asyncio.ensure_future(server.serve())
+async def listening(
+    app: ASGIApp, address: Address, *, grace_s: float = _GRACE_S
+) -> AsyncIterator[Address]:
+    """Serve an application on an address for as long as the block lasts; on a free port for 0."""
+    connections = Connections(app)
+    loop = asyncio.get_running_loop()
     try:
-        yield
+        server = await loop.create_server(connections, address.host, address.port, backlog=_BACKLOG)
+    except OSError as error:
+        raise _cannot(address.host, address.port, error) from error
+    try:
+        yield Address(*server.sockets[0].getsockname()[:2])
     finally:
-        server.stop()  # type: ignore[no-untyped-call]  # granian has half its types
-        await asyncio.wait({serving}, timeout=_GRACE_S)
-        serving.cancel()
-        await asyncio.wait({serving})
-
-
-class _Requests:
-    """The requests that are being answered. The server waits for all of them before it ends."""
-
-    def __init__(self, app: Starlette) -> None:
-        self._app = app
-        self._open: set[asyncio.Task[None] | None] = set()
-        self._cut_off = False
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        task = asyncio.current_task()
-        self._open.add(task)
-        try:
-            await self._app(scope, receive, send)
-        except asyncio.CancelledError:
-            if not self._cut_off:
-                raise
-        finally:
-            self._open.discard(task)
-
-    def cut_off(self) -> None:
-        """End them as if their clients had left: streams above all, which know no end."""
-        self._cut_off = True
-        for task in tuple(self._open):
-            if task is not None:
-                task.cancel()
-
-
-def _server(app: ASGIApp, address: Address) -> Server:
-    return Server(
-        app,
-        address=address.host,
-        port=address.port,
-        interface=Interfaces.ASGINL,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(
-            header_read_timeout=_HEADERS_WITHIN_MS, max_buffer_size=_HEADER_BYTES
-        ),
-        backlog=_BACKLOG,
-        backpressure=_REQUESTS_AT_ONCE,
-        websockets=False,
-        # Requests are logged by the door, with what belongs to them.
-        log_enabled=False,
-    )
+        server.close()
+        await connections.end(grace_s)
 
 
 async def until_stopped() -> None:
@@ -266,22 +184,19 @@ def _on_signals() -> tuple[asyncio.Event, asyncio.Event]:
     return stopped, hurried
 
 
-async def _tell(address: Address, announce: Callable[[], Awaitable[None]]) -> None:
-    async with asyncio.timeout(_START_S):
-        while not await _accepts(address):  # noqa: ASYNC110  # a socket tells nobody that it is open
-            await asyncio.sleep(_LOOK_AGAIN_S)
-    await announce()
-
-
-async def _accepts(address: Address) -> bool:
+async def _until(stopped: asyncio.Event, announce: Callable[[], Awaitable[None]]) -> None:
+    """Tell that the server listens, and wait until it is told to stop, or do not finish telling."""
+    telling = asyncio.ensure_future(announce())
+    waiting = asyncio.ensure_future(stopped.wait())
     try:
-        _, writer = await asyncio.open_connection(address.host, address.port)
-    except ConnectionError:
-        return False
-    writer.close()
-    with suppress(ConnectionError):
-        await writer.wait_closed()
-    return True
+        await asyncio.wait({telling, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if telling.done():
+            telling.result()
+            await waiting
+    finally:
+        telling.cancel()
+        waiting.cancel()
+        await asyncio.wait({telling, waiting})
 
 
 def _raise_open_files() -> None:

@@ -6,11 +6,11 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import uvicorn
 from openai import AsyncOpenAI, OpenAI
 from tests.kit.clocks import LeapingClock, SteppedClock
 from tests.kit.databases import postgres_server
@@ -18,7 +18,9 @@ from tests.kit.http import Http
 
 from locum.api.auth import new_key
 from locum.app import Parts, create_app
+from locum.serving import Address, listening
 from locum.settings import Settings
+from locum.sockets import RequestsFirst
 from locum.store.database import Database
 from locum.store.keys import ApiKey
 from locum.store.postgres import PostgresDatabase
@@ -27,6 +29,7 @@ from locum.store.tables import Store
 
 T = TypeVar("T")
 WAIT_S = 10.0
+_GRACE_S = 1.0
 ANY_KEY = "sk-any"
 
 
@@ -180,49 +183,40 @@ def running_apart() -> Iterator[Server]:
 
 
 class _Listener:
-    """uvicorn in a thread."""
+    """The application as `locum serve` serves it, in a thread with an event loop of its own."""
 
     def __init__(self, settings: Settings, parts: Parts) -> None:
-        config = uvicorn.Config(
-            create_app(settings, parts),
-            host="127.0.0.1",
-            port=0,
-            http="h11",
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=2,
-        )
-        self._server = _Announced(config)
-        self._thread = threading.Thread(target=self._server.run, name="server", daemon=True)
+        self._app = create_app(settings, parts)
+        self._runner = asyncio.Runner(loop_factory=RequestsFirst)
+        self._port: Future[int] = Future()
+        self._stopped = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="server", daemon=True)
 
     def start(self) -> int:
         self._thread.start()
-        assert self._server.listening.wait(WAIT_S), "the server did not start"
-        assert self._server.port, "the server failed to start"
-        return self._server.port
+        return self._port.result(WAIT_S)
 
     def stop(self) -> None:
-        self._server.should_exit = True
         if self._thread.ident is None:
             return  # It was never started.
+        if self._thread.is_alive():
+            self._runner.get_loop().call_soon_threadsafe(self._stopped.set)
         self._thread.join(WAIT_S)
         assert not self._thread.is_alive(), "the server did not stop"
 
+    def _run(self) -> None:
+        with self._runner:
+            try:
+                self._runner.run(self._serve())
+            except BaseException as error:
+                if self._port.done():
+                    raise
+                self._port.set_exception(error)
 
-class _Announced(uvicorn.Server):
-    """Says when it listens, and where."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = threading.Event()
-        self.port = 0
-
-    async def startup(self, sockets: Any = None) -> None:
-        try:
-            await super().startup(sockets)
-            if self.started:
-                self.port = self.servers[0].sockets[0].getsockname()[1]
-        finally:
-            self.listening.set()
+    async def _serve(self) -> None:
+        async with (
+            self._app.router.lifespan_context(self._app),
+            listening(self._app, Address("127.0.0.1", 0), grace_s=_GRACE_S) as address,
+        ):
+            self._port.set_result(address.port)
+            await self._stopped.wait()

@@ -1,0 +1,178 @@
+"""HTTP on one connection, in the event loop itself: uvicorn's protocol, with bounds of ours.
+
+No thread hands a request on, so nothing stands between what a client sends and its answer but
+what the loop has begun; and the loop sees to requests before it goes on with the rest.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable
+from email.utils import formatdate
+from typing import Any, Final
+
+from starlette.types import ASGIApp
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+_HEAD_BYTES: Final = 64 * 1024
+_HEAD_WITHIN_S: Final = 30.0
+# Longer than most clients keep a connection that nobody uses, so that they are who closes it.
+_UNUSED_S: Final = 120
+# Whoever is refused in the middle of a request is heard out for so long, unread: a connection that
+# is closed with something in it is reset, and the answer is lost.
+_HEARD_OUT_S: Final = 1.0
+_OFFER: Final = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
+_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-length: 0\r\nconnection: close\r\n\r\n"
+)
+
+
+class RequestsFirst(asyncio.SelectorEventLoop):
+    """An event loop that sees to what has arrived before it goes on with what was begun.
+
+    The queue of asyncio is one line: who polls would wait for all that stands in it, and once
+    more when the request has been read. With five hundred streams and a hundred runs a second
+    that is most of a poll's time. Both names below are asyncio's own, and have no public ones;
+    `tests/test_sockets.py` tells when they have changed.
+    """
+
+    def _add_callback(self, handle: asyncio.Handle) -> None:
+        """What a socket is ready for: called with each by asyncio, after it has looked."""
+        if not handle.cancelled():
+            self._ready.appendleft(handle)  # type: ignore[attr-defined]
+
+    def prefer_last(self) -> None:
+        """What was scheduled last comes next."""
+        self._ready.rotate()  # type: ignore[attr-defined]
+
+
+class Connections:
+    """All connections to one application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._config = Config(
+            app,
+            interface="asgi3",
+            http=Connection,
+            ws="none",
+            lifespan="off",
+            # Requests are logged by the door, with what belongs to them.
+            access_log=False,
+            log_config=None,
+            log_level="error",
+            proxy_headers=False,
+            timeout_keep_alive=_UNUSED_S,
+        )
+        self._config.load()
+        self._state = ServerState()
+        self._second = -1
+
+    def __call__(self) -> "Connection":
+        return Connection(self._config, self._state, self._dated)
+
+    async def end(self, within_s: float) -> None:
+        """Answer what is being answered; what takes longer is left as if its client had gone."""
+        for connection in tuple(self._state.connections):
+            connection.shutdown()
+        await self._answered(within_s)
+        for connection in tuple(self._state.connections):
+            connection.transport.abort()
+        await self._answered(within_s)
+        for task in tuple(self._state.tasks):
+            task.cancel()
+        await self._answered(within_s)
+
+    async def _answered(self, within_s: float) -> None:
+        if self._state.tasks:
+            await asyncio.wait(self._state.tasks, timeout=within_s)
+
+    def _dated(self) -> None:
+        """See to it that answers tell the time, made anew once a second."""
+        second = int(asyncio.get_running_loop().time())
+        if second != self._second:
+            self._second = second
+            self._state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
+
+
+class Connection(HttpToolsProtocol):
+    """One connection. Whoever is slow to say what it wants, or goes on and on, is cut off."""
+
+    def __init__(self, config: Config, state: ServerState, dated: Callable[[], None]) -> None:
+        super().__init__(config, state, {})
+        self._dated = dated
+        self._in_body = False
+        self._head_bytes = 0
+        self._refused = False
+        self._too_late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._head_is_there()
+        # Transports hold on to themselves, and full collections are rare (`few_pauses`).
+        for name in ("_read_ready_cb", "_write_ready"):
+            vars(self.transport).pop(name, None)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
+        if not self._in_body:
+            data = _without_offer(data)
+        awaited = self._too_late
+        super().data_received(data)
+        if awaited is not None and awaited is self._too_late:
+            # All of it belongs to one head, which goes on.
+            self._head_bytes += len(data)
+            if self._head_bytes > _HEAD_BYTES:
+                self._refuse()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        self._in_body = True
+        self._head_is_there()
+        self._dated()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
+
+    def _expect_head(self) -> None:
+        if self._too_late is None:
+            self._head_bytes = 0
+            self._too_late = self.loop.call_later(_HEAD_WITHIN_S, self.transport.close)
+
+    def _refuse(self) -> None:
+        self._refused = True
+        self._head_is_there()
+        self.transport.write(_TOO_LARGE)
+        self._too_late = self.loop.call_later(_HEARD_OUT_S, self.transport.close)
+
+    def _head_is_there(self) -> None:
+        if self._too_late is not None:
+            self._too_late.cancel()
+            self._too_late = None
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        super()._start_asgi_task(cycle, app)
+        if isinstance(self.loop, RequestsFirst):
+            self.loop.prefer_last()
+
+
+def _without_offer(data: bytes) -> bytes:
+    """A head without the offer to go on in another protocol, which a server may pass over.
+
+    Java's own client makes it with each first request. The parser would take it, and leave the
+    body to whoever speaks that protocol.
+    """
+    end = data.find(b"\r\n\r\n")
+    offer = _OFFER.search(data, 0, end if end >= 0 else len(data))
+    return data if offer is None else data[: offer.start()] + data[offer.end() :]

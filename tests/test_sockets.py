@@ -1,0 +1,246 @@
+"""What a client may send, in which order it is seen to, and how long we wait for it."""
+
+import asyncio
+import gc
+import socket
+from collections.abc import Awaitable, Callable
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from locum import sockets
+from locum.serving import Address, listening
+from locum.sockets import RequestsFirst
+
+_WAIT_S = 10.0
+_Reader = asyncio.StreamReader
+_Writer = asyncio.StreamWriter
+_Visit = Callable[[_Reader, _Writer], Awaitable[None]]
+
+
+async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers what it was asked: method, path, body."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    said = f"{scope['method']} {scope['path']} ".encode() + body
+    headers = [(b"content-length", b"%d" % len(said))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": said})
+
+
+def _visit(visit: _Visit) -> None:
+    """Visit a server that echoes, over one connection."""
+
+    async def run() -> None:
+        async with asyncio.timeout(_WAIT_S), listening(_echo, Address("127.0.0.1", 0)) as at:
+            reader, writer = await asyncio.open_connection(at.host, at.port)
+            await visit(reader, writer)
+            writer.close()
+
+    with asyncio.Runner(loop_factory=RequestsFirst) as runner:
+        runner.run(run())
+
+
+def test_what_arrives_is_seen_to_before_what_was_begun() -> None:
+    """Holds what `RequestsFirst` takes for granted of asyncio's own parts."""
+    seen: list[str] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, RequestsFirst)
+        reader, writer = await asyncio.open_connection(sock=ours)
+        done = asyncio.Event()
+
+        def work(number: int) -> None:
+            seen.append(f"work {number}")
+            if number == 0:
+                theirs.send(b"asked")
+            if number == 2:
+                done.set()
+            else:
+                loop.call_soon(work, number + 1)
+
+        async def answer() -> None:
+            await reader.readexactly(5)
+            seen.append("answered")
+
+        answering = asyncio.ensure_future(answer())
+        await asyncio.sleep(0)
+        loop.call_soon(work, 0)
+        loop.call_soon(seen.append, "later")
+        loop.call_soon(seen.append, "at once")
+        loop.prefer_last()
+        await done.wait()
+        await answering
+        writer.close()
+
+    ours, theirs = socket.socketpair()
+    with theirs, asyncio.Runner(loop_factory=RequestsFirst) as runner:
+        runner.run(run())
+    assert seen[0] == "at once"
+    assert seen.index("answered") < seen.index("work 2")
+
+
+def test_a_head_that_does_not_end_in_time_ends_the_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sockets, "_HEAD_WITHIN_S", 0.05)
+
+    async def visit(reader: _Reader, writer: _Writer) -> None:
+        writer.write(b"GET /slow HTTP/1.1\r\nHost: x\r\n")
+        assert await reader.read() == b""
+
+    _visit(visit)
+
+
+def test_whoever_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "_HEAD_WITHIN_S", 0.05)
+
+    async def visit(reader: _Reader, _: _Writer) -> None:
+        assert await reader.read() == b""
+
+    _visit(visit)
+
+
+def test_the_next_request_has_its_own_time_to_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "_HEAD_WITHIN_S", 0.05)
+
+    async def visit(reader: _Reader, writer: _Writer) -> None:
+        writer.write(b"GET /first HTTP/1.1\r\nHost: x\r\n\r\nGET /next HT")
+        await reader.readuntil(b"GET /first ")
+        assert await reader.read() == b""
+
+    _visit(visit)
+
+
+def test_a_head_without_end_is_refused_and_its_sender_hears_of_it() -> None:
+    async def visit(reader: _Reader, writer: _Writer) -> None:
+        writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\nLarge: " + b"y" * 1_000_000)
+        assert (await reader.readline()).startswith(b"HTTP/1.1 431 ")
+
+    _visit(visit)
+
+
+def test_a_long_body_is_no_long_head() -> None:
+    async def visit(reader: _Reader, writer: _Writer) -> None:
+        body = b"z" * 300_000
+        for _ in range(2):
+            writer.write(b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n" + body)
+            assert await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(300_008) == b"POST /b " + body
+
+    _visit(visit)
+
+
+@pytest.mark.parametrize("body", [b"", b"four"])
+def test_an_offer_to_speak_http_2_is_passed_over(body: bytes) -> None:
+    """Java's own client makes it with each first request."""
+    offered = (
+        b"POST /offer HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+        b"Upgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n"
+        b"Content-Length: %d\r\n\r\n" % len(body)
+    )
+
+    async def visit(reader: _Reader, writer: _Writer) -> None:
+        for _ in range(2):
+            writer.write(offered + body)
+            assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+            await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(12 + len(body)) == b"POST /offer " + body
+
+    _visit(visit)
+
+
+def test_requests_sent_at_once_are_answered_in_their_order() -> None:
+    async def visit(reader: _Reader, writer: _Writer) -> None:
+        writer.write(b"".join(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % n for n in range(5)))
+        for number in range(5):
+            await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(7) == b"GET /%d " % number
+
+    _visit(visit)
+
+
+def test_a_body_in_chunks_is_read_after_its_sender_was_told_to_go_on() -> None:
+    async def visit(reader: _Reader, writer: _Writer) -> None:
+        writer.write(
+            b"POST /chunks HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+            b"Expect: 100-continue\r\n\r\n"
+        )
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+        await reader.readuntil(b"\r\n\r\n")
+        assert await reader.readexactly(18) == b"POST /chunks abcde"
+
+    _visit(visit)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS, to a server without
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nBad name: 1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    ],
+    ids=["TLS", "two lengths", "bad name", "length and chunks", "negative"],
+)
+def test_what_is_not_http_is_refused_and_ends_the_connection(said: bytes) -> None:
+    async def visit(reader: _Reader, writer: _Writer) -> None:
+        writer.write(said)
+        assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+
+    _visit(visit)
+
+
+def test_answers_tell_the_time() -> None:
+    async def visit(reader: _Reader, writer: _Writer) -> None:
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"\r\ndate: " in await reader.readuntil(b"\r\n\r\n")
+
+    _visit(visit)
+
+
+def test_a_connection_that_nobody_uses_does_not_keep_the_server() -> None:
+    async def run() -> None:
+        async with asyncio.timeout(_WAIT_S):
+            async with listening(_echo, Address("127.0.0.1", 0), grace_s=2 * _WAIT_S) as at:
+                reader, writer = await asyncio.open_connection(at.host, at.port)
+                writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                await reader.readuntil(b"GET / ")
+            assert await reader.read() == b""
+            writer.close()
+
+    asyncio.run(run())
+
+
+def test_a_connection_that_has_ended_leaves_no_cycles() -> None:
+    async def run() -> int:
+        async with asyncio.timeout(_WAIT_S), listening(_echo, Address("127.0.0.1", 0)) as at:
+            await _come_and_go(at)
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(5):
+                    await _come_and_go(at)
+                return gc.collect()
+            finally:
+                gc.enable()
+
+    with asyncio.Runner(loop_factory=RequestsFirst) as runner:
+        assert runner.run(run()) == 0
+
+
+async def _come_and_go(at: Address) -> None:
+    """Over a bare socket: the transports of asyncio's own clients leave cycles."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as client:
+        client.setblocking(False)
+        await loop.sock_connect(client, (at.host, at.port))
+        await loop.sock_sendall(client, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        while await loop.sock_recv(client, 10_000):
+            pass

@@ -1,6 +1,9 @@
-"""What Locum is measured against: an application that does nothing, on the server Locum runs on.
+"""What Locum is measured against: an application that does nothing.
 
-    python -m benchmarks.ceilings PORT [MODEL_PORT]
+    python -m benchmarks.ceilings SERVER PORT [MODEL_PORT]
+
+The server is `granian`, which is written in Rust and has been the yardstick from the beginning, or
+`own`, the one that Locum runs on.
 
 `/bytes/N` answers N bytes, whatever is sent to it; `/relay` passes on, byte for byte, what the
 model's server streams.
@@ -11,6 +14,8 @@ import sys
 from typing import Any
 
 import aiohttp
+from granian.constants import Interfaces
+from granian.server.embed import Server
 
 from locum.serving import Address, listening, until_stopped
 from locum.sockets import RequestsFirst
@@ -58,13 +63,25 @@ class Ceiling:
 
 
 def main() -> None:
-    port, *model = map(int, sys.argv[1:])
-    # The same server and the same loop, on purpose.
-    with asyncio.Runner(loop_factory=RequestsFirst) as runner:
-        runner.run(_serve(Ceiling(model[0] if model else None), port))
+    server = sys.argv[1]
+    port, *model = map(int, sys.argv[2:])
+    app = Ceiling(model[0] if model else None)
+    if server == "granian":
+        asyncio.run(_in_rust(app, port))
+    else:
+        with asyncio.Runner(loop_factory=RequestsFirst) as runner:
+            runner.run(_as_ours(app, port))
 
 
-async def _serve(app: Ceiling, port: int) -> None:
+async def _in_rust(app: Ceiling, port: int) -> None:
+    server = Server(app, port=port, interface=Interfaces.ASGINL, log_enabled=False)
+    serving = asyncio.ensure_future(server.serve())
+    await until_stopped()
+    server.stop()  # type: ignore[no-untyped-call]  # granian has half its types
+    await serving
+
+
+async def _as_ours(app: Ceiling, port: int) -> None:
     async with listening(app, Address("127.0.0.1", port)):
         await until_stopped()
 

@@ -56,8 +56,8 @@ async def reading(
     chapter = Chapter(
         title=f"Reading, {database}",
         intro="Processor time of the server per request, eight requests at once. The ceiling is an"
-        " ASGI application on the same server that answers as many bytes and does nothing;"
-        " the ratio is the ceiling's cost by Locum's.",
+        " ASGI application on granian that answers as many bytes and does nothing; the ratio is"
+        " the ceiling's cost by Locum's. On Locum's own server that application costs less.",
     )
     paths = _paths(stored, postgres=postgres)
     casts: list[list[Taken]] = [[] for _ in paths]
@@ -70,6 +70,7 @@ async def reading(
                     "ceiling": await cost_of(ceiling, [constant], count=_COUNT),
                 }
                 taken.append(await interleave(sides, rounds=options.rounds))
+    chapter.figures.append(await _own_server(paths[0], start, options))
     chapter.figures += [
         compare(
             Taken.joined(taken),
@@ -82,6 +83,28 @@ async def reading(
         for path, taken in zip(paths, casts, strict=True)
     ]
     return chapter
+
+
+async def _own_server(path: Asked, start: Callable[[], Process], options: Options) -> Figure:
+    """What of the cost is the server's, which Locum runs on: it does nothing there, either."""
+    with servers.running(start()) as server:
+        constant = await same_size(server, path.asked)
+
+    async def cast(stack: ExitStack) -> Mapping[str, Take]:
+        return {
+            name: await cost_of(
+                stack.enter_context(servers.running(begun)), [constant], count=_COUNT
+            )
+            for name, begun in (("own", servers.bare()), ("ceiling", servers.ceiling()))
+        }
+
+    return compare(
+        await by_turns(cast, casts=options.casts, rounds=options.rounds),
+        path="nothing, on Locum's own server",
+        ours="own",
+        to="ceiling",
+        against="same bytes",
+    )
 
 
 async def own_rate(

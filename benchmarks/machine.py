@@ -78,7 +78,7 @@ def describe() -> list[tuple[str, str]]:
         ),
         platform.processor() or "unknown",
     )
-    names = ("uvicorn", "httptools", "starlette", "msgspec", "aiohttp", "asyncpg")
+    names = ("uvicorn", "httptools", "granian", "starlette", "msgspec", "aiohttp", "asyncpg")
     return [
         ("Processor", f"{model}, {os.cpu_count()} cores"),
         ("System", f"{platform.system()} {platform.release().split('-')[0]}"),

@@ -33,7 +33,7 @@ async def _messages(options: Options) -> Chapter:
     chapter = Chapter(
         title="Writing a message, SQLite",
         intro="Processor time of the server per message, eight at once in eight threads, against a"
-        " constant answer of the same server to the same body.",
+        " constant answer of granian to the same body.",
     )
     for durable, name, target in (("false", "NORMAL", 0.50), ("true", "FULL", 0.45)):
         taken = await by_turns(_writing(durable), casts=options.casts, rounds=options.rounds)

@@ -101,10 +101,17 @@ def locum(data: Path, **settings: object) -> Process:
     )
 
 
-def ceiling(model: Process | None = None) -> Process:
+def ceiling() -> Process:
+    """An application that does nothing, on the server that is the yardstick."""
+    port = free_port()
+    return Process("-m", "benchmarks.ceilings", "granian", str(port), port=port, on=MEASURED)
+
+
+def bare(model: Process | None = None) -> Process:
+    """The same application on the server of Locum; it may pass on what a model streams."""
     port = free_port()
     words = [str(port)] if model is None else [str(port), str(model.port)]
-    return Process("-m", "benchmarks.ceilings", *words, port=port, on=MEASURED)
+    return Process("-m", "benchmarks.ceilings", "own", *words, port=port, on=MEASURED)
 
 
 def model() -> Process:

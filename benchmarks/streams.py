@@ -46,7 +46,7 @@ async def chapters(options: Options) -> list[Chapter]:
         async def cast(stack: ExitStack) -> Mapping[str, Take]:
             data = stack.enter_context(servers.folder())
             server = stack.enter_context(servers.running(with_model(data, model)))
-            relay = stack.enter_context(servers.running(servers.ceiling(model)))
+            relay = stack.enter_context(servers.running(servers.bare(model)))
             source = await Source.at(server)
             return {
                 "Locum": _delta_cost(source.opened, server, options),

@@ -47,41 +47,57 @@ def _visit(visit: _Visit) -> None:
 def test_what_arrives_is_seen_to_before_what_was_begun() -> None:
     """Holds what `RequestsFirst` takes for granted of asyncio's own parts."""
     seen: list[str] = []
+    one, two = socket.socketpair(), socket.socketpair()
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, RequestsFirst)
-        reader, writer = await asyncio.open_connection(sock=ours)
-        done = asyncio.Event()
+        done = loop.create_future()
 
-        def work(number: int) -> None:
-            seen.append(f"work {number}")
-            if number == 0:
-                theirs.send(b"asked")
-            if number == 2:
-                done.set()
-            else:
-                loop.call_soon(work, number + 1)
+        def read(name: str, number: int) -> None:
+            seen.append(f"read {name}")
+            loop.remove_reader(number)
+            loop.call_soon(seen.append, f"answer {name}")
+            loop.prefer_last()
+            loop.call_soon(seen.append, f"after {name}")
 
-        async def answer() -> None:
-            await reader.readexactly(5)
-            seen.append("answered")
+        def send() -> None:
+            one[1].send(b"asked")
+            two[1].send(b"asked")
+            # Both stand in the line when the sockets are looked at.
+            loop.call_soon(seen.append, "work")
+            loop.call_soon(loop.call_soon, done.set_result, None)
 
-        answering = asyncio.ensure_future(answer())
-        await asyncio.sleep(0)
-        loop.call_soon(work, 0)
-        loop.call_soon(seen.append, "later")
-        loop.call_soon(seen.append, "at once")
-        loop.prefer_last()
-        await done.wait()
-        await answering
-        writer.close()
+        for name, (end, _) in {"one": one, "two": two}.items():
+            loop.add_reader(end, read, name, end.fileno())
+        loop.call_soon(send)
+        await done
 
-    ours, theirs = socket.socketpair()
-    with theirs, asyncio.Runner(loop_factory=RequestsFirst) as runner:
+    with asyncio.Runner(loop_factory=RequestsFirst) as runner:
         runner.run(run())
-    assert seen[0] == "at once"
-    assert seen.index("answered") < seen.index("work 2")
+    for end in (*one, *two):
+        end.close()
+    reads, answers = seen[:2], seen[2:4]
+    assert sorted(reads) == ["read one", "read two"]
+    assert answers == [read.replace("read", "answer") for read in reads]
+    assert seen[4] == "work"
+    assert len(seen) == 7
+
+
+def test_what_was_scheduled_last_may_come_next() -> None:
+    seen: list[str] = []
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, RequestsFirst)
+        loop.call_soon(seen.append, "first")
+        loop.call_soon(seen.append, "second")
+        loop.prefer_last()
+        await asyncio.sleep(0)
+
+    with asyncio.Runner(loop_factory=RequestsFirst) as runner:
+        runner.run(run())
+    assert seen == ["second", "first"]
 
 
 def test_a_head_that_does_not_end_in_time_ends_the_connection(

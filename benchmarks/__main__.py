@@ -27,6 +27,7 @@ _PARTS = {
     "streams": streams.chapters,
     "standing": standing.chapters,
     "databases": databases.chapters,
+    "polling": streams.polling_beside,
 }
 _HEAD = """# What the hot paths cost
 

@@ -1,15 +1,16 @@
 """Streams: what a delta costs, how many streams keep pace, and what others notice of them."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 
 from benchmarks import servers
 from benchmarks.figures import Chapter, Fact, Figure, compare
 from benchmarks.load import Stream, ask, connect, request, stream
-from benchmarks.machine import Elsewhere, cpu_ns, memory_mib
+from benchmarks.machine import Elsewhere, cpu_ns, memory_mib, stand_back
 from benchmarks.options import Options
-from benchmarks.poll import p99
+from benchmarks.poll import polling
 from benchmarks.rounds import Take, Taken, by_turns
 from benchmarks.runs import DELTA, DONE, with_model
 from benchmarks.servers import Process
@@ -65,7 +66,7 @@ async def chapters(options: Options) -> list[Chapter]:
         )
         with servers.folder() as data, servers.running(with_model(data, model)) as server:
             chapter.facts.append(await _most_streams(await Source.at(server), options))
-    return [chapter, await _others(options)]
+    return [chapter]
 
 
 Opened = Callable[[int, float, float], Awaitable[list[Stream]]]
@@ -177,25 +178,30 @@ async def _kept_pace(source: Source, options: Options) -> int:
     return most
 
 
-async def _others(options: Options) -> Chapter:
+async def polling_beside(options: Options) -> list[Chapter]:
+    """Taken last: whoever has let others go first cannot take that back."""
+    servers.allow_many_files()
     chapter = Chapter(
         title="Polling while others stream",
         intro=f"Wall-clock time of a poll (a run, and its steps, by turns) that one in a hundred of"
         f" {_POLLS} exceeds, by itself and beside others. The client that polls has a process of"
-        " its own, and the server a processor.",
+        " its own and goes before the other clients and the model, which would be on other"
+        " machines; the server has a processor of its own.",
     )
     with (
         servers.folder() as data,
         servers.running(servers.model()) as model,
         servers.running(with_model(data, model)) as server,
     ):
-        figures, memory = await _polling(await Source.at(server), server, options)
+        figures, memory = await _polling(await Source.at(server), server, model, options)
         chapter.figures += figures
         chapter.facts.append(memory)
-    return chapter
+    return [chapter]
 
 
-async def _polling(source: Source, server: Process, options: Options) -> tuple[list[Figure], Fact]:
+async def _polling(
+    source: Source, server: Process, model: Process, options: Options
+) -> tuple[list[Figure], Fact]:
     """What a client that polls notices of five hundred streams and a hundred new runs a second."""
     thread_id = (await source.threads(1))[0]
     runs = f"/v1/threads/{thread_id}/runs"
@@ -205,20 +211,23 @@ async def _polling(source: Source, server: Process, options: Options) -> tuple[l
     polled = [f"{runs}/{run['id']}{what}" for what in ("", "/steps")]
     kept: dict[str, list[float]] = {"idle": [], "streams": [], "runs": []}
     memory, elsewhere = [], []
-    for _ in range(options.poll_rounds):
-        with Elsewhere() as watch:
-            kept["idle"].append(await p99(server.port, _POLLS, *polled))
-            before = memory_mib(server.pid)
-            await source.threads(_OPEN + _RUNS_PER_S * _STARTING_S)
-            async with _open(source.opened, _OPEN, 1, _OPEN_S):
-                kept["streams"].append(await p99(server.port, _POLLS, *polled))
-                memory.append((memory_mib(server.pid) - before) * 1_024 / _OPEN)
-                threads = await source.threads(_RUNS_PER_S * _STARTING_S)
-                begun = asyncio.ensure_future(_start_runs(server, instant, threads))
-                kept["runs"].append(await p99(server.port, _POLLS, *polled))
-                begun.cancel()
-                await asyncio.wait([begun])
-        elsewhere.append(watch.cores)
+    async with polling(server.port, _POLLS, *polled) as poller:
+        stand_back(model.pid)
+        stand_back(os.getpid())
+        for _ in range(options.poll_rounds):
+            with Elsewhere() as watch:
+                kept["idle"].append(await poller.p99())
+                before = memory_mib(server.pid)
+                await source.threads(_OPEN + _RUNS_PER_S * _STARTING_S)
+                async with _open(source.opened, _OPEN, 1, _OPEN_S):
+                    kept["streams"].append(await poller.p99())
+                    memory.append((memory_mib(server.pid) - before) * 1_024 / _OPEN)
+                    threads = await source.threads(_RUNS_PER_S * _STARTING_S)
+                    begun = asyncio.ensure_future(_start_runs(server, instant, threads))
+                    kept["runs"].append(await poller.p99())
+                    begun.cancel()
+                    await asyncio.wait([begun])
+            elsewhere.append(watch.cores)
     taken = Taken.of(kept, elsewhere)
     figures = [
         compare(

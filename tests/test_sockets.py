@@ -151,12 +151,12 @@ def test_a_long_body_is_no_long_head() -> None:
     _visit(visit)
 
 
-@pytest.mark.parametrize("body", [b"", b"four"])
+@pytest.mark.parametrize("body", [b"", b"four", b"\r\nUpgrade: kept\r\n"])
 def test_an_offer_to_speak_http_2_is_passed_over(body: bytes) -> None:
     """Java's own client makes it with each first request."""
     offered = (
         b"POST /offer HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\n"
-        b"Upgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n"
+        b"Upgrade: h2c\r\nupgrade: websocket\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n"
         b"Content-Length: %d\r\n\r\n" % len(body)
     )
 

@@ -196,5 +196,7 @@ def _without_offer(data: bytes) -> bytes:
     body to whoever speaks that protocol.
     """
     end = data.find(b"\r\n\r\n")
-    offer = _OFFER.search(data, 0, end if end >= 0 else len(data))
-    return data if offer is None else data[: offer.start()] + data[offer.end() :]
+    end = len(data) if end < 0 else end
+    if _OFFER.search(data, 0, end) is None:
+        return data
+    return _OFFER.sub(b"", data[:end]) + data[end:]

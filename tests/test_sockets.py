@@ -6,7 +6,7 @@ import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from locum import sockets
 from locum.serving import Address, listening
@@ -138,6 +138,43 @@ def test_a_head_without_end_is_refused_and_its_sender_hears_of_it() -> None:
         assert (await reader.readline()).startswith(b"HTTP/1.1 431 ")
 
     _visit(visit)
+
+
+def test_a_body_that_stands_still_ends_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "_BODY_GOES_ON_WITHIN_S", 0.05)
+
+    async def visit(reader: _Reader, writer: _Writer) -> None:
+        writer.write(b"POST /still HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nab")
+        assert await reader.read() == b""
+
+    _visit(visit)
+
+
+def test_an_answer_may_take_longer_than_a_body_may_stand_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sockets, "_BODY_GOES_ON_WITHIN_S", 0.01)
+    monkeypatch.setattr(sockets, "_HEAD_WITHIN_S", 0.02)
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        too_late = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.1, too_late.set)
+        await too_late.wait()
+        await _echo(scope, _nothing_more, send)
+
+    async def run() -> None:
+        async with asyncio.timeout(_WAIT_S), listening(slow, Address("127.0.0.1", 0)) as at:
+            reader, writer = await asyncio.open_connection(at.host, at.port)
+            writer.write(b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab")
+            await reader.readuntil(b"POST /slow ")
+            writer.close()
+
+    asyncio.run(run())
+
+
+async def _nothing_more() -> Message:
+    return {"type": "http.request", "body": b""}
 
 
 def test_a_long_body_is_no_long_head() -> None:

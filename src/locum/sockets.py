@@ -18,6 +18,8 @@ from uvicorn.server import ServerState
 
 _HEAD_BYTES: Final = 64 * 1024
 _HEAD_WITHIN_S: Final = 30.0
+# A body may take as long as it likes, but not stand still.
+_BODY_GOES_ON_WITHIN_S: Final = 60.0
 # Longer than most clients keep a connection that nobody uses, so that they are who closes it.
 _UNUSED_S: Final = 120
 # Whoever is refused in the middle of a request is heard out for so long, unread: a connection that
@@ -135,7 +137,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._head_is_there()
+        self._has_come()
         # Transports hold on to themselves, and full collections are rare (`few_pauses`).
         for name in ("_read_ready_cb", "_write_ready"):
             vars(self.transport).pop(name, None)
@@ -147,7 +149,9 @@ class Connection(HttpToolsProtocol):
             data = _without_offer(data)
         awaited = self._too_late
         super().data_received(data)
-        if awaited is not None and awaited is self._too_late:
+        if self._in_body:
+            self._expect_more()
+        elif awaited is not None and awaited is self._too_late:
             # All of it belongs to one head, which goes on.
             self._head_bytes += len(data)
             if self._head_bytes > _HEAD_BYTES:
@@ -159,12 +163,13 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_body = True
-        self._head_is_there()
+        self._has_come()
         self._dated()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._in_body = False
+        self._has_come()
         super().on_message_complete()
 
     def _expect_head(self) -> None:
@@ -174,11 +179,21 @@ class Connection(HttpToolsProtocol):
 
     def _refuse(self) -> None:
         self._refused = True
-        self._head_is_there()
+        self._has_come()
         self.transport.write(_TOO_LARGE)
         self._too_late = self.loop.call_later(_HEARD_OUT_S, self.transport.close)
 
-    def _head_is_there(self) -> None:
+    def _expect_more(self) -> None:
+        self._has_come()
+        self._too_late = self.loop.call_later(_BODY_GOES_ON_WITHIN_S, self._miss)
+
+    def _miss(self) -> None:
+        if self.flow.read_paused:
+            self._expect_more()  # It is we who are slow.
+        else:
+            self.transport.close()
+
+    def _has_come(self) -> None:
         if self._too_late is not None:
             self._too_late.cancel()
             self._too_late = None

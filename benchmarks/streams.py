@@ -26,11 +26,11 @@ _LEVELS = (25, 50, 75, 100, 150, 200, 300, 400, 600)
 _LAG_S = 0.25
 _OPEN = 500
 # Long enough for two rounds of polls.
-_OPEN_S = 30
+_OPEN_S = 22
 _POLLS = 1_500
 _REPEATED = 3
 _RUNS_PER_S = 100
-_STARTING_S = 12
+_STARTING_S = 10
 _SAID = {"role": "user", "content": "Tell me a long story."}
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import shutil
 import tempfile
 import threading
@@ -212,6 +213,10 @@ class _Listener:
                 if self._port.done():
                     raise
                 self._port.set_exception(error)
+            finally:
+                # As at the end of a process: lines are written a moment after they are told.
+                for handler in logging.getLogger("locum").handlers:
+                    handler.flush()
 
     async def _serve(self) -> None:
         async with (

@@ -68,7 +68,8 @@ class House:
 
 
 async def _start(send: Send) -> None:
-    await send({"type": "http.response.start", "status": 200, "headers": []})
+    headers = [(b"content-length", b"9")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
 
 
 def _visit(visit: Callable[[House, Address], Awaitable[None]]) -> None:
@@ -168,7 +169,7 @@ def test_large_bodies_arrive_and_large_headers_do_not() -> None:
     async def visit(_: House, address: Address) -> None:
         body = b"x" * 3_000_000
         sent = await _ask(address, f"POST /size HTTP/1.1\r\nContent-Length: {len(body)}", body)
-        assert b"003000000" in sent
+        assert sent.endswith(b"003000000")
         large = "y" * 1_000_000
         assert b"200 OK" not in await _ask(address, f"GET /size HTTP/1.1\r\nLarge: {large}")
 
@@ -227,7 +228,7 @@ def test_what_was_there_before_is_not_looked_through_while_serving() -> None:
     before = gc.get_threshold()
     with few_pauses():
         assert gc.get_freeze_count() > 0
-        assert gc.get_threshold()[0] >= 5 * before[0]
+        assert gc.get_threshold()[:2] == (10_000, before[1])
         assert gc.get_threshold()[2] >= 100 * before[2]
     assert gc.get_freeze_count() == 0
     assert gc.get_threshold() == before

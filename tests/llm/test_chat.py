@@ -257,6 +257,21 @@ def test_models_are_listed_and_counted() -> None:
     asyncio.run(scene())
 
 
+def test_a_server_that_does_not_list_its_models_is_not_waited_for_any_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("locum.llm.server._LISTED_WITHIN_S", 0)
+
+    async def scene() -> None:
+        async with FakeModel() as server:
+            chat = ChatCompletions(server.url)
+            with pytest.raises(ModelError, match="did not list its models in time"):
+                await chat.models()
+            await chat.close()
+
+    asyncio.run(scene())
+
+
 def test_a_check_of_nobody_says_what_to_look_at() -> None:
     async def scene() -> None:
         async with FakeModel() as server:

@@ -24,7 +24,8 @@ from locum.llm.sse import EventData, TooLong
 _MOST_EVENT_BYTES = 8 << 20
 _MOST_ANSWER_BYTES = 64 << 20
 _MOST_MODELS_REMEMBERED = 1000
-_LISTED_WITHIN_S = 10.0
+# Clients wait for it, so all attempts together have so long.
+_LISTED_WITHIN_S = 5.0
 _DONE = b"[DONE]"
 
 
@@ -108,7 +109,15 @@ class ModelServer(ABC):
                 return
 
     async def models(self) -> list[str]:
-        listed = await self._endpoint.call("GET", "models", _Models, within_s=_LISTED_WITHIN_S)
+        try:
+            async with asyncio.timeout(_LISTED_WITHIN_S):
+                listed = await self._endpoint.call(
+                    "GET", "models", _Models, within_s=_LISTED_WITHIN_S
+                )
+        except TimeoutError as error:
+            raise ModelError(
+                f"{self._endpoint.address} did not list its models in time."
+            ) from error
         return [model.id for model in listed.data]
 
     async def check(self) -> str:

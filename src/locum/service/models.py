@@ -1,6 +1,5 @@
 """Models: the names that a run may ask for."""
 
-import asyncio
 from typing import Final
 
 from locum import logs
@@ -10,7 +9,6 @@ from locum.service.scope import Scope
 from locum.wire.fields import Deleted
 from locum.wire.models import Model, ModelList
 
-_PATIENCE_S: Final = 5.0
 # Nobody knows when a model was made; clients want a number that does not change.
 _CREATED: Final = 1_700_000_000
 _EVERY_OTHER: Final = "*"
@@ -40,10 +38,9 @@ async def _names(scope: Scope) -> list[str]:
     """Names the operator gave, then those the backend tells, as far as it can be reached."""
     names = [name for name in scope.house.settings.models if name != _EVERY_OTHER]
     try:
-        async with asyncio.timeout(_PATIENCE_S):
-            names += await scope.house.backend.models()
-    except (ModelError, TimeoutError) as error:
-        logs.warning("models.unknown", reason=type(error).__name__)
+        names += await scope.house.backend.models()
+    except ModelError as error:
+        logs.warning("models.unknown", reason=error.code)
     return list(dict.fromkeys(names))
 
 

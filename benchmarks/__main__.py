@@ -1,6 +1,6 @@
 """Measures the hot paths, each against what limits it, and writes RESULTS.md beside this file.
 
-    python -m benchmarks [--only lists,runs] [--rounds 9] [--full] [--noisy]
+    python -m benchmarks [--only lists,runs] [--casts 2] [--full] [--noisy]
 
 `--full` goes on to ten million rows and writes RESULTS-FULL.md. `--noisy` shows on a busy machine
 what would be refused, and writes nothing.
@@ -31,8 +31,8 @@ _PARTS = {
 }
 _HEAD = """# What the hot paths cost
 
-Written by `make bench`. Every ratio is taken in one run, by turns, as the median of rounds with its
-least and most; how, and what limits each figure, is told in
+Written by `make bench`. Every ratio is taken in one run, by turns, as the median of several casts
+of processes with its least and most; how, and what limits each figure, is told in
 [performance](../docs/explanation/performance.md). A figure that could not be taken cleanly is not
 told. Search and ingestion have trials of their own: `benchmarks/search.py`,
 `benchmarks/ingestion.py`, `benchmarks/retrieval/`.
@@ -44,7 +44,7 @@ def main() -> None:
     asked.add_argument("--only", default=",".join(_PARTS))
     asked.add_argument("--full", action="store_true")
     asked.add_argument("--noisy", action="store_true")
-    asked.add_argument("--rounds", type=int, help="of each cast; fewer for a look")
+    asked.add_argument("--casts", type=int, help="fewer for a look")
     options = asked.parse_args()
     # Else the servers of a trial that is told to stop would outlive it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -64,11 +64,9 @@ def main() -> None:
 
 def _chosen(options: argparse.Namespace) -> Options:
     chosen = FULL if options.full else Options()
-    if options.rounds is None:
+    if options.casts is None:
         return chosen
-    return replace(
-        chosen, rounds=options.rounds, casts=min(options.rounds, 2), poll_rounds=options.rounds
-    )
+    return replace(chosen, casts=options.casts, poll_rounds=options.casts)
 
 
 def _head() -> str:

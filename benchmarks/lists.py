@@ -11,13 +11,14 @@ from benchmarks import rows, servers
 from benchmarks.figures import Chapter, Figure, compare
 from benchmarks.load import request
 from benchmarks.options import Options
-from benchmarks.rounds import Cast, Take, Taken, by_turns, interleave
+from benchmarks.rounds import Take, by_turns
 from benchmarks.rows import Stored
 from benchmarks.servers import Process
 from benchmarks.trial import cost_of, same_size
 from msgspec import Struct
 
-_COUNT = 1_000
+_COUNT = 200
+_NOTHING = "nothing, on Locum's own server"
 _CONTENT = "include[]=step_details.tool_calls[*].file_search.results[*].content"
 _PAGE = "SELECT seq, id, document FROM steps WHERE project_id = ? AND run_id = ?"
 _THE_QUERY = (
@@ -60,51 +61,39 @@ async def reading(
         " the ceiling's cost by Locum's. On Locum's own server that application costs less.",
     )
     paths = _paths(stored, postgres=postgres)
-    casts: list[list[Taken]] = [[] for _ in paths]
-    for _ in range(options.casts):
-        with servers.running(start()) as server, servers.running(servers.ceiling()) as ceiling:
-            for path, taken in zip(paths, casts, strict=True):
-                constant = await same_size(server, path.asked)
-                sides = {
-                    "Locum": await cost_of(server, [path.asked], count=_COUNT),
-                    "ceiling": await cost_of(ceiling, [constant], count=_COUNT),
-                }
-                taken.append(await interleave(sides, rounds=options.rounds))
-    chapter.figures.append(await _own_server(paths[0], start, options))
-    chapter.figures += [
-        compare(
-            Taken.joined(taken),
-            path=path.name,
-            ours="Locum",
-            to="ceiling",
-            against="same bytes",
-            at_least=path.at_least,
+
+    async def cast(stack: ExitStack) -> Mapping[str, Take]:
+        server, ceiling, own = (
+            stack.enter_context(servers.running(process))
+            for process in (start(), servers.ceiling(), servers.bare())
         )
-        for path, taken in zip(paths, casts, strict=True)
-    ]
+        # All paths by turns: then none has the bad luck of a bad second.
+        sides = {}
+        for path in paths:
+            constant = await same_size(server, path.asked)
+            sides[path.name] = await cost_of(server, [path.asked], count=_COUNT)
+            sides[_ceiling_of(path)] = await cost_of(ceiling, [constant], count=_COUNT)
+            if path is paths[0]:
+                sides[_NOTHING] = await cost_of(own, [constant], count=_COUNT)
+        return sides
+
+    taken = await by_turns(cast, casts=options.casts, rounds=options.rounds)
+    for name, path in ((_NOTHING, paths[0]), *((path.name, path) for path in paths)):
+        chapter.figures.append(
+            compare(
+                taken,
+                path=name,
+                ours=name,
+                to=_ceiling_of(path),
+                against="same bytes",
+                at_least=None if name == _NOTHING else path.at_least,
+            )
+        )
     return chapter
 
 
-async def _own_server(path: Asked, start: Callable[[], Process], options: Options) -> Figure:
-    """What of the cost is the server's, which Locum runs on: it does nothing there, either."""
-    with servers.running(start()) as server:
-        constant = await same_size(server, path.asked)
-
-    async def cast(stack: ExitStack) -> Mapping[str, Take]:
-        return {
-            name: await cost_of(
-                stack.enter_context(servers.running(begun)), [constant], count=_COUNT
-            )
-            for name, begun in (("own", servers.bare()), ("ceiling", servers.ceiling()))
-        }
-
-    return compare(
-        await by_turns(cast, casts=options.casts, rounds=options.rounds),
-        path="nothing, on Locum's own server",
-        ours="own",
-        to="ceiling",
-        against="same bytes",
-    )
+def _ceiling_of(path: Asked) -> str:
+    return f"{path.name}, ceiling"
 
 
 async def own_rate(
@@ -146,36 +135,37 @@ class Size(Struct, frozen=True):
 
 async def growth(small: Size, large: Size, options: Options) -> list[Figure]:
     """The same page in a small database and in a large one, the newest and the oldest."""
-    figures = []
-    for name, place in (("first page", None), ("deepest page", 21)):
-        after = "" if place is None else f"?after={rows.step_id(place)}"
-        cast = _paging(small, large, after)
-        figures.append(
-            compare(
-                await by_turns(cast, casts=options.casts, rounds=options.rounds),
-                path=f"{name} of {large.steps:,} steps",
-                ours=str(large.steps),
-                to=str(small.steps),
-                against=f"of {small.steps:,}",
-                inverse=True,
-                at_most=1.2,
-            )
-        )
-    return figures
+    pages = {"first page": "", "deepest page": f"?after={rows.step_id(21)}"}
 
-
-def _paging(small: Size, large: Size, after: str) -> Cast:
     async def cast(stack: ExitStack) -> Mapping[str, Take]:
+        started = [
+            (size, stack.enter_context(servers.running(size.start()))) for size in (small, large)
+        ]
         return {
-            str(size.steps): await cost_of(
-                stack.enter_context(servers.running(size.start())),
-                [request("GET", f"{size.stored.run}/steps{after}")],
-                count=_COUNT,
+            _page_of(size, name): await cost_of(
+                server, [request("GET", f"{size.stored.run}/steps{after}")], count=_COUNT
             )
-            for size in (small, large)
+            for name, after in pages.items()
+            for size, server in started
         }
 
-    return cast
+    taken = await by_turns(cast, casts=options.casts, rounds=options.rounds)
+    return [
+        compare(
+            taken,
+            path=_page_of(large, name),
+            ours=_page_of(large, name),
+            to=_page_of(small, name),
+            against=f"of {small.steps:,}",
+            inverse=True,
+            at_most=1.2,
+        )
+        for name in pages
+    ]
+
+
+def _page_of(size: Size, name: str) -> str:
+    return f"{name} of {size.steps:,} steps"
 
 
 async def chapters(options: Options) -> list[Chapter]:

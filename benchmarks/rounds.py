@@ -1,7 +1,8 @@
 """Takes figures in turns, so that whatever the machine does meanwhile happens to all of them.
 
-A figure is a median over rounds with its least and most. It is refused, with the reason, when
-others used the machine during too many rounds or the rounds disagree.
+A cast of fresh processes gives one value a side, made of many short rounds; a figure is a median
+over casts with its least and most. It is refused, with the reason, when others used the machine
+during too many casts or the casts disagree.
 """
 
 import statistics
@@ -12,15 +13,18 @@ from typing import Self
 from benchmarks.machine import Elsewhere
 from msgspec import Struct
 
-# Processors that others may keep busy while a round is taken.
+# Processors that others may keep busy while a cast is taken.
 _MOST_ELSEWHERE = 0.25
-# How far the middle half of the rounds may lie apart, as a share of the median.
+# How far the middle half may lie apart, as a share of the median.
 _WIDEST = 0.25
-# Rounds that were disturbed are taken again, up to so many times the number asked for.
+# A cast that was disturbed is taken again, up to so many times in all.
 _PATIENCE = 2
+_UNDISTURBED = 0.1
 
 Take = Callable[[], Awaitable[float]]
 Cast = Callable[[ExitStack], Awaitable[Mapping[str, Take]]]
+# What many rounds of one side come to.
+Told = Callable[[Sequence[float]], float]
 
 
 class Spread(Struct, frozen=True):
@@ -29,7 +33,7 @@ class Spread(Struct, frozen=True):
     median: float
     least: float
     most: float
-    rounds: int
+    count: int
     middle_half: float
 
     @classmethod
@@ -43,91 +47,82 @@ class Spread(Struct, frozen=True):
         return self.middle_half > _WIDEST * abs(self.median)
 
 
-class Taken(Struct, frozen=True):
-    """The rounds of several sides, by side, and how much else the machine had to do."""
+class _One(Struct, frozen=True):
+    """What one cast gave, by side, and how many processors others used meanwhile."""
 
-    rounds: Mapping[str, Sequence[float]]
+    values: Mapping[str, float]
+    elsewhere: float
+
+
+class Taken(Struct, frozen=True):
+    """The values of several sides, by side, and how much else the machine had to do."""
+
+    values: Mapping[str, Sequence[float]]
     disturbed: int
     elsewhere: float
 
     @classmethod
-    def joined(cls, casts: "Sequence[Taken]") -> "Taken":
-        """The rounds of several casts, as if of one."""
-        return cls(
-            {
-                side: [one for cast in casts for one in cast.rounds[side]]
-                for side in casts[0].rounds
-            },
-            sum(cast.disturbed for cast in casts),
-            max(cast.elsewhere for cast in casts),
-        )
-
-    @classmethod
-    def of(cls, rounds: Mapping[str, Sequence[float]], elsewhere: Sequence[float]) -> Self:
-        """Rounds that were taken otherwise, each with how many processors others used meanwhile."""
+    def of(cls, values: Mapping[str, Sequence[float]], elsewhere: Sequence[float]) -> Self:
+        """Values, and for each of a side how many processors others used meanwhile."""
         disturbed = [cores for cores in elsewhere if cores > _MOST_ELSEWHERE]
-        return cls(rounds, len(disturbed), max(disturbed, default=0.0))
+        return cls(values, len(disturbed), max(disturbed, default=0.0))
 
     def spread(self, side: str) -> Spread:
-        return Spread.of(self.rounds[side])
+        return Spread.of(self.values[side])
 
     def ratio(self, of: str, to: str) -> Spread:
-        """How one side compares to another, round by round."""
-        pairs = zip(self.rounds[of], self.rounds[to], strict=True)
+        """How one side compares to another, cast by cast."""
+        pairs = zip(self.values[of], self.values[to], strict=True)
         return Spread.of([one / other for one, other in pairs])
 
     def difference(self, of: str, to: str) -> Spread:
-        """What one side takes more than another, round by round."""
-        pairs = zip(self.rounds[of], self.rounds[to], strict=True)
+        """What one side takes more than another, cast by cast."""
+        pairs = zip(self.values[of], self.values[to], strict=True)
         return Spread.of([one - other for one, other in pairs])
 
-    def refusal(self, *spreads: Spread) -> str | None:
-        """Why these figures cannot be told, if they cannot."""
-        if self.disturbed and not spreads[0].rounds:
-            return "others used the machine all the time"
-        for spread in spreads:
-            if spread.is_wide:
-                share = spread.middle_half / abs(spread.median)
-                return (
-                    f"the rounds disagree: their middle half lies {share:.0%} apart around"
-                    f" {spread.median:.3g}"
-                )
-        if self.disturbed > len(next(iter(self.rounds.values()))):
-            return f"others used {self.elsewhere:.1f} processors during {self.disturbed} rounds"
+    def refusal(self, spread: Spread) -> str | None:
+        """Why this figure cannot be told, if it cannot."""
+        if spread.is_wide:
+            share = spread.middle_half / abs(spread.median)
+            return (
+                f"its values disagree: the middle half lies {share:.0%} apart around"
+                f" {spread.median:.3g}"
+            )
+        if self.disturbed > spread.count // 2:
+            return f"others used {self.elsewhere:.1f} processors while {self.disturbed} were taken"
         return None
 
 
-async def by_turns(cast: Cast, *, casts: int, rounds: int) -> Taken:
-    """Rounds of one cast of processes after the other; each is ended when its rounds are taken."""
+def undisturbed(rounds: Sequence[float]) -> float:
+    """What a round takes while nobody beside it slows the processor down.
+
+    Two guests of one processor share its caches, and who has the larger program loses more: then
+    even a ratio tells of the neighbour. Most rounds may be such; the fastest tenth is not.
+    """
+    return sorted(rounds)[int(_UNDISTURBED * (len(rounds) - 1))]
+
+
+async def by_turns(cast: Cast, *, casts: int, rounds: int, told: Told = undisturbed) -> Taken:
+    """One cast of processes after the other; each is ended when its rounds are taken."""
     taken = []
     for _ in range(casts):
         with ExitStack() as stack:
-            taken.append(await interleave(await cast(stack), rounds=rounds))
-    return Taken.joined(taken)
+            taken.append(await _interleave(await cast(stack), rounds=rounds, told=told))
+    values = {side: [one.values[side] for one in taken] for side in taken[0].values}
+    return Taken.of(values, [one.elsewhere for one in taken])
 
 
-async def interleave(sides: Mapping[str, Take], *, rounds: int) -> Taken:
+async def _interleave(sides: Mapping[str, Take], *, rounds: int, told: Told) -> _One:
     """Take every side once a round; one round before the first warms up and is not counted."""
     for take in sides.values():
         await take()
-    kept: dict[str, list[float]] = {side: [] for side in sides}
-    spoilt: list[tuple[float, dict[str, float]]] = []
-    for number in range(rounds * _PATIENCE):
+    for _ in range(_PATIENCE):
+        taken: dict[str, list[float]] = {side: [] for side in sides}
         with Elsewhere() as watch:
-            # Whoever goes second finds a warmer machine: that changes from round to round.
-            order = list(sides) if number % 2 == 0 else list(sides)[::-1]
-            one = {side: await sides[side]() for side in order}
-        if watch.cores > _MOST_ELSEWHERE:
-            spoilt.append((watch.cores, one))
-            continue
-        for side, value in one.items():
-            kept[side].append(value)
-        if len(next(iter(kept.values()))) == rounds:
+            for number in range(rounds):
+                # Whoever goes second finds a warmer machine: that changes from round to round.
+                for side in list(sides) if number % 2 == 0 else list(sides)[::-1]:
+                    taken[side].append(await sides[side]())
+        if watch.cores <= _MOST_ELSEWHERE:
             break
-    for _, one in spoilt:
-        # Too few undisturbed ones: the rest is kept, and the figures are marked for it.
-        if len(next(iter(kept.values()))) < rounds:
-            for side, value in one.items():
-                kept[side].append(value)
-    elsewhere = statistics.median([cores for cores, _ in spoilt]) if spoilt else 0.0
-    return Taken(kept, len(spoilt), elsewhere)
+    return _One({side: told(values) for side, values in taken.items()}, watch.cores)

@@ -11,7 +11,7 @@ from benchmarks import rows, servers
 from benchmarks.figures import Chapter, Fact, compare
 from benchmarks.load import ask, request, stream
 from benchmarks.options import Options
-from benchmarks.rounds import Cast, Take, by_turns
+from benchmarks.rounds import Take, by_turns
 from benchmarks.servers import Process
 from benchmarks.trial import AT_ONCE, cost_of, same_size
 
@@ -19,8 +19,9 @@ DELTA = b"event: thread.message.delta"
 DONE = b"data: [DONE]"
 _WORD = b'"content": "word '
 _WAIT_S = 60.0
-_COUNT = 800
-_EACH_ROUND = 20
+# Long enough for the work that comes once a second, too.
+_COUNT = 2_000
+_EACH_ROUND = 10
 _SAID = {"role": "user", "content": "How long is the deposit kept after the end of the contract?"}
 
 
@@ -35,37 +36,35 @@ async def _messages(options: Options) -> Chapter:
         intro="Processor time of the server per message, eight at once in eight threads, against a"
         " constant answer of granian to the same body.",
     )
-    for durable, name, target in (("false", "NORMAL", 0.50), ("true", "FULL", 0.45)):
-        taken = await by_turns(_writing(durable), casts=options.casts, rounds=options.rounds)
-        chapter.figures.append(
-            compare(
-                taken,
-                path=f"create message, synchronous={name}",
-                ours="Locum",
-                to="ceiling",
-                against="constant answer",
-                at_least=target,
-            )
-        )
-    return chapter
+    kinds = {"NORMAL": ("false", 0.50), "FULL": ("true", 0.45)}
 
-
-def _writing(durable: str) -> Cast:
     async def cast(stack: ExitStack) -> Mapping[str, Take]:
-        data = stack.enter_context(servers.folder())
-        server = stack.enter_context(servers.running(servers.locum(data, durable=durable)))
         ceiling = stack.enter_context(servers.running(servers.ceiling()))
-        asked = []
-        for _ in range(AT_ONCE):
-            _, thread_id = await rows.conversation(server.port)
-            asked.append(request("POST", f"/v1/threads/{thread_id}/messages", _SAID))
+        sides = {}
+        for kind, (durable, _) in kinds.items():
+            data = stack.enter_context(servers.folder())
+            server = stack.enter_context(servers.running(servers.locum(data, durable=durable)))
+            asked = []
+            for _ in range(AT_ONCE):
+                _, thread_id = await rows.conversation(server.port)
+                asked.append(request("POST", f"/v1/threads/{thread_id}/messages", _SAID))
+            sides[kind] = await cost_of(server, asked, count=_COUNT)
         constant = await same_size(server, asked[0], _SAID)
-        return {
-            "Locum": await cost_of(server, asked, count=_COUNT),
-            "ceiling": await cost_of(ceiling, [constant], count=_COUNT),
-        }
+        return {**sides, "ceiling": await cost_of(ceiling, [constant], count=_COUNT)}
 
-    return cast
+    taken = await by_turns(cast, casts=options.casts, rounds=options.long_rounds)
+    chapter.figures += [
+        compare(
+            taken,
+            path=f"create message, synchronous={kind}",
+            ours=kind,
+            to="ceiling",
+            against="constant answer",
+            at_least=target,
+        )
+        for kind, (_, target) in kinds.items()
+    ]
+    return chapter
 
 
 async def answering(
@@ -77,16 +76,31 @@ async def answering(
         intro="Milliseconds of wall-clock time that a run takes beyond the same call made of the"
         " model directly, one at a time, by turns; the model is a server that answers at once.",
     )
-    for to_first, what, most in (
-        (False, "create run → completed", 10.0),
-        (True, "create run → first delta", 5.0),
-    ):
-        cast = _answered(model, database_url, to_first=to_first)
-        taken = await by_turns(cast, casts=options.casts, rounds=options.rounds)
-        added = taken.difference("Locum", "model")
+
+    async def cast(stack: ExitStack) -> Mapping[str, Take]:
+        data = stack.enter_context(servers.folder())
+        started = with_model(data, model, database_url=database_url)
+        server = stack.enter_context(servers.running(started))
+        assistant = await ask(server.port, "POST", "/v1/assistants", {"model": "instant"})
+        # A thread that is used again would have grown.
+        threads = await _threads(server, 2 * (options.long_rounds + 1) * _EACH_ROUND)
+        return {
+            f"{side}, {until}": take
+            for until, to_first in (("completed", False), ("first delta", True))
+            for side, take in (
+                ("Locum", _asking_locum(server, assistant["id"], threads, to_first=to_first)),
+                ("model", _asking_model(model, to_first=to_first)),
+            )
+        }
+
+    taken = await by_turns(
+        cast, casts=options.casts, rounds=options.long_rounds, told=statistics.median
+    )
+    for what, most in (("completed", 10.0), ("first delta", 5.0)):
+        added = taken.difference(f"Locum, {what}", f"model, {what}")
         chapter.facts.append(
             Fact(
-                name=f"{what}, beyond the model call",
+                name=f"create run → {what}, beyond the model call",
                 value=f"{added.median:.2f} ms ({added.least:.2f}–{added.most:.2f})",
                 target=f"< {most:g} ms",
                 holds=added.median < most,
@@ -94,21 +108,6 @@ async def answering(
             )
         )
     return chapter
-
-
-def _answered(model: Process, database_url: str | None, *, to_first: bool) -> Cast:
-    async def cast(stack: ExitStack) -> Mapping[str, Take]:
-        data = stack.enter_context(servers.folder())
-        started = with_model(data, model, database_url=database_url)
-        server = stack.enter_context(servers.running(started))
-        assistant = await ask(server.port, "POST", "/v1/assistants", {"model": "instant"})
-        threads = await _threads(server, 5 * _EACH_ROUND)
-        return {
-            "Locum": _asking_locum(server, assistant["id"], threads, to_first=to_first),
-            "model": _asking_model(model, to_first=to_first),
-        }
-
-    return cast
 
 
 def with_model(data: Path, model: Process, **settings: object) -> Process:

@@ -17,8 +17,8 @@ from benchmarks.servers import Process
 
 _PER_S = 50
 _STREAMS = 200
-# Each takes seconds, so there are fewer.
-_ROUNDS = 2
+# Each takes seconds.
+_ROUNDS = 1
 _WORD = b'"content": "word '
 _BEGIN_S = 30.0
 _LEVELS = (25, 50, 75, 100, 150, 200, 300, 400, 600)

@@ -1,5 +1,6 @@
 """One path under load: what a request costs the server, and how long it takes."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -7,6 +8,8 @@ from benchmarks.load import closed_loop, connect, request
 from benchmarks.machine import cpu_ns
 from benchmarks.servers import Process
 
+# What a server does when it has answered belongs to its round, too.
+_AFTERWARDS_S = 0.001
 # Requests that are under way at once: the same for whoever is compared.
 AT_ONCE = 8
 
@@ -20,6 +23,7 @@ async def cost_of(
     async def take() -> float:
         before = cpu_ns(server.pid)
         await closed_loop(connections, requests, count)
+        await asyncio.sleep(_AFTERWARDS_S)
         return (cpu_ns(server.pid) - before) / count / 1_000
 
     return take

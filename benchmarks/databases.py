@@ -1,16 +1,16 @@
 """PostgreSQL beside SQLite, several writers, and what a second process brings."""
 
-import statistics
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 from benchmarks import lists, rows, runs, servers
+from benchmarks.awake import by_the_clock
 from benchmarks.figures import Chapter, Figure, compare
 from benchmarks.load import request
 from benchmarks.options import Options
-from benchmarks.rounds import Cast, Take, Taken, by_turns
+from benchmarks.rounds import Take
 from benchmarks.rows import Stored
 from benchmarks.servers import Process
 from benchmarks.trial import AT_ONCE, time_of
@@ -49,7 +49,7 @@ async def _two(stored: Stored, data: Path, url: str, options: Options) -> Figure
         }
 
     return compare(
-        await _by_the_clock(cast, options),
+        await by_the_clock(cast, options),
         path="list 20 steps, 2 web processes",
         ours="two",
         to="one",
@@ -74,7 +74,7 @@ async def _writers(options: Options) -> Chapter:
 
     chapter.figures.append(
         compare(
-            await _by_the_clock(cast, options),
+            await by_the_clock(cast, options),
             path="a message, 4 writers",
             ours="four",
             to="one",
@@ -82,12 +82,6 @@ async def _writers(options: Options) -> Chapter:
         )
     )
     return chapter
-
-
-async def _by_the_clock(cast: Cast, options: Options) -> Taken:
-    return await by_turns(
-        cast, casts=options.casts, rounds=options.long_rounds, told=statistics.median
-    )
 
 
 async def _asked(server: Process, threads: int) -> list[bytes]:

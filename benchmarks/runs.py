@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks import rows, servers
+from benchmarks.awake import by_the_clock
 from benchmarks.figures import Chapter, Fact, compare
 from benchmarks.load import ask, request, stream
 from benchmarks.options import Options
@@ -93,9 +94,7 @@ async def answering(
             )
         }
 
-    taken = await by_turns(
-        cast, casts=options.casts, rounds=options.long_rounds, told=statistics.median
-    )
+    taken = await by_the_clock(cast, options)
     for what, most in (("completed", 10.0), ("first delta", 5.0)):
         added = taken.difference(f"Locum, {what}", f"model, {what}")
         chapter.facts.append(

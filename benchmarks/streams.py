@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import ExitStack, asynccontextmanager
 
 from benchmarks import servers
+from benchmarks.awake import awake
 from benchmarks.figures import Chapter, Fact, Figure, compare
 from benchmarks.load import Stream, ask, connect, request, stream
 from benchmarks.machine import Elsewhere, cpu_ns, memory_mib, stand_back
@@ -192,6 +193,7 @@ async def polling_beside(options: Options) -> list[Chapter]:
         servers.folder() as data,
         servers.running(servers.model()) as model,
         servers.running(with_model(data, model)) as server,
+        awake(),
     ):
         figures, memory = await _polling(await Source.at(server), server, model, options)
         chapter.figures += figures

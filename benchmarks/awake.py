@@ -1,0 +1,50 @@
+"""Keeps the processors awake, where a time of day is measured.
+
+    python -m benchmarks.awake PROCESSOR
+
+A virtual processor that has gone to sleep is woken by its host, who may take milliseconds for it:
+one that slept and woke four hundred times a second, and wrote, lost an eighth of its time. What
+spins here gives way at once to whoever else wants to run.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmarks.machine import ALL
+from benchmarks.options import Options
+from benchmarks.rounds import Cast, Taken, by_turns
+
+
+@contextmanager
+def awake() -> Iterator[None]:
+    words = (sys.executable, "-m", "benchmarks.awake")
+    spinning = [subprocess.Popen([*words, str(processor)]) for processor in ALL]
+    try:
+        yield
+    finally:
+        for process in spinning:
+            process.kill()
+            process.wait()
+
+
+async def by_the_clock(cast: Cast, options: Options) -> Taken:
+    """Rounds of wall-clock time: what is told of a cast is their median."""
+    with awake():
+        return await by_turns(
+            cast, casts=options.casts, rounds=options.long_rounds, told=statistics.median
+        )
+
+
+def _spin(processor: int) -> None:
+    os.sched_setaffinity(0, {processor})
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    while True:
+        os.sched_yield()
+
+
+if __name__ == "__main__":
+    _spin(int(sys.argv[1]))

@@ -1,7 +1,8 @@
-"""What was answered leaves nothing behind that only the collector of cycles would find."""
+"""What was answered leaves nothing behind that others would have to find and to end."""
 
 import asyncio
 import gc
+import sys
 
 from tests.kit.inside import Inside, inside
 
@@ -37,3 +38,16 @@ def test_a_turn_leaves_no_cycles() -> None:
 
     # Less than one object a turn: what the watch of the house leaves, and nothing that grows.
     assert asyncio.run(check()) < _TURNS
+
+
+def test_a_turn_ends_all_that_it_has_begun_to_tell() -> None:
+    async def check() -> list[object]:
+        left: list[object] = []
+        async with inside() as house:
+            made = await house.json("POST", "/v1/assistants", {"model": "scripted"})
+            # Called with generators that nobody has closed; the loop would begin a task for each.
+            sys.set_asyncgen_hooks(finalizer=left.append)
+            await _turn(house, made.json["id"])
+        return left
+
+    assert asyncio.run(check()) == []

@@ -1,6 +1,7 @@
 """Runs as server-sent events: framing, keep-alives, and the end of a stream."""
 
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 
 import msgspec
 
@@ -28,11 +29,12 @@ async def frames(
 ) -> AsyncGenerator[bytes, None]:
     """The bytes of a stream, from its first event to `done`."""
     try:
-        async for event in stream.events:
-            if event is None:
-                yield _ALIVE
-            else:
-                yield _frame(event, include=stream.include, translate=translate)
+        async with aclosing(stream.events) as events:
+            async for event in events:
+                if event is None:
+                    yield _ALIVE
+                else:
+                    yield _frame(event, include=stream.include, translate=translate)
     except TooSlow:
         yield _error(
             "This stream fell too far behind its run and was cut off. The run goes on; resume"

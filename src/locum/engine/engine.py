@@ -6,7 +6,7 @@ Many engines may share one database. What one of them is to a run is decided the
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -206,7 +206,7 @@ class Engine:
 
     def follow(
         self, key: Key, *, after: Place = START, silence_s: float | None = None
-    ) -> AsyncIterator[Event | None]:
+    ) -> AsyncGenerator[Event | None, None]:
         """Every event of a run after a place, live, until it ends or waits for its client.
 
         None tells that nothing has happened for so long; without a number nothing does.

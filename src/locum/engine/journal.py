@@ -8,8 +8,8 @@ show what he was not told: a run that another process drives is read on from the
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import aclosing, contextmanager
 from typing import NamedTuple
 
 from locum import logs
@@ -143,21 +143,22 @@ class Journal:
 
     async def follow(
         self, key: Key, after: Place, *, silence_s: float | None = None
-    ) -> AsyncIterator[Event | None]:
+    ) -> AsyncGenerator[Event | None, None]:
         """Every event after a place, until the run has ended or waits for its client.
 
         None tells that nothing has happened for so long; without a number nothing does.
         """
         with self.watching(key) as listener:
             listener.catch_up(self._unwritten.get(key, ()))
-            async for event in self._events(key, after, listener, silence_s):
-                yield event
-                if event is not None and event.name in _ENDS:
-                    return
+            async with aclosing(self._events(key, after, listener, silence_s)) as events:
+                async for event in events:
+                    yield event
+                    if event is not None and event.name in _ENDS:
+                        return
 
     async def _events(
         self, key: Key, after: Place, listener: "_Listener", silence_s: float | None
-    ) -> AsyncIterator[Event | None]:
+    ) -> AsyncGenerator[Event | None, None]:
         place = after
         # Asked before the journal is read: a run that is over has nothing more to say after it.
         over = await self._is_over(key)
@@ -179,9 +180,10 @@ class Journal:
                 # Somebody else writes: his events are read, not told.
                 if isinstance(heard, Event) and not place.is_before(heard):
                     continue
-                async for event in self._new(key, place):
-                    place, paused = Place(event.life, event.number), event.name == _PAUSE
-                    yield event
+                async with aclosing(self._new(key, place)) as news:
+                    async for event in news:
+                        place, paused = Place(event.life, event.number), event.name == _PAUSE
+                        yield event
             if isinstance(heard, Event) and place.is_before(heard):
                 place, paused = Place(heard.life, heard.number), heard.name == _PAUSE
                 yield heard
@@ -200,7 +202,7 @@ class Journal:
             ends.append(self._look_every_s)
         return min(ends, default=None)
 
-    async def _new(self, key: Key, place: Place) -> AsyncIterator[Event]:
+    async def _new(self, key: Key, place: Place) -> AsyncGenerator[Event, None]:
         """What the database has beyond a place, though it may be away for a while."""
         failures = 0
         while True:

@@ -1,6 +1,6 @@
 """Runs: asked for, looked at, answered, cancelled."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
@@ -42,7 +42,7 @@ class RunStream(Struct, frozen=True):
     None among the events tells of a silence that a client should not mistake for the end.
     """
 
-    events: AsyncIterator[Event | None]
+    events: AsyncGenerator[Event | None, None]
     assistant_id: str
     include: bool
 

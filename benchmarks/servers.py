@@ -59,9 +59,15 @@ class Process:
         return self
 
     def at_rest(self) -> Self:
-        """When what it tries out at its start, in one process after the other, has ended."""
+        """When what it tries out at its start, in one process after the other, has ended.
+
+        Nothing tells of that end, so it is looked for; a trial has nothing else to do meanwhile.
+        """
         alone_since = time.perf_counter()
         while time.perf_counter() - alone_since < _AT_REST_S:
+            if time.perf_counter() - self.begun_at > _START_S:
+                self.stop()
+                raise RuntimeError("a server does not come to rest after its start")
             time.sleep(_LOOK_AGAIN_S)
             if tree(self.pid) != [self.pid]:
                 alone_since = time.perf_counter()

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from locum import sockets
 from locum.serving import Address, listening
@@ -31,11 +31,11 @@ async def _echo(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": said})
 
 
-def _visit(visit: _Visit) -> None:
-    """Visit a server that echoes, over one connection."""
+def _visit(visit: _Visit, *, to: ASGIApp = _echo) -> None:
+    """Visit a server over one connection."""
 
     async def run() -> None:
-        async with asyncio.timeout(_WAIT_S), listening(_echo, Address("127.0.0.1", 0)) as at:
+        async with asyncio.timeout(_WAIT_S), listening(to, Address("127.0.0.1", 0)) as at:
             reader, writer = await asyncio.open_connection(at.host, at.port)
             await visit(reader, writer)
             writer.close()
@@ -150,6 +150,34 @@ def test_a_body_that_stands_still_ends_the_connection(monkeypatch: pytest.Monkey
     _visit(visit)
 
 
+def test_a_connection_that_nobody_uses_any_more_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sockets, "_UNUSED_S", 0.05)
+
+    async def visit(reader: _Reader, writer: _Writer) -> None:
+        writer.write(b"GET /once HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readuntil(b"GET /once ")
+        assert await reader.read() == b""
+
+    _visit(visit)
+
+
+def test_whoever_ends_his_body_after_his_answer_is_waited_for_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sockets, "_UNUSED_S", 0.05)
+
+    async def refuse(scope: Scope, _: Receive, send: Send) -> None:
+        await _echo(scope, _nothing_more, send)
+
+    async def visit(reader: _Reader, writer: _Writer) -> None:
+        writer.write(b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab")
+        await reader.readuntil(b"POST /early ")
+        writer.write(b"cd")
+        assert await reader.read() == b""
+
+    _visit(visit, to=refuse)
+
+
 def test_an_answer_may_take_longer_than_a_body_may_stand_still(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -163,14 +191,11 @@ def test_an_answer_may_take_longer_than_a_body_may_stand_still(
         await too_late.wait()
         await _echo(scope, _nothing_more, send)
 
-    async def run() -> None:
-        async with asyncio.timeout(_WAIT_S), listening(slow, Address("127.0.0.1", 0)) as at:
-            reader, writer = await asyncio.open_connection(at.host, at.port)
-            writer.write(b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab")
-            await reader.readuntil(b"POST /slow ")
-            writer.close()
+    async def visit(reader: _Reader, writer: _Writer) -> None:
+        writer.write(b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nab")
+        await reader.readuntil(b"POST /slow ")
 
-    asyncio.run(run())
+    _visit(visit, to=slow)
 
 
 async def _nothing_more() -> Message:

@@ -16,12 +16,14 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from locum.patience import Patience
+
 _HEAD_BYTES: Final = 64 * 1024
 _HEAD_WITHIN_S: Final = 30.0
 # A body may take as long as it likes, but not stand still.
 _BODY_GOES_ON_WITHIN_S: Final = 60.0
 # Longer than most clients keep a connection that nobody uses, so that they are who closes it.
-_UNUSED_S: Final = 120
+_UNUSED_S: Final = 120.0
 # Whoever is refused in the middle of a request is heard out for so long, unread: a connection that
 # is closed with something in it is reset, and the answer is lost.
 _HEARD_OUT_S: Final = 1.0
@@ -87,7 +89,6 @@ class Connections:
             log_config=None,
             log_level="error",
             proxy_headers=False,
-            timeout_keep_alive=_UNUSED_S,
         )
         self._config.load()
         self._state = ServerState()
@@ -126,10 +127,13 @@ class Connection(HttpToolsProtocol):
     def __init__(self, config: Config, state: ServerState, dated: Callable[[], None]) -> None:
         super().__init__(config, state, {})
         self._dated = dated
+        self._patience = Patience(self._run_out)
+        self._in_head = False
         self._in_body = False
+        # Heads that have been read, and how much has come of the next one.
+        self._heads = 0
         self._head_bytes = 0
         self._refused = False
-        self._too_late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -137,7 +141,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
-        self._has_come()
+        self._patience.close()
         # Transports hold on to themselves, and full collections are rare (`few_pauses`).
         for name in ("_read_ready_cb", "_write_ready"):
             vars(self.transport).pop(name, None)
@@ -147,11 +151,11 @@ class Connection(HttpToolsProtocol):
             return
         if not self._in_body:
             data = _without_offer(data)
-        awaited = self._too_late
+        awaited = self._heads if self._in_head else None
         super().data_received(data)
         if self._in_body:
-            self._expect_more()
-        elif awaited is not None and awaited is self._too_late:
+            self._patience.begin(_BODY_GOES_ON_WITHIN_S)
+        elif self._in_head and self._heads == awaited:
             # All of it belongs to one head, which goes on.
             self._head_bytes += len(data)
             if self._head_bytes > _HEAD_BYTES:
@@ -159,44 +163,49 @@ class Connection(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._expect_head()
+        if not self._in_head:
+            self._expect_head()
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
         self._in_body = True
-        self._has_come()
+        self._heads += 1
+        self._head_bytes = 0
         self._dated()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._in_body = False
-        self._has_come()
         super().on_message_complete()
+        if self.cycle.response_complete:
+            self._patience.begin(_UNUSED_S)
+        else:
+            self._patience.end()
+
+    def on_response_complete(self) -> None:
+        """In the place of uvicorn's, which makes a timer for every request."""
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif not self._in_head and not self._in_body:
+            self._patience.begin(_UNUSED_S)
 
     def _expect_head(self) -> None:
-        if self._too_late is None:
-            self._head_bytes = 0
-            self._too_late = self.loop.call_later(_HEAD_WITHIN_S, self.transport.close)
+        self._in_head = True
+        self._patience.begin(_HEAD_WITHIN_S)
 
     def _refuse(self) -> None:
         self._refused = True
-        self._has_come()
         self.transport.write(_TOO_LARGE)
-        self._too_late = self.loop.call_later(_HEARD_OUT_S, self.transport.close)
+        self._patience.begin(_HEARD_OUT_S)
 
-    def _expect_more(self) -> None:
-        self._has_come()
-        self._too_late = self.loop.call_later(_BODY_GOES_ON_WITHIN_S, self._miss)
-
-    def _miss(self) -> None:
-        if self.flow.read_paused:
-            self._expect_more()  # It is we who are slow.
+    def _run_out(self) -> None:
+        if self._in_body and self.flow.read_paused:
+            self._patience.begin(_BODY_GOES_ON_WITHIN_S)  # It is we who are slow.
         else:
             self.transport.close()
-
-    def _has_come(self) -> None:
-        if self._too_late is not None:
-            self._too_late.cancel()
-            self._too_late = None
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         super()._start_asgi_task(cycle, app)

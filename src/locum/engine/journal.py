@@ -7,15 +7,16 @@ show what he was not told: a run that another process drives is read on from the
 
 import asyncio
 import re
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, closing, contextmanager
 from typing import NamedTuple
 
 from locum import logs
 from locum.engine.bells import Bell, Bells, NoOthers
 from locum.engine.states import TERMINAL
 from locum.errors import Unavailable
+from locum.patience import Patience
 from locum.store.events import Event
 from locum.store.tables import Store
 
@@ -130,14 +131,14 @@ class Journal:
     @contextmanager
     def watching(self, key: Key) -> Iterator["_Listener"]:
         """Hear that something happens to a run, whatever it is."""
-        listener = _Listener()
-        self._listeners[key].add(listener)
-        try:
-            yield listener
-        finally:
-            self._listeners[key].discard(listener)
-            if not self._listeners[key]:
-                del self._listeners[key]
+        with closing(_Listener()) as listener:
+            self._listeners[key].add(listener)
+            try:
+                yield listener
+            finally:
+                self._listeners[key].discard(listener)
+                if not self._listeners[key]:
+                    del self._listeners[key]
 
     # ------------------------------------------------------------- what listeners hear
 
@@ -246,48 +247,66 @@ _Heard = Event | _Look | Exception
 
 class _Listener:
     def __init__(self) -> None:
-        self._heard: asyncio.Queue[_Heard] = asyncio.Queue()
+        self._heard: deque[_Heard] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._patience = Patience(self._wake)
         self._ended = False
         self._looking = False
 
     @property
     def idle(self) -> bool:
         """Whether no event is left to be heard. To look is left to whoever asks."""
-        return self._heard.qsize() <= self._looking
+        return len(self._heard) <= self._looking
 
     def catch_up(self, unwritten: Iterable[Event]) -> None:
         """Hear first what was told and cannot be read yet."""
-        for event in unwritten:
-            self._heard.put_nowait(event)
+        self._heard.extend(unwritten)
 
     def hear(self, event: Event) -> None:
-        if self._heard.qsize() >= _BACKLOG:
+        if len(self._heard) >= _BACKLOG:
             self.end(TooSlow())
         if not self._ended:
-            self._heard.put_nowait(event)
+            self._put(event)
 
     def look(self) -> None:
         """Once is enough, however often there was news."""
         if not self._looking and not self._ended:
             self._looking = True
-            self._heard.put_nowait(_LOOK)
+            self._put(_LOOK)
 
     def end(self, reason: Exception) -> None:
         if not self._ended:
             self._ended = True
-            self._heard.put_nowait(reason)
+            self._put(reason)
 
     async def next(self, patience_s: float | None) -> Event | _Look | None:
-        if self._heard.empty():
-            try:
-                async with asyncio.timeout(patience_s):
-                    heard = await self._heard.get()
-            except TimeoutError:
-                return None
-        else:
-            heard = self._heard.get_nowait()
+        if not self._heard:
+            await self._wait(patience_s)
+        heard = self._heard.popleft() if self._heard else None
         if isinstance(heard, Exception):
             raise heard
         if heard is _LOOK:
             self._looking = False
         return heard
+
+    def close(self) -> None:
+        self._patience.close()
+
+    def _put(self, heard: _Heard) -> None:
+        self._heard.append(heard)
+        self._wake()
+
+    async def _wait(self, patience_s: float | None) -> None:
+        """Until something is heard, or for so long."""
+        self._waiter = asyncio.get_running_loop().create_future()
+        if patience_s is not None:
+            self._patience.begin(patience_s)
+        try:
+            await self._waiter
+        finally:
+            self._patience.end()
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

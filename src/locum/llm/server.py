@@ -7,7 +7,7 @@ the answer. `quirks.py` learns what a server refuses.
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from typing import ClassVar, Protocol
 
 import aiohttp
@@ -20,6 +20,7 @@ from locum.llm.endpoint import Endpoint, Timeouts
 from locum.llm.faults import Fault
 from locum.llm.protocol import Event, ModelError, Request
 from locum.llm.sse import EventData, TooLong
+from locum.patience import Patience
 
 _MOST_EVENT_BYTES = 8 << 20
 _MOST_ANSWER_BYTES = 64 << 20
@@ -143,12 +144,12 @@ class ModelServer(ABC):
         async with self._endpoint.opened(
             "POST", self.path, document=sent, within_s=within_s
         ) as response:
-            stream = _Stream(response, timeouts=timeouts, deadline=deadline)
-            async with aclosing(stream.documents()) as documents:
-                async for document in documents:
-                    for event in answer.read(document):
-                        stream.has_begun = True
-                        yield event
+            with closing(_Stream(response, timeouts=timeouts, deadline=deadline)) as stream:
+                async with aclosing(stream.documents()) as documents:
+                    async for document in documents:
+                        for event in answer.read(document):
+                            stream.has_begun = True
+                            yield event
             for event in answer.finish():
                 yield event
 
@@ -163,6 +164,10 @@ class ModelServer(ABC):
         )
 
 
+class _TooSlow(Exception):
+    """The server has sent nothing for too long."""
+
+
 class _Stream:
     """The body of one answer, cut into the JSON documents it is made of."""
 
@@ -172,6 +177,7 @@ class _Stream:
         self._content = response.content
         self._timeouts = timeouts
         self._deadline = deadline
+        self._patience = Patience(lambda: response.content.set_exception(_TooSlow()))
         self.has_begun = False
 
     async def documents(self) -> AsyncGenerator[bytes, None]:
@@ -203,21 +209,26 @@ class _Stream:
 
     async def _receive(self) -> bytes:
         left = self._deadline - _now()
-        patience = self._timeouts.idle_s if self.has_begun else self._timeouts.first_token_s
+        silence_s = self._timeouts.idle_s if self.has_begun else self._timeouts.first_token_s
+        self._patience.begin(min(left, silence_s))
         try:
-            async with asyncio.timeout(max(min(left, patience), 0)):
-                return await self._content.readany()
-        except TimeoutError:
-            if left <= patience:
+            return await self._content.readany()
+        except _TooSlow:
+            if left <= silence_s:
                 message = f"The model took more than {self._timeouts.total_s:g} s for one answer."
             elif self.has_begun:
-                message = f"The model said nothing for {patience:g} s in mid-answer."
+                message = f"The model said nothing for {silence_s:g} s in mid-answer."
             else:
-                message = f"The model said nothing within {patience:g} s."
+                message = f"The model said nothing within {silence_s:g} s."
             raise Fault(message) from None
         except aiohttp.ClientError:
             message = "The model's server closed the connection in mid-answer."
             raise Fault(message, is_transient=True) from None
+        finally:
+            self._patience.end()
+
+    def close(self) -> None:
+        self._patience.close()
 
 
 def _apart(document: bytes) -> Iterator[bytes]:

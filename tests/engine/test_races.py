@@ -4,15 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.kit.inside import inside
-
-from locum.service import assistants, runs, threads
-from locum.service.scope import Scope
-from locum.wire.assistants import CreateAssistant
-from locum.wire.messages import CreateMessage
-from locum.wire.runs import CreateRun, CreateRunQuery
-from locum.wire.threads import CreateThread
-from locum.wire.tools import FunctionDefinition, FunctionTool
+from tests.kit.inside import begun, inside
 
 _MOMENTS = 40
 _TEST_S = 20
@@ -27,7 +19,7 @@ def test_a_cancellation_is_answered_whoever_else_takes_the_run_up(text: str) -> 
         async with asyncio.timeout(_TEST_S), inside() as door:
             engine = door.house.engine
             for moment in range(_MOMENTS):
-                key = await _begun(Scope(door.house, "proj"), text)
+                key = await begun(door.house, text)
                 if text == "!call f":
                     [event async for event in engine.follow(key)]
                 cancelling = asyncio.ensure_future(engine.cancel(key))
@@ -47,7 +39,7 @@ def test_a_run_whose_time_is_up_expires_even_while_it_is_coming_to_wait() -> Non
     async def scenario() -> list[str]:
         async with asyncio.timeout(_TEST_S), inside() as door:
             engine = door.house.engine
-            key = await _begun(Scope(door.house, "proj"), "!call f")
+            key = await begun(door.house, "!call f")
             heard = []
             async for event in engine.follow(key):
                 assert event is not None
@@ -57,18 +49,3 @@ def test_a_run_whose_time_is_up_expires_even_while_it_is_coming_to_wait() -> Non
             return heard
 
     assert asyncio.run(scenario())[-2:] == ["thread.run.step.expired", "thread.run.expired"]
-
-
-async def _begun(scope: Scope, text: str) -> tuple[str, str, str]:
-    tools = (FunctionTool(FunctionDefinition(name="f")),)
-    made = await assistants.create_assistant(scope, body=CreateAssistant(model="m", tools=tools))
-    said = (CreateMessage(role="user", content=text),)
-    thread = await threads.create_thread(scope, body=CreateThread(messages=said))
-    run = await runs.create_run(
-        scope,
-        thread_id=thread.id,
-        body=CreateRun(assistant_id=made.id),
-        query=CreateRunQuery(),
-    )
-    assert not isinstance(run, runs.RunStream)
-    return scope.project_id, thread.id, run.id

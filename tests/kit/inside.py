@@ -22,10 +22,17 @@ from locum.api.auth import new_key
 from locum.api.door import Door
 from locum.app import Parts, open_house
 from locum.clock import Clock
+from locum.engine.journal import Key
 from locum.llm.scripted import Scripted
-from locum.service.scope import House
+from locum.service import assistants, runs, threads
+from locum.service.scope import House, Scope
 from locum.settings import Settings
 from locum.store.keys import ApiKey
+from locum.wire.assistants import CreateAssistant
+from locum.wire.messages import CreateMessage
+from locum.wire.runs import CreateRun, CreateRunQuery
+from locum.wire.threads import CreateThread
+from locum.wire.tools import FunctionDefinition, FunctionTool
 
 _ANSWER_S = 30.0
 # Which database a house gets that says nothing about it: fixtures run whole suites over each.
@@ -114,3 +121,20 @@ async def inside(*, clock: Clock | None = None, **settings: Any) -> AsyncIterato
         parts = Parts(clock=clock, backend=Scripted(), tools=())
         async with open_house(chosen, parts) as house:
             yield Inside(house, Door(house))
+
+
+async def begun(house: House, text: str) -> Key:
+    """A run of its own thread, just made, whose model hears a text and may call a function."""
+    scope = Scope(house, "proj")
+    tools = (FunctionTool(FunctionDefinition(name="f")),)
+    made = await assistants.create_assistant(scope, body=CreateAssistant(model="m", tools=tools))
+    said = (CreateMessage(role="user", content=text),)
+    thread = await threads.create_thread(scope, body=CreateThread(messages=said))
+    run = await runs.create_run(
+        scope,
+        thread_id=thread.id,
+        body=CreateRun(assistant_id=made.id),
+        query=CreateRunQuery(),
+    )
+    assert not isinstance(run, runs.RunStream)
+    return scope.project_id, thread.id, run.id

@@ -7,7 +7,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from locum.engine import fold
-from locum.engine.recorder import Change, Recorder
+from locum.engine.change import Change
+from locum.engine.recorder import Recorder
 from locum.store.events import Event
 from locum.store.tables import Store
 from locum.tools.tool import Memory

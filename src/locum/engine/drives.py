@@ -111,8 +111,7 @@ class Drives:
 
     async def _drive_on(self, key: Key, recorder: Recorder) -> None:
         spent, turns = Usage(), 0
-        if recorder.record.fence > 1:
-            # Somebody had it before: a run that has just been made has no steps.
+        if recorder.record.was_held:
             steps = await self._store.steps.all(key[0], owner_id=key[2])
             spent = sum((step.usage for step in steps if step.usage is not None), start=spent)
             turns = sum(step.status == "completed" for step in steps)

@@ -14,9 +14,10 @@ import msgspec
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from locum.engine.change import Change
 from locum.engine.context import Historian, History, OverBudget, prompt
 from locum.engine.parts import OpenFunctions
-from locum.engine.recorder import Change, Recorder
+from locum.engine.recorder import Recorder
 from locum.engine.turn import Hosted, Offered, Turn, usage_of
 from locum.llm import protocol as llm
 from locum.llm import tokens
@@ -105,7 +106,11 @@ class Driver:
         if self._stop is not None:
             raise Stopped(self._stop)
         if recorder.run.status != "in_progress":
-            await recorder.move("in_progress")
+            if recorder.record.was_held:
+                # Somebody may have died of it: who comes next must see that it was begun.
+                await recorder.move("in_progress")
+            else:
+                recorder.begin()
         for _ in range(_MOST_TURNS):
             history = await self._historian.history(recorder.record.project_id, recorder.run)
             functions = await self._offers()

@@ -6,7 +6,7 @@ The recorder decides nothing.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from locum.clock import Clock
+from locum.engine.change import Change
 from locum.engine.journal import Journal, Key
 from locum.engine.states import TERMINAL, move
 from locum.engine.tracing import RunTrace
@@ -25,7 +26,6 @@ from locum.store.documents import Document
 from locum.store.events import Event
 from locum.store.runs import LostLease, Plan, RunRecord
 from locum.store.tables import Store
-from locum.tools.tool import Memory
 from locum.wire.messages import (
     ContentDelta,
     IncompleteDetails,
@@ -52,9 +52,10 @@ from locum.wire.tools import CodeResources, ToolResources
 
 _BATCH = 64
 _TOGETHER_S = 0.01
+# Most models have said something by then, and a run's beginning is one commit with its first step.
+_BEGUN_S = 0.01
 _AGAIN_S = 0.1
 _AGAIN_AT_MOST_S = 1.0
-_HELD_BY_NOBODY = TERMINAL | {"requires_action"}
 _encode = msgspec.json.encode
 
 
@@ -63,20 +64,6 @@ class Pace(Struct, frozen=True):
 
     batch_s: float = 0.1
     tries_again: bool = False
-
-
-class Change(Struct, kw_only=True):
-    """Rows of one transaction. What is new is inserted, what is old replaced."""
-
-    run: Run | None = None
-    plan: Plan | None = None
-    # Whether the run is given back to the queue with it.
-    released: bool = False
-    new_step: RunStep | None = None
-    new_message: Message | None = None
-    steps: Sequence[tuple[RunStep, Sequence[Memory]]] = ()
-    message: Message | None = None
-    events: Sequence[tuple[str, Struct]] = ()
 
 
 class Recorder:
@@ -104,14 +91,17 @@ class Recorder:
         self.record = record
         self._number = record.events
         self._unwritten: list[Event] = []
+        # That the run is in progress, until it is written.
+        self._begun: Change | None = None
         self._writing = asyncio.Lock()
-        # When the deltas that were told are written by themselves, and the task that does it.
+        # When what waits to be written is written by itself, and the task that does it.
         self._due: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
 
     @property
     def run(self) -> Run:
-        return self.record.run
+        begun = None if self._begun is None else self._begun.run
+        return begun or self.record.run
 
     @property
     def key(self) -> Key:
@@ -152,6 +142,11 @@ class Recorder:
         attempts = self.record.attempts + begun
         self.record = replace(self.record, fence=fence, leased_by=worker, attempts=attempts)
         return True
+
+    def begin(self) -> None:
+        """Be in progress; nobody waits for it, so it is written with what comes next, or soon."""
+        self._begun = self.moved("in_progress")
+        self._write_alone(_BEGUN_S)
 
     async def move(self, status: RunStatus, **changes: Any) -> None:
         await self.write(self.moved(status, **changes))
@@ -260,14 +255,18 @@ class Recorder:
     async def write(self, change: Change) -> None:
         """Commit rows and events together, then tell the events. Never left half done."""
         await self.settle()
+        if self._begun is not None and change.run is not None:
+            await self.flush()  # Its states are told one after the other.
         await _whole(self._write(change))
 
     async def flush(self) -> None:
-        """Write the deltas that were told and are not yet in the journal."""
+        """Write what waits to be written: deltas that were told, and that the run has begun."""
         await _whole(self._write(Change()))
 
     async def _write(self, change: Change) -> None:
         async with self._writing:
+            if (begun := self._begun) is not None:
+                change = replace(change, run=begun.run, events=[*begun.events, *change.events])
             deltas = self._unwritten
             events = [self._event(name, data) for name, data in change.events]
             if not deltas and not events and not change.steps:
@@ -285,14 +284,16 @@ class Recorder:
                 raise
             if batch:
                 self._journal.written(self.key, last)
-            before = self.run
+            before = self.record.run
             self.record = replace(
                 self.record,
                 events=last,
-                run=change.run or self.run,
+                run=change.run or before,
                 plan=change.plan or self.record.plan,
-                leased_by=None if _releases(change) else self.record.leased_by,
+                leased_by=None if change.lets_go else self.record.leased_by,
             )
+            if begun is not None:
+                self._begun = None
             if change.run is not None:
                 self._watch(before, change.run)
             for event in events:
@@ -336,7 +337,7 @@ class Recorder:
             columns["document"] = _encode(change.run).decode()
             if change.run.status in TERMINAL:
                 columns["ended_at"] = self.now()
-            if _releases(change):
+            if change.lets_go:
                 columns["leased_by"] = None
         if change.plan is not None:
             columns["plan"] = _encode(change.plan).decode()
@@ -395,11 +396,12 @@ class Recorder:
 
     async def leave(self) -> None:
         """Write nothing more, and wait for nothing: the run is another's, or over."""
+        self._begun = None
         if (flushing := await self._no_more_alone()) is not None:
             flushing.exception()  # Whoever has the run now knows better.
 
     async def _no_more_alone(self) -> asyncio.Task[None] | None:
-        """Begin no batch of deltas any more; the one that was begun, when it has ended."""
+        """Begin to write nothing by itself any more; what was begun, when it has ended."""
         if self._due is not None:
             self._due.cancel()
             self._due = None
@@ -419,10 +421,13 @@ class Recorder:
         if len(self._unwritten) >= _BATCH:
             await self.flush()
         elif self._due is None and (self._flushing is None or self._flushing.done()):
-            # Together with other recorders, who then share a commit.
-            loop = asyncio.get_running_loop()
-            due = loop.time() + self._pace.batch_s
-            self._due = loop.call_at(due + _TOGETHER_S - due % _TOGETHER_S, self._flush_alone)
+            self._write_alone(self._pace.batch_s)
+
+    def _write_alone(self, after_s: float) -> None:
+        """By itself when nothing else was written; together with other runs, who share a commit."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + after_s
+        self._due = loop.call_at(due + _TOGETHER_S - due % _TOGETHER_S, self._flush_alone)
 
     def _flush_alone(self) -> None:
         self._due = None
@@ -464,13 +469,6 @@ class Recorder:
             usage=None,
             metadata={},
         )
-
-
-def _releases(change: Change) -> bool:
-    """Whether nobody holds the run after it: it is over, or waits for its client."""
-    if change.run is None:
-        return False
-    return change.released or change.run.status in _HELD_BY_NOBODY
 
 
 async def _whole(work: Coroutine[None, None, None]) -> None:

@@ -5,10 +5,11 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from locum.engine.change import Change
 from locum.engine.context import History
 from locum.engine.parts import OpenFunctions, OpenMessage
 from locum.engine.provided import ProvidedCall
-from locum.engine.recorder import Change, Recorder
+from locum.engine.recorder import Recorder
 from locum.engine.speech import Speech
 from locum.llm import protocol as llm
 from locum.llm import tokens

@@ -49,6 +49,11 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     def key(self) -> tuple[str, str, str]:
         return self.project_id, self.run.thread_id, self.run.id
 
+    @property
+    def was_held(self) -> bool:
+        """Whether somebody had the run before who has it now; then it may have steps already."""
+        return self.fence > 1
+
 
 class RunState(NamedTuple):
     """What decides whether a run's time is up."""

@@ -1,0 +1,35 @@
+"""What a run comes to at one time: the rows and events of one transaction."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from locum.engine.states import TERMINAL
+from locum.store.runs import Plan
+from locum.tools.tool import Memory
+from locum.wire.messages import Message
+from locum.wire.runs import Run
+from locum.wire.steps import RunStep
+
+_HELD_BY_NOBODY = TERMINAL | {"requires_action"}
+
+
+class Change(Struct, kw_only=True):
+    """Rows of one transaction. What is new is inserted, what is old replaced."""
+
+    run: Run | None = None
+    plan: Plan | None = None
+    # Whether the run is given back to the queue with it.
+    released: bool = False
+    new_step: RunStep | None = None
+    new_message: Message | None = None
+    steps: Sequence[tuple[RunStep, Sequence[Memory]]] = ()
+    message: Message | None = None
+    events: Sequence[tuple[str, Struct]] = ()
+
+    @property
+    def lets_go(self) -> bool:
+        """Whether nobody holds the run after it: it is over, or waits for its client."""
+        if self.run is None:
+            return False
+        return self.released or self.run.status in _HELD_BY_NOBODY

@@ -1,0 +1,152 @@
+"""When it is written that a run has begun: with its first step, or soon by itself."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import pytest
+from tests.kit.inside import Inside, begun, inside
+
+from locum.engine import recorder
+from locum.engine.journal import Key
+from locum.engine.recorder import Recorder
+from locum.llm.protocol import Event, ModelError, Request, TextDelta
+from locum.llm.scripted import Scripted
+from locum.service import runs
+from locum.service.scope import Scope
+from locum.store.runs import RunRecord
+from locum.wire.runs import SubmitToolOutputs, ToolOutput
+
+_TEST_S = 20
+_NEVER_S = 3_600.0
+
+
+@pytest.fixture
+def _not_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "_BEGUN_S", _NEVER_S)
+
+
+@pytest.mark.usefixtures("_not_by_itself")
+def test_a_run_begins_in_one_commit_with_its_first_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    commits = 0
+    commit = Recorder._commit
+
+    async def counted(self: Recorder, *words: object) -> None:
+        nonlocal commits
+        commits += 1
+        await commit(self, *words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Recorder, "_commit", counted)
+
+    async def scene() -> list[str]:
+        async with asyncio.timeout(_TEST_S), inside() as door:
+            return await _told(door, await begun(door.house, "Hello"))
+
+    told = asyncio.run(scene())
+    assert [name for name in told if "delta" not in name] == [
+        "thread.run.created",
+        "thread.run.queued",
+        "thread.run.in_progress",
+        "thread.run.step.created",
+        "thread.run.step.in_progress",
+        "thread.message.created",
+        "thread.message.in_progress",
+        "thread.message.completed",
+        "thread.run.step.completed",
+        "thread.run.completed",
+    ]
+    assert commits == 2
+
+
+@pytest.mark.usefixtures("_not_by_itself")
+def test_a_run_that_fails_at_once_has_begun_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(_: Scripted, __: Request) -> AsyncGenerator[Event, None]:
+        raise ModelError("No.")
+        yield TextDelta("")
+
+    monkeypatch.setattr(Scripted, "stream", refuse)
+
+    async def scene() -> list[str]:
+        async with asyncio.timeout(_TEST_S), inside() as door:
+            return await _told(door, await begun(door.house, "Hello"))
+
+    assert asyncio.run(scene())[2:] == ["thread.run.in_progress", "thread.run.failed"]
+
+
+def test_a_run_whose_model_is_silent_begins_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    _silence(monkeypatch)
+
+    async def scene() -> None:
+        async with asyncio.timeout(_TEST_S), inside() as door:
+            key = await begun(door.house, "Hello")
+            async for event in door.house.engine.follow(key):
+                assert event is not None
+                if event.name == "thread.run.in_progress":
+                    break
+            assert (await _record(door, key)).run.status == "in_progress"
+
+    asyncio.run(scene())
+
+
+@pytest.mark.usefixtures("_not_by_itself")
+def test_a_run_that_is_let_go_before_is_queued_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = _silence(monkeypatch)
+
+    async def scene() -> None:
+        async with asyncio.timeout(_TEST_S), inside() as door:
+            key = await begun(door.house, "Hello")
+            await asked.wait()
+            await door.house.engine.close()
+            record = await _record(door, key)
+            assert (record.run.status, record.leased_by, record.events) == ("queued", None, 2)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.usefixtures("_not_by_itself")
+def test_a_run_that_was_held_before_begins_before_its_model_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run that its process dies of is given up in the end: for that it must be seen to begin."""
+
+    async def scene() -> None:
+        async with asyncio.timeout(_TEST_S), inside() as door:
+            key = await begun(door.house, "!call f")
+            await _told(door, key)
+            asked = _silence(monkeypatch)
+            step = (await door.house.store.steps.all("proj", owner_id=key[2]))[0]
+            (call,) = step.step_details.tool_calls  # type: ignore[union-attr]
+            await runs.submit_tool_outputs(
+                Scope(door.house, "proj"),
+                thread_id=key[1],
+                run_id=key[2],
+                body=SubmitToolOutputs(
+                    tool_outputs=(ToolOutput(tool_call_id=call.id, output="1"),)
+                ),
+            )
+            await asked.wait()
+            assert (await _record(door, key)).run.status == "in_progress"
+
+    asyncio.run(scene())
+
+
+def _silence(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Have the model say nothing; set when it has been asked."""
+    asked = asyncio.Event()
+
+    async def listen(_: Scripted, __: Request) -> AsyncGenerator[Event, None]:
+        asked.set()
+        await asyncio.get_running_loop().create_future()
+        yield TextDelta("")
+
+    monkeypatch.setattr(Scripted, "stream", listen)
+    return asked
+
+
+async def _told(door: Inside, key: Key) -> list[str]:
+    return [event.name async for event in door.house.engine.follow(key) if event is not None]
+
+
+async def _record(door: Inside, key: Key) -> RunRecord:
+    record = await door.house.store.runs.record(*key)
+    assert record is not None
+    return record

@@ -70,6 +70,40 @@ def test_writers_of_one_turn_share_one_commit(tmp_path: Path) -> None:
     asyncio.run(check())
 
 
+@pytest.mark.usefixtures("any_disk")
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_whoever_fails_among_those_who_share_a_commit_undoes_his_own_part(
+    tmp_path: Path, place: int
+) -> None:
+    async def fail(database: SqliteDatabase) -> None:
+        async with database.transaction() as tx:
+            await tx.execute(_INSERT, place, "")
+            await tx.execute(_INSERT, place + 10, "")
+            raise LookupError
+
+    async def check() -> None:
+        async with _opened(tmp_path, durable=True) as database:
+            parts = [_insert(database, number) for number in range(3) if number != place]
+            parts.insert(place, fail(database))
+            outcomes = await asyncio.gather(*parts, return_exceptions=True)
+            assert isinstance(outcomes.pop(place), LookupError)
+            assert outcomes == [None, None]
+            kept = await database.fetch("SELECT id FROM t ORDER BY id")
+            assert [row[0] for row in kept] == [number for number in range(3) if number != place]
+
+    asyncio.run(check())
+
+
+def test_who_shares_his_commit_with_nobody_needs_no_savepoint(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with _opened(tmp_path, durable=True) as database:
+            seen = _statements_of(database)
+            await _insert(database, 1)
+            assert [statement.split()[0] for statement in seen] == ["BEGIN", "INSERT", "COMMIT"]
+
+    asyncio.run(check())
+
+
 @pytest.mark.usefixtures("slow_disk")
 def test_nobody_but_writers_waits_for_a_slow_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,10 +1,10 @@
 """SQLite, embedded: called inside the event loop, durable by group commit.
 
 A statement takes some tens of microseconds, less than a hop to a thread. What costs is the
-commit, which waits for the disk: so all transactions of one turn of the loop share one. Each runs
-in a savepoint, and whoever waits for durability resumes after the common commit. Where the disk is
-slow the commit waits in a thread, and who wants to write meanwhile is in the next one. Readers have
-a connection of their own, wait for nobody then, and see only what is committed.
+commit, which waits for the disk: so all transactions of one turn of the loop share one. Each after
+the first runs in a savepoint, and whoever waits for durability resumes after the common commit.
+Where the disk is slow the commit waits in a thread, and who wants to write meanwhile is in the next
+one. Readers have a connection of their own, wait for nobody then, and see only what is committed.
 """
 
 import asyncio
@@ -144,20 +144,30 @@ class SqliteDatabase:
     def join(self) -> asyncio.Future[None]:
         """Be part of the next commit. The future is one's own: who stops waiting undoes nothing."""
         loop = asyncio.get_running_loop()
-        if not self._group:
+        if self._group:
+            self._writer.execute("SAVEPOINT work")
+        else:
             self._begin()
             loop.call_soon(self._commit)
         waiting: asyncio.Future[None] = loop.create_future()
         self._group.append(waiting)
         return waiting
 
+    def keep(self) -> None:
+        """What the last who joined has written is part of the next commit."""
+        if len(self._group) > 1:
+            self._writer.execute("RELEASE work")
+
     def undo(self, error: BaseException) -> None:
-        if self._writer.in_transaction:
+        """Undo what the last who joined has written, and with it whatever SQLite gives up."""
+        if self._writer.in_transaction and len(self._group) > 1:
             self._writer.execute("ROLLBACK TO work")
             self._writer.execute("RELEASE work")
-        else:
-            # SQLite gave up the whole transaction, as it may when the disk is full.
-            self._end(self._leave_group(), error)
+            return
+        # He was the first, or SQLite gave up everything, as it may when the disk is full.
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
+        self._end(self._leave_group(), error)
 
     def _refuse_when_closing(self) -> None:
         if self._closing.is_set():
@@ -254,7 +264,6 @@ class _SqliteTransaction:
         self._connection = await self._database.enter()
         try:
             self._kept = self._database.join()
-            self._connection.execute("SAVEPOINT work")
         except BaseException:
             self._database.leave()
             raise
@@ -265,7 +274,7 @@ class _SqliteTransaction:
     ) -> None:
         try:
             if error is None:
-                self._connection.execute("RELEASE work")
+                self._database.keep()
             else:
                 self._database.undo(error)
         finally:

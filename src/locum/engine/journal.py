@@ -9,7 +9,7 @@ import asyncio
 import re
 from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import aclosing, closing, contextmanager
+from contextlib import aclosing, contextmanager
 from typing import NamedTuple
 
 from locum import logs
@@ -131,14 +131,15 @@ class Journal:
     @contextmanager
     def watching(self, key: Key) -> Iterator["_Listener"]:
         """Hear that something happens to a run, whatever it is."""
-        with closing(_Listener()) as listener:
-            self._listeners[key].add(listener)
-            try:
-                yield listener
-            finally:
-                self._listeners[key].discard(listener)
-                if not self._listeners[key]:
-                    del self._listeners[key]
+        listener = _Listener()
+        self._listeners[key].add(listener)
+        try:
+            yield listener
+        finally:
+            listener.close()
+            self._listeners[key].discard(listener)
+            if not self._listeners[key]:
+                del self._listeners[key]
 
     # ------------------------------------------------------------- what listeners hear
 

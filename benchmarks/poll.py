@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager
 
 from benchmarks.load import Connection, connect, request
 
+from locum.processor import take_short_turns
+
 _EVERY_S = 0.004
 
 
@@ -42,6 +44,7 @@ async def polling(port: int, count: int, *paths: str) -> AsyncIterator[Poller]:
 
 
 async def _main(port: int, count: int, *paths: str) -> None:
+    take_short_turns()
     asked = [request("GET", path) for path in paths]
     (connection,) = await connect(port, 1)
     while await asyncio.to_thread(sys.stdin.readline):

@@ -100,6 +100,61 @@ def test_what_was_scheduled_last_may_come_next() -> None:
     assert seen == ["second", "first"]
 
 
+async def _worked(count: int, seen: list[str]) -> None:
+    loop = asyncio.get_running_loop()
+    for _ in range(count):
+        loop.call_soon(seen.append, "work")
+    done = loop.create_future()
+    loop.call_soon(done.set_result, None)
+    await done
+
+
+def test_what_arrives_while_much_is_done_does_not_wait_for_all_of_it() -> None:
+    seen: list[str] = []
+    one, two = socket.socketpair()
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+
+        def read() -> None:
+            seen.append("read")
+            loop.remove_reader(one)
+
+        loop.add_reader(one, read)
+        loop.call_soon(two.send, b"asked")
+        await _worked(20, seen)
+
+    with asyncio.Runner(loop_factory=RequestsFirst) as runner:
+        runner.run(run())
+    one.close()
+    two.close()
+    assert seen.index("read") <= 4
+
+
+def test_what_waits_goes_on_however_much_arrives() -> None:
+    """And sockets are not looked at more often for it, though they always have something."""
+    seen: list[str] = []
+    pairs = [socket.socketpair() for _ in range(5)]
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        for one, two in pairs:
+            two.send(b"never read")
+            loop.add_reader(one, seen.append, "read")
+        await _worked(60, seen)
+        for one, _ in pairs:
+            loop.remove_reader(one)
+
+    with asyncio.Runner(loop_factory=RequestsFirst) as runner:
+        runner.run(run())
+    for one, two in pairs:
+        one.close()
+        two.close()
+    work = [number for number, what in enumerate(seen) if what == "work"]
+    reads = seen[work[0] : work[-1]].count("read")
+    assert 0 < reads <= 60 + len(pairs)
+
+
 def test_a_head_that_does_not_end_in_time_ends_the_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

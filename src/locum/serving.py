@@ -20,6 +20,7 @@ from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from locum.processor import take_short_turns
 from locum.sockets import Connections
 
 _LOCK: Final = "server.lock"
@@ -116,6 +117,7 @@ async def serve(
         await admit()
         async with AsyncExitStack() as stack:
             stack.enter_context(few_pauses())
+            take_short_turns()
             if beside is not None:
                 await stack.enter_async_context(listening(app.state.operators, beside))
             stopped, hurried = _on_signals()

@@ -6,6 +6,7 @@ what the loop has begun; and the loop sees to requests before it goes on with th
 
 import asyncio
 import re
+import selectors
 from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate
@@ -28,6 +29,9 @@ _UNUSED_S: Final = 120.0
 # is closed with something in it is reset, and the answer is lost.
 _HEARD_OUT_S: Final = 1.0
 _OFFER: Final = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
+# How much of what waits is done before sockets are looked at again. It is more when more arrives,
+# so that what waits goes on however much that is.
+_AT_ONCE: Final = 3
 _TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-length: 0\r\nconnection: close\r\n\r\n"
@@ -39,11 +43,13 @@ class RequestsFirst(asyncio.SelectorEventLoop):
 
     The queue of asyncio is one line: who polls would wait for all that stands in it, and once
     more when the request has been read. With five hundred streams and a hundred runs a second
-    that is most of a poll's time. `_ready` and `_process_events` are asyncio's own, and have no
-    public names; `tests/test_sockets.py` tells when they have changed.
+    that is most of a poll's time. Nor are sockets looked at only when the whole line is through.
+    `_ready`, `_selector`, `_run` and `_process_events` are asyncio's own, without public names;
+    `tests/test_sockets.py` tells when they have changed.
     """
 
     _ready: "deque[asyncio.Handle]"
+    _selector: selectors.BaseSelector
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,6 +57,7 @@ class RequestsFirst(asyncio.SelectorEventLoop):
         # because the code that reads runs faster when it runs again at once.
         self._reads = False
         self._begun: list[asyncio.Handle] = []
+        self._will_look = False
 
     def prefer_last(self) -> None:
         """What was scheduled last comes next."""
@@ -60,18 +67,28 @@ class RequestsFirst(asyncio.SelectorEventLoop):
             self._ready.rotate()
 
     def _process_events(self, event_list: list[Any]) -> None:
-        """Called by asyncio with the sockets that are ready; each adds a handle to the queue."""
+        """Called by asyncio with the sockets that are ready."""
         waiting = len(self._ready)
         super()._process_events(event_list)  # type: ignore[misc]
-        if arrived := len(self._ready) - waiting:
-            self._reads = True
-            self._ready.append(asyncio.Handle(self._all_read, (), self))
-            self._ready.rotate(arrived + 1)
-
-    def _all_read(self) -> None:
+        arrived = [self._ready.pop() for _ in range(len(self._ready) - waiting)]
+        self._reads = True
+        for handle in reversed(arrived):
+            if not handle.cancelled():
+                handle._run()  # noqa: SLF001
         self._reads = False
         self._ready.extendleft(reversed(self._begun))
+        self._look_after(len(self._begun) + max(len(arrived), _AT_ONCE))
         self._begun.clear()
+
+    def _look_after(self, count: int) -> None:
+        """Look at sockets again when so much of what waits is done, if more than that waits."""
+        if len(self._ready) > count and not self._will_look:
+            self._will_look = True
+            self._ready.insert(count, asyncio.Handle(self._look, (), self))
+
+    def _look(self) -> None:
+        self._will_look = False
+        self._process_events(self._selector.select(0))
 
 
 class Connections:

@@ -16,7 +16,7 @@ class Options(Struct, frozen=True, kw_only=True):
     # Seconds during which streams are listened to.
     listen_s: float = 2.0
     # How often polls are taken by themselves and beside others.
-    poll_rounds: int = 7
+    poll_rounds: int = 6
 
 
 FULL = Options(rows=(100_000, 1_000_000, 10_000_000), listen_s=4.0)

@@ -128,7 +128,7 @@ def test_what_arrives_while_much_is_done_does_not_wait_for_all_of_it() -> None:
         runner.run(run())
     one.close()
     two.close()
-    assert seen.index("read") <= 4
+    assert 0 < seen.index("read") <= 9
 
 
 def test_what_waits_goes_on_however_much_arrives() -> None:
@@ -152,7 +152,7 @@ def test_what_waits_goes_on_however_much_arrives() -> None:
         two.close()
     work = [number for number, what in enumerate(seen) if what == "work"]
     reads = seen[work[0] : work[-1]].count("read")
-    assert 0 < reads <= 60 + len(pairs)
+    assert 0 < reads <= 2 * 60
 
 
 def test_a_head_that_does_not_end_in_time_ends_the_connection(

@@ -191,7 +191,9 @@ def test_an_answer_that_came_in_elsewhere_lets_the_run_go_on() -> None:
         key = await fellows.begin("!call f {}\n!then\n!say Thanks.")
         events = await fellows.all(key)
         assert events[-1].name == "thread.run.requires_action"
-        assert not fellows.workers[0].house.engine.driven
+        driving = fellows.workers[0].house.engine
+        await driving.dispatch.driven(key, timeout_s=_TEST_S)
+        assert not driving.driven
         run = await runs.get_run(fellows.scope, thread_id=key[1], run_id=key[2])
         required = run.read().required_action
         assert required is not None

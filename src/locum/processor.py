@@ -1,6 +1,6 @@
 """How soon the system lets a thread have a processor.
 
-Linux lets whoever runs go on for some three milliseconds, though somebody has woken who has used
+Linux lets whoever runs go on for one to three milliseconds, though somebody has woken who has used
 hardly any of it: so long a request may wait for a log that is being moved, for a sandbox, or for
 another program altogether. Who asks for short turns is let in when it wakes, and gets no more of
 the processor than before. Linux knows that since 6.12; what is older takes the wish, and nothing
@@ -13,7 +13,7 @@ import platform
 import sys
 from typing import Final
 
-# The number of the call, which the C library has no name for, by machine.
+# The number of the call, by machine: before 2.41 the C library has no name for it.
 _SET_ATTRIBUTES: Final = {"x86_64": 314, "aarch64": 274, "riscv64": 274}
 # The shortest there is.
 _TURN_NS: Final = 100_000

@@ -1,12 +1,13 @@
 """Events: read on from a place, in either life of a run, and forgotten when it has ended."""
 
 import pytest
+from msgspec.structs import replace
 from tests.kit.databases import on_every_database
 from tests.store import objects
 
 from locum.store.database import AlreadyExists
 from locum.store.events import Event
-from locum.store.runs import Plan
+from locum.store.runs import LostLease, Plan, RunRecord
 from locum.store.tables import Store
 
 
@@ -43,6 +44,50 @@ async def test_a_reader_of_an_earlier_life_gets_what_was_written_since(store: St
         _event(2, life=2),
         _event(3, life=2),
     ]
+
+
+async def _running(store: Store) -> RunRecord:
+    run = objects.run("run_1", status="in_progress")
+    async with store.transaction() as tx:
+        await store.runs.add(tx, "p", run, plan=Plan(), fence=3, events=1, leased_by="a")
+    return await _record(store, run.thread_id)
+
+
+async def _record(store: Store, thread_id: str) -> RunRecord:
+    record = await store.runs.record("p", thread_id, "run_1")
+    assert record is not None
+    return record
+
+
+@on_every_database
+async def test_a_run_notes_what_it_has_told(store: Store) -> None:
+    record = await _running(store)
+    await store.events.note(record, [_event(2), _event(3)], now=1)
+    assert await store.events.after("p", "run_1", number=1, life=1, limit=9) == [
+        _event(2),
+        _event(3),
+    ]
+    assert await _record(store, record.run.thread_id) == replace(record, events=3)
+
+
+@on_every_database
+async def test_who_has_lost_a_run_notes_nothing(store: Store) -> None:
+    record = await _running(store)
+    for behind in (replace(record, fence=2), replace(record, events=0)):
+        with pytest.raises(LostLease):
+            await store.events.note(behind, [_event(2)], now=1)
+    assert await store.events.after("p", "run_1", number=0, life=1, limit=9) == []
+    assert await _record(store, record.run.thread_id) == record
+
+
+@on_every_database
+async def test_what_cannot_be_noted_leaves_the_run_as_it_was(store: Store) -> None:
+    record = await _running(store)
+    await _append(store, _event(3))
+    with pytest.raises(AlreadyExists):
+        await store.events.note(record, [_event(2), _event(3)], now=1)
+    assert await store.events.after("p", "run_1", number=0, life=1, limit=9) == [_event(3)]
+    assert await _record(store, record.run.thread_id) == record
 
 
 @on_every_database

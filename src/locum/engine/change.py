@@ -28,6 +28,11 @@ class Change(Struct, kw_only=True):
     events: Sequence[tuple[str, Struct]] = ()
 
     @property
+    def has_rows(self) -> bool:
+        """Whether anything of the run changes but its events."""
+        return bool(self.run or self.plan or self.new_step or self.steps or self.message)
+
+    @property
     def lets_go(self) -> bool:
         """Whether nobody holds the run after it: it is over, or waits for its client."""
         if self.run is None:

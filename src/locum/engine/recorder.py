@@ -309,10 +309,13 @@ class Recorder:
                 if asked and await self._is_written(last):
                     return
                 asked = True
-                async with self._store.transaction() as tx:
-                    await self._advance(tx, change, last)
-                    await self._rows(tx, change)
-                    await self._append(tx, batch)
+                if change.has_rows:
+                    async with self._store.transaction() as tx:
+                        await self._advance(tx, change, last)
+                        await self._rows(tx, change)
+                        await self._append(tx, batch)
+                else:
+                    await self._store.events.note(self.record, batch, now=self.now())
             except Unavailable as error:
                 if not self._pace.tries_again:
                     raise

@@ -46,7 +46,7 @@ class Store:
         self.leases = LeaseTable(db, self.runs)
         self.processes = ProcessTable(db)
         self.steps = StepTable(db)
-        self.events = EventTable(db)
+        self.events = EventTable(db, self.runs)
         self.files = FileTable(db)
         self.uploads = UploadTable(db)
         self.upload_parts = PartTable(db)

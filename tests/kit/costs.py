@@ -75,6 +75,7 @@ async def _stocked() -> AsyncIterator[tuple[Inside, dict[str, Work]]]:
                 "retrieve step": lambda: _fine(house, "GET", f"{run}/steps/{step['id']}"),
                 "list messages": lambda: _fine(house, "GET", messages),
                 "create message": lambda: _fine(house, "POST", messages, _said("hello")),
+                "assistant, thread and run, streamed to its end": _streamed(house, 1),
             },
         )
 

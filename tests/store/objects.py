@@ -8,6 +8,7 @@ from locum.wire.assistants import AssistantFile
 from locum.wire.files import File
 from locum.wire.messages import Message, Text, TextValue
 from locum.wire.runs import Run
+from locum.wire.steps import MessageCreation, MessageRef, RunStep
 from locum.wire.threads import Thread
 from locum.wire.tools import ToolResources
 
@@ -73,6 +74,27 @@ def run(
             "expires_at": expires_at,
         },
         Run,
+    )
+
+
+def step(step_id: str, *, run_id: str = "run_1", thread_id: str = "thread_1") -> RunStep:
+    return RunStep(
+        id=step_id,
+        created_at=1,
+        run_id=run_id,
+        assistant_id="asst_1",
+        thread_id=thread_id,
+        type="message_creation",
+        status="completed",
+        cancelled_at=None,
+        completed_at=1,
+        expires_at=None,
+        expired_at=None,
+        failed_at=None,
+        last_error=None,
+        step_details=MessageCreation(MessageRef("msg_1")),
+        usage=None,
+        metadata={},
     )
 
 

@@ -71,6 +71,26 @@ async def test_a_run_notes_what_it_has_told(store: Store) -> None:
 
 
 @on_every_database
+async def test_what_changes_of_a_run_is_written_with_its_events(store: Store) -> None:
+    record = await _running(store)
+    async with store.transaction() as tx:
+        await store.events.note(record, [_event(2)], now=1, tx=tx, leased_by=None)
+    told = replace(record, events=2, leased_by=None)
+    assert await _record(store, record.run.thread_id) == told
+    assert await store.events.after("p", "run_1", number=1, life=1, limit=9) == [_event(2)]
+
+
+@on_every_database
+async def test_a_run_that_has_told_nothing_may_change(store: Store) -> None:
+    record = await _running(store)
+    async with store.transaction() as tx:
+        await store.events.note(record, [], now=1, tx=tx)
+        with pytest.raises(LostLease):
+            await store.events.note(replace(record, fence=2), [], now=1, tx=tx)
+    assert await _record(store, record.run.thread_id) == record
+
+
+@on_every_database
 async def test_who_has_lost_a_run_notes_nothing(store: Store) -> None:
     record = await _running(store)
     for behind in (replace(record, fence=2), replace(record, events=0)):

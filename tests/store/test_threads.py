@@ -97,3 +97,38 @@ async def test_removing_a_thread_removes_all_that_hangs_on_it_and_nothing_else(
     with pytest.raises(NotFound):
         async with store.transaction() as tx:
             await store.threads.remove(tx, "p", "thread_1")
+
+
+@on_every_database
+async def test_the_newest_messages_and_steps_of_a_thread_come_oldest_first(store: Store) -> None:
+    async with store.transaction() as tx:
+        for number in range(1, 5):
+            for thread_id in ("thread_1", "thread_2"):
+                message = objects.message(f"msg_{number}", thread_id=thread_id)
+                await store.messages.insert(
+                    tx, "p", message.id, message, owner_id=thread_id, role="user"
+                )
+            # Steps have numbers of their own, the same as those of messages.
+            step = objects.step(f"step_{number}", run_id=f"run_{number}")
+            await store.steps.insert(
+                tx,
+                "p",
+                step.id,
+                step,
+                owner_id=step.run_id,
+                thread_id=step.thread_id,
+                memory=f'["{number}"]',
+            )
+    said, done = await store.newest("p", "thread_1", messages=2, steps=3)
+    assert [(message.id, message.thread_id) for message in said] == [
+        ("msg_3", "thread_1"),
+        ("msg_4", "thread_1"),
+    ]
+    assert [(step.id, memory) for step, memory in done] == [
+        ("step_2", '["2"]'),
+        ("step_3", '["3"]'),
+        ("step_4", '["4"]'),
+    ]
+    said, done = await store.newest("p", "thread_2", messages=9, steps=9)
+    assert ([message.id for message in said], done) == (["msg_1", "msg_2", "msg_3", "msg_4"], [])
+    assert await store.newest("other", "thread_1", messages=9, steps=9) == ([], [])

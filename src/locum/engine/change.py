@@ -29,8 +29,8 @@ class Change(Struct, kw_only=True):
 
     @property
     def has_rows(self) -> bool:
-        """Whether anything of the run changes but its events."""
-        return bool(self.run or self.plan or self.new_step or self.steps or self.message)
+        """Whether more is written than the run itself and its events."""
+        return bool(self.new_step or self.new_message or self.steps or self.message)
 
     @property
     def lets_go(self) -> bool:

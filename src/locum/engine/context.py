@@ -68,10 +68,9 @@ class Historian:
         self._blobs = blobs
 
     async def history(self, project_id: str, run: Run) -> History:
-        messages = await self._store.messages.newest(
-            project_id, owner_id=run.thread_id, limit=_MOST_MESSAGES
+        messages, steps = await self._store.newest(
+            project_id, run.thread_id, messages=_MOST_MESSAGES, steps=_MOST_STEPS
         )
-        steps = await self._store.newest_steps(project_id, run.thread_id, limit=_MOST_STEPS)
         steps_of: dict[str, list[tuple[RunStep, str]]] = {}
         for step, memory in steps:
             steps_of.setdefault(step.run_id, []).append((step, memory))

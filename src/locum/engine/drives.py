@@ -165,10 +165,11 @@ class Drives:
     async def _setting(self, recorder: Recorder) -> Setting:
         """What the hosted tools of a run may use: its assistant's resources and its thread's."""
         project_id, run = recorder.record.project_id, recorder.run
-        thread = await self._store.threads.find(project_id, run.thread_id)
         held = [recorder.record.plan.resources]
-        if thread is not None:
-            held.append(thread.read().tool_resources)
+        if run.tools:
+            thread = await self._store.threads.find(project_id, run.thread_id)
+            if thread is not None:
+                held.append(thread.read().tool_resources)
         return Setting(
             project_id=project_id,
             run=run,

@@ -170,6 +170,8 @@ class Journal:
                 # A run that was answered meanwhile goes on after all.
                 over = event.name in _ENDS or event.name == _PAUSE
                 yield event
+            if len(replayed) < _REPLAY:
+                break  # What is written from now on is heard.
         quiet_s = 0.0
         paused = False
         while not over:

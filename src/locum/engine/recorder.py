@@ -128,7 +128,8 @@ class Recorder:
             events=self._number,
             leased_by=self.record.leased_by,
         )
-        await self._append(tx, events)
+        project_id, now = self.record.project_id, self.now()
+        await self._store.events.append(tx, project_id, run.id, events, now=now)
         return document
 
     async def claim(self, *, worker: str) -> bool:
@@ -309,13 +310,7 @@ class Recorder:
                 if asked and await self._is_written(last):
                     return
                 asked = True
-                if change.has_rows:
-                    async with self._store.transaction() as tx:
-                        await self._advance(tx, change, last)
-                        await self._rows(tx, change)
-                        await self._append(tx, batch)
-                else:
-                    await self._store.events.note(self.record, batch, now=self.now())
+                await self._write_once(change, batch)
             except Unavailable as error:
                 if not self._pace.tries_again:
                     raise
@@ -333,8 +328,17 @@ class Recorder:
             raise LostLease(self.run.id)
         return there.events == last != self.record.events
 
-    async def _advance(self, tx: Transaction, change: Change, last: int) -> None:
-        columns: dict[str, object] = {"events": last}
+    async def _write_once(self, change: Change, batch: list[Event]) -> None:
+        columns = self._columns(change)
+        if not change.has_rows:
+            await self._store.events.note(self.record, batch, now=self.now(), **columns)
+            return
+        async with self._store.transaction() as tx:
+            await self._store.events.note(self.record, batch, now=self.now(), tx=tx, **columns)
+            await self._rows(tx, change)
+
+    def _columns(self, change: Change) -> dict[str, Any]:
+        columns: dict[str, Any] = {}
         if change.run is not None:
             columns["status"] = change.run.status
             columns["document"] = _encode(change.run).decode()
@@ -344,7 +348,7 @@ class Recorder:
                 columns["leased_by"] = None
         if change.plan is not None:
             columns["plan"] = _encode(change.plan).decode()
-        await self._store.runs.advance(tx, self.record, **columns)
+        return columns
 
     async def _rows(self, tx: Transaction, change: Change) -> None:
         project_id, run = self.record.project_id, self.run
@@ -365,6 +369,7 @@ class Recorder:
                 change.new_step.id,
                 change.new_step,
                 owner_id=run.id,
+                alone=True,
                 thread_id=run.thread_id,
             )
         if change.message is not None:
@@ -386,11 +391,6 @@ class Recorder:
         if row is not None:
             message = replace(message, metadata=row.read().metadata)
             await messages.replace(tx, project_id, message.id, message, owner_id=message.thread_id)
-
-    async def _append(self, tx: Transaction, events: list[Event]) -> None:
-        await self._store.events.append(
-            tx, self.record.project_id, self.run.id, events, now=self.now()
-        )
 
     async def settle(self) -> None:
         """Wait for the batch that is being written; what failed there is raised here."""

@@ -169,7 +169,7 @@ def _kept(before: Any, found: Any) -> Any:
     return replace(found, **{name: getattr(before, name) for name in moving})
 
 
-def _columns(found: Any, private: Mapping[str, Any]) -> dict[str, object]:
+def _columns(found: Any, private: Mapping[str, Any]) -> dict[str, Any]:
     """The columns beside the document, as each table has them."""
     match found:
         case Message():

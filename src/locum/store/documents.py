@@ -179,16 +179,6 @@ class Documents(Generic[T]):
         )
         return [self._decoder.decode(row[1]) for row in rows]
 
-    async def newest(self, project_id: str, *, owner_id: str, limit: int) -> list[T]:
-        """The newest objects of a list that may be long, oldest first."""
-        rows = await self._reader.fetch(
-            f"SELECT document FROM {self._table} WHERE {self._scope} ORDER BY seq DESC LIMIT $3",
-            project_id,
-            owner_id,
-            limit,
-        )
-        return [self._decoder.decode(row[0]) for row in reversed(rows)]
-
     # ------------------------------------------------------------------ writing
 
     async def insert(
@@ -199,8 +189,13 @@ class Documents(Generic[T]):
         document: T,
         *,
         owner_id: str | None = None,
+        alone: bool = False,
         **columns: object,
     ) -> Document[T]:
+        """Add an object to the end of its list.
+
+        `alone`: what the transaction holds already keeps others from adding to the list.
+        """
         scope = self._scoped(project_id, owner_id)
         names = [
             "project_id",
@@ -210,7 +205,8 @@ class Documents(Generic[T]):
             *columns,
         ]
         text = _encode(document).decode()
-        await tx.lock(f"{self._table}/{scope[-1]}")
+        if not alone:
+            await tx.lock(f"{self._table}/{scope[-1]}")
         await tx.execute(
             f"INSERT INTO {self._table} ({', '.join(names)})"
             f" VALUES ({', '.join(f'${n}' for n in range(1, len(names) + 1))})",

@@ -1,23 +1,16 @@
 """The journal of every run: numbered events, as their streams told them."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from msgspec import Struct
 
 from locum.store.database import Database, Transaction
 from locum.store.runs import LostLease, RunRecord, RunTable
 
-# One round trip instead of four: deltas are what is written most. For PostgreSQL.
-_NOTED = """
-    WITH ours AS (
-        UPDATE runs SET events = $6 WHERE project_id = $1 AND thread_id = $2
-        AND id = $3 AND fence = $4 AND events = $5 RETURNING id
-    )
-    INSERT INTO events (project_id, run_id, number, life, name, data, created_at)
-    SELECT $1, $3, number, life, name, data, $7 FROM ours,
-    unnest($8::bigint[], $9::bigint[], $10::text[], $11::text[]) AS new (number, life, name, data)
-    RETURNING number
-"""
+# What `_columns` gives, as rows. For PostgreSQL.
+_NEW = "unnest(${0}::bigint[], ${1}::bigint[], ${2}::text[], ${3}::text[])"
+_INSERT = "INSERT INTO events (project_id, run_id, number, life, name, data, created_at)"
 
 
 class Event(Struct, frozen=True):
@@ -38,35 +31,55 @@ class EventTable:
         self._db = db
         self._runs = runs
 
-    async def note(self, record: RunRecord, events: Sequence[Event], *, now: int) -> None:
-        """Append events while nothing else of the run changes, if its fence still stands."""
-        last = events[-1].number
-        if self._db.dialect == "sqlite":
-            async with self._db.transaction() as tx:
-                await self._runs.advance(tx, record, events=last)
-                await self.append(tx, record.project_id, record.run.id, events, now=now)
-            return
-        noted = await self._db.fetch(
-            _NOTED,
-            *record.key,
-            record.fence,
-            record.events,
-            last,
-            now,
-            [event.number for event in events],
-            [event.life for event in events],
-            [event.name for event in events],
-            [event.data for event in events],
-        )
-        if not noted:
-            raise LostLease(record.run.id)
+    async def note(
+        self,
+        record: RunRecord,
+        events: Sequence[Event],
+        *,
+        now: int,
+        tx: Transaction | None = None,
+        **changes: object,
+    ) -> None:
+        """Append events and change what is named of their run, if its fence still stands.
+
+        In a transaction of its own, unless it is part of one.
+        """
+        last = events[-1].number if events else record.events
+        if self._db.dialect == "postgres":
+            # One round trip: what costs there, and deltas are what is written most.
+            noted = await (tx or self._db).fetch(
+                _noted(tuple(changes)),
+                *record.key,
+                record.fence,
+                record.events,
+                last,
+                now,
+                *_columns(events),
+                *changes.values(),
+            )
+            if not noted:
+                raise LostLease(record.run.id)
+        elif tx is None:
+            async with self._db.transaction() as own:
+                await self.note(record, events, now=now, tx=own, **changes)
+        else:
+            await self._runs.advance(tx, record, events=last, **changes)
+            await self.append(tx, record.project_id, record.run.id, events, now=now)
 
     async def append(
         self, tx: Transaction, project_id: str, run_id: str, events: Sequence[Event], *, now: int
     ) -> None:
+        if self._db.dialect == "postgres":
+            await tx.execute(
+                f"{_INSERT} SELECT $1, $2, told.*, $3 FROM {_NEW.format(4, 5, 6, 7)} AS told",
+                project_id,
+                run_id,
+                now,
+                *_columns(events),
+            )
+            return
         await tx.execute_many(
-            "INSERT INTO events (project_id, run_id, number, life, name, data, created_at)"
-            " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            f"{_INSERT} VALUES ($1, $2, $3, $4, $5, $6, $7)",
             [(project_id, run_id, e.number, e.life, e.name, e.data, now) for e in events],
         )
 
@@ -107,3 +120,23 @@ class EventTable:
             )
             await tx.execute("UPDATE runs SET ended_at = NULL WHERE seq = $1", seq)
         return forgotten
+
+
+def _columns(events: Sequence[Event]) -> tuple[list[int], list[int], list[str], list[str]]:
+    return (
+        [event.number for event in events],
+        [event.life for event in events],
+        [event.name for event in events],
+        [event.data for event in events],
+    )
+
+
+@lru_cache
+def _noted(changes: tuple[str, ...]) -> str:
+    changed = "".join(f", {name} = ${place}" for place, name in enumerate(changes, start=12))
+    return (
+        f"WITH ours AS (UPDATE runs SET events = $6{changed} WHERE project_id = $1"
+        " AND thread_id = $2 AND id = $3 AND fence = $4 AND events = $5 RETURNING id),"
+        f" told AS ({_INSERT} SELECT $1, $3, new.*, $7 FROM ours, {_NEW.format(8, 9, 10, 11)}"
+        " AS new) SELECT id FROM ours"
+    )

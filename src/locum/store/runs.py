@@ -178,6 +178,7 @@ class RunTable(Documents[Run]):
         events: int = 0,
         leased_by: str | None = None,
     ) -> Document[Run]:
+        """Add a run to a thread that is locked, or that nobody knows yet."""
         assert run.expires_at is not None
         return await self.insert(
             tx,
@@ -185,6 +186,7 @@ class RunTable(Documents[Run]):
             run.id,
             run,
             owner_id=run.thread_id,
+            alone=True,
             status=run.status,
             expires_at=run.expires_at,
             fence=fence,

@@ -1,6 +1,7 @@
 """Every table, in one place."""
 
 from contextlib import AbstractAsyncContextManager
+from operator import itemgetter
 
 import msgspec
 
@@ -25,7 +26,17 @@ from locum.wire.messages import Message
 from locum.wire.steps import RunStep
 from locum.wire.vector_stores import FileBatch
 
+_messages = msgspec.json.Decoder(Message)
 _steps = msgspec.json.Decoder(RunStep)
+_NEWEST = """
+    SELECT * FROM (
+        SELECT seq, document, NULL AS memory FROM messages
+        WHERE project_id = $1 AND thread_id = $2 ORDER BY seq DESC LIMIT $3
+    ) AS said UNION ALL SELECT * FROM (
+        SELECT seq, document, memory FROM steps
+        WHERE project_id = $1 AND thread_id = $2 ORDER BY seq DESC LIMIT $4
+    ) AS done
+"""
 
 
 class Store:
@@ -62,18 +73,23 @@ class Store:
             owner="vector_store_id",
         )
 
-    async def newest_steps(
-        self, project_id: str, thread_id: str, *, limit: int
-    ) -> list[tuple[RunStep, str]]:
-        """The newest steps of a thread's runs, oldest first, with what the model remembers."""
-        rows = await self.db.fetch(
-            "SELECT document, memory FROM steps WHERE project_id = $1 AND thread_id = $2"
-            " ORDER BY seq DESC LIMIT $3",
-            project_id,
-            thread_id,
-            limit,
+    async def newest(
+        self, project_id: str, thread_id: str, *, messages: int, steps: int
+    ) -> tuple[list[Message], list[tuple[RunStep, str]]]:
+        """The newest messages of a thread and the newest steps of its runs, oldest first.
+
+        With each step comes what the model remembers of it.
+        """
+        found = await self.db.fetch(_NEWEST, project_id, thread_id, messages, steps)
+        rows = sorted(found, key=itemgetter(0))
+        return (
+            [_messages.decode(document) for _, document, memory in rows if memory is None],
+            [
+                (_steps.decode(document), memory)
+                for _, document, memory in rows
+                if memory is not None
+            ],
         )
-        return [(_steps.decode(row[0]), row[1]) for row in reversed(rows)]
 
     async def remove_store_contents(
         self, tx: Transaction, project_id: str, vector_store_id: str

@@ -17,11 +17,12 @@ class VectorStoreTable(Documents[VectorStore]):
         document: VectorStore,
         *,
         owner_id: str | None = None,
+        alone: bool = False,
         **columns: object,
     ) -> Document[VectorStore]:
         columns["expires_at"] = document.expires_at
         return await super().insert(
-            tx, project_id, object_id, document, owner_id=owner_id, **columns
+            tx, project_id, object_id, document, owner_id=owner_id, alone=alone, **columns
         )
 
     async def replace(

@@ -27,11 +27,11 @@ _LEVELS = (25, 50, 75, 100, 150, 200, 300, 400, 600)
 _LAG_S = 0.25
 _OPEN = 500
 # Long enough for two rounds of polls.
-_OPEN_S = 40
-_POLLS = 3_000
+_OPEN_S = 60
+_POLLS = 5_000
 _REPEATED = 3
 _RUNS_PER_S = 100
-_STARTING_S = 20
+_STARTING_S = 30
 _SAID = {"role": "user", "content": "Tell me a long story."}
 
 

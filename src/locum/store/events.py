@@ -6,7 +6,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from locum.store.database import Database, Transaction
-from locum.store.runs import LostLease, RunRecord, RunTable
+from locum.store.runs import LostLease, RunRecord, RunTable, advancing
 
 # What `_columns` gives, as rows. For PostgreSQL.
 _NEW = "unnest(${0}::bigint[], ${1}::bigint[], ${2}::text[], ${3}::text[])"
@@ -44,18 +44,15 @@ class EventTable:
 
         In a transaction of its own, unless it is part of one.
         """
-        last = events[-1].number if events else record.events
+        columns = {**changes, "events": events[-1].number if events else record.events}
         if self._db.dialect == "postgres":
             # One round trip: what costs there, and deltas are what is written most.
             noted = await (tx or self._db).fetch(
-                _noted(tuple(changes)),
-                *record.key,
-                record.fence,
-                record.events,
-                last,
+                _noted(tuple(columns)),
+                *record.as_it_stands,
+                *columns.values(),
                 now,
                 *_columns(events),
-                *changes.values(),
             )
             if not noted:
                 raise LostLease(record.run.id)
@@ -63,7 +60,7 @@ class EventTable:
             async with self._db.transaction() as own:
                 await self.note(record, events, now=now, tx=own, **changes)
         else:
-            await self._runs.advance(tx, record, events=last, **changes)
+            await self._runs.advance(tx, record, **columns)
             await self.append(tx, record.project_id, record.run.id, events, now=now)
 
     async def append(
@@ -133,10 +130,9 @@ def _columns(events: Sequence[Event]) -> tuple[list[int], list[int], list[str], 
 
 @lru_cache
 def _noted(changes: tuple[str, ...]) -> str:
-    changed = "".join(f", {name} = ${place}" for place, name in enumerate(changes, start=12))
+    now = len(changes) + 6
     return (
-        f"WITH ours AS (UPDATE runs SET events = $6{changed} WHERE project_id = $1"
-        " AND thread_id = $2 AND id = $3 AND fence = $4 AND events = $5 RETURNING id),"
-        f" told AS ({_INSERT} SELECT $1, $3, new.*, $7 FROM ours, {_NEW.format(8, 9, 10, 11)}"
-        " AS new) SELECT id FROM ours"
+        f"WITH ours AS ({advancing(changes)} RETURNING id), told AS ({_INSERT}"
+        f" SELECT $1, $3, new.*, ${now} FROM ours,"
+        f" {_NEW.format(now + 1, now + 2, now + 3, now + 4)} AS new) SELECT id FROM ours"
     )

@@ -1,5 +1,6 @@
 """The runs table: the run as it is served, and beside it what the engine must know to drive it."""
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -48,6 +49,11 @@ class RunRecord(Struct, frozen=True, kw_only=True):
     @property
     def key(self) -> tuple[str, str, str]:
         return self.project_id, self.run.thread_id, self.run.id
+
+    @property
+    def as_it_stands(self) -> tuple[str, str, str, int, int]:
+        """What must still be so for a write of this holder to count; see `advancing`."""
+        return *self.key, self.fence, self.events
 
     @property
     def was_held(self) -> bool:
@@ -219,21 +225,8 @@ class RunTable(Documents[Run]):
 
     async def advance(self, tx: Transaction, record: RunRecord, **columns: Any) -> None:
         """Change what is named, if the fence still stands and nothing was written since."""
-        values: list[object] = [
-            record.project_id,
-            record.run.thread_id,
-            record.run.id,
-            record.fence,
-            record.events,
-        ]
-        changes = []
-        for column, value in columns.items():
-            values.append(value)
-            changes.append(f"{column} = ${len(values)}")
         touched = await tx.execute(
-            f"UPDATE runs SET {', '.join(changes)} WHERE project_id = $1 AND thread_id = $2"
-            " AND id = $3 AND fence = $4 AND events = $5",
-            *values,
+            advancing(tuple(columns)), *record.as_it_stands, *columns.values()
         )
         if touched == 0:
             raise LostLease(record.run.id)
@@ -251,3 +244,13 @@ class RunTable(Documents[Run]):
             leased_by=leased_by,
             plan=self._plans.decode(plan),
         )
+
+
+@lru_cache
+def advancing(columns: tuple[str, ...]) -> str:
+    """The statement that changes a run which stands as it was read; the values come after that."""
+    changes = ", ".join(f"{column} = ${place}" for place, column in enumerate(columns, start=6))
+    return (
+        f"UPDATE runs SET {changes} WHERE project_id = $1 AND thread_id = $2 AND id = $3"
+        " AND fence = $4 AND events = $5"
+    )

@@ -248,6 +248,41 @@ def test_the_log_stays_bounded_under_steady_writing(
     asyncio.run(check())
 
 
+def test_commits_that_follow_a_long_log_do_not_move_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("locum.store.sqlite._CHECKPOINT_EVERY_S", 0.001)
+    monkeypatch.setattr("locum.store.sqlite._LOG_BYTES", 1024 * 1024)
+    really = sqlite._move_log
+    moved_beside = asyncio.Event()
+    by_commits = []
+
+    async def check() -> None:
+        loop = asyncio.get_running_loop()
+
+        def move(connection: sqlite3.Connection) -> bool:
+            if threading.current_thread().name.startswith("locum-disk"):
+                by_commits.append(connection)
+                return really(connection)
+            rest = really(connection)
+            loop.call_soon_threadsafe(moved_beside.set)
+            return rest
+
+        monkeypatch.setattr(sqlite, "_move_log", move)
+        async with _opened(tmp_path, durable=True) as database:
+            for _ in range(5):
+                await _insert(database, 1, "x" * 500_000)
+            by_commits.clear()
+            for _ in range(30):
+                moved_beside.clear()
+                await _insert(database, 1)
+                await moved_beside.wait()
+        # Those that come before the log has begun anew.
+        assert len(by_commits) < 10
+
+    asyncio.run(check())
+
+
 def test_a_checkpoint_that_fails_is_only_told_to_the_operator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

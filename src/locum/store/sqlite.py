@@ -29,6 +29,8 @@ _CHECKPOINT_EVERY_S = 1.0
 # The log is cut back to this size, which stops all writing for milliseconds; so it is made to
 # begin anew long before.
 _LOG_BYTES = 64 * 1024 * 1024
+# SQLite's own; each page has a few bytes more in the log.
+_PAGE_BYTES = 4096
 _STATEMENTS_KEPT = 512
 # A commit that takes longer is better waited for in a thread, though the hop has its price.
 _SLOW_S = 0.0005
@@ -40,7 +42,6 @@ class SqliteDatabase:
     def __init__(self, path: Path, *, durable: bool = True) -> None:
         self._path = path
         self._durable = durable
-        self._log = path.with_name(f"{path.name}-wal")
         self._writer = _connect(path, durable=durable, shared=True)
         self._reader = _connect(path, durable=durable)
         self._reader.execute("PRAGMA query_only = ON")
@@ -252,9 +253,8 @@ class SqliteDatabase:
             await self._dirty.wait()
             self._dirty.clear()
             self._moves_log = True
-            await asyncio.to_thread(_move_log, self._mover)
+            self._rewinds = await asyncio.to_thread(_move_log, self._mover)
             self._moves_log = False
-            self._rewinds = self._log.exists() and self._log.stat().st_size > _LOG_BYTES // 8
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), _CHECKPOINT_EVERY_S)
 
@@ -365,12 +365,18 @@ def _commit(writer: sqlite3.Connection, *, rewinds: bool) -> _Committed:
     return _Committed(None, took_s)
 
 
-def _move_log(connection: sqlite3.Connection) -> None:
+def _move_log(connection: sqlite3.Connection) -> bool:
+    """Move what can be moved, and say whether the log has become long.
+
+    How long its file is tells nothing: it stays as long as the log has ever been.
+    """
     try:
-        connection.execute(_PASSIVE_CHECKPOINT)
+        _, pages, _ = connection.execute(_PASSIVE_CHECKPOINT).fetchone()
     except sqlite3.Error as error:
         # Nothing is lost, the log only grows; the next one may fare better.
         logs.warning("store.checkpoint_failed", reason=str(error))
+        return False
+    return bool(pages * _PAGE_BYTES > _LOG_BYTES // 4)
 
 
 def _translated(error: sqlite3.Error) -> Exception:

@@ -1,16 +1,21 @@
-"""A client that polls, in a process of its own: what other clients do is not the server's doing.
+"""A client that asks, in a process of its own: what other clients do is not the server's doing.
 
-    python -m benchmarks.poll PORT COUNT PATH [PATH ...]
+    python -m benchmarks.poll PORT SECONDS ASKED
 
-For every line that it reads it polls so often, and tells the milliseconds that one in a hundred of
-these polls exceeds.
+ASKED is JSON: a list of what to ask for by turns, each a kind, a method, a path and a body. For
+every line that it reads it asks for so long, and tells by kind the milliseconds that one in a
+hundred of these requests exceeds.
 """
 
 import asyncio
+import json
 import statistics
 import sys
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from itertools import cycle
+from typing import Any
 
 from benchmarks.load import Connection, connect, request
 
@@ -18,21 +23,25 @@ from locum.processor import take_short_turns
 
 _EVERY_S = 0.004
 
+# A kind, a method, a path and a body.
+Asked = tuple[str, str, str, Any]
+
 
 class Poller:
     def __init__(self, client: asyncio.subprocess.Process) -> None:
         self._client = client
 
-    async def p99(self) -> float:
+    async def p99(self) -> Mapping[str, float]:
         assert self._client.stdin is not None
         assert self._client.stdout is not None
         self._client.stdin.write(b"go\n")
-        return float(await self._client.stdout.readline())
+        told: Mapping[str, float] = json.loads(await self._client.stdout.readline())
+        return told
 
 
 @asynccontextmanager
-async def polling(port: int, count: int, *paths: str) -> AsyncIterator[Poller]:
-    words = ("-m", "benchmarks.poll", str(port), str(count), *paths)
+async def polling(port: int, seconds: float, asked: Sequence[Asked]) -> AsyncIterator[Poller]:
+    words = ("-m", "benchmarks.poll", str(port), str(seconds), json.dumps(asked))
     pipe = asyncio.subprocess.PIPE
     client = await asyncio.create_subprocess_exec(sys.executable, *words, stdin=pipe, stdout=pipe)
     try:
@@ -43,16 +52,23 @@ async def polling(port: int, count: int, *paths: str) -> AsyncIterator[Poller]:
         await client.wait()
 
 
-async def _main(port: int, count: int, *paths: str) -> None:
+async def _main(port: int, seconds: float, asked: Sequence[Asked]) -> None:
     take_short_turns()
-    asked = [request("GET", path) for path in paths]
+    requests = [(kind, request(method, path, body)) for kind, method, path, body in asked]
     (connection,) = await connect(port, 1)
+    loop = asyncio.get_running_loop()
     while await asyncio.to_thread(sys.stdin.readline):
-        taken = [await _poll(connection, asked[number % len(asked)]) for number in range(count)]
-        print(statistics.quantiles(taken, n=100)[98], flush=True)
+        taken = defaultdict(list)
+        until = loop.time() + seconds
+        for kind, bytes_asked in cycle(requests):
+            if loop.time() > until:
+                break
+            taken[kind].append(await _ask(connection, bytes_asked))
+        told = {kind: statistics.quantiles(took, n=100)[98] for kind, took in taken.items()}
+        print(json.dumps(told), flush=True)
 
 
-async def _poll(connection: Connection, asked: bytes) -> float:
+async def _ask(connection: Connection, asked: bytes) -> float:
     await asyncio.sleep(_EVERY_S)
     loop = asyncio.get_running_loop()
     begun = loop.time()
@@ -61,4 +77,4 @@ async def _poll(connection: Connection, asked: bytes) -> float:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))
+    asyncio.run(_main(int(sys.argv[1]), float(sys.argv[2]), json.loads(sys.argv[3])))

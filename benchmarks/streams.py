@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 
@@ -11,7 +12,7 @@ from benchmarks.figures import Chapter, Fact, Figure, compare
 from benchmarks.load import Stream, ask, connect, request, stream
 from benchmarks.machine import Elsewhere, cpu_ns, memory_mib, stand_back
 from benchmarks.options import Options
-from benchmarks.poll import polling
+from benchmarks.poll import Asked, polling
 from benchmarks.rounds import Take, Taken, by_turns
 from benchmarks.runs import DELTA, DONE, with_model
 from benchmarks.servers import Process
@@ -26,12 +27,13 @@ _LEVELS = (25, 50, 75, 100, 150, 200, 300, 400, 600)
 # A stream lags when a delta comes this much later than it was due.
 _LAG_S = 0.25
 _OPEN = 500
-# Long enough for two rounds of polls.
-_OPEN_S = 60
-_POLLS = 5_000
+_POLLED_S = 35
+# Long enough to be polled beside twice.
+_OPEN_S = 80
 _REPEATED = 3
 _RUNS_PER_S = 100
-_STARTING_S = 30
+_READ, _WRITE = "a read", "a write"
+_STARTING_S = 40
 _SAID = {"role": "user", "content": "Tell me a long story."}
 
 
@@ -183,11 +185,13 @@ async def polling_beside(options: Options) -> list[Chapter]:
     """Taken last: whoever has let others go first cannot take that back."""
     servers.allow_many_files()
     chapter = Chapter(
-        title="Polling while others stream",
-        intro=f"Wall-clock time of a poll (a run, and its steps, by turns) that one in a hundred of"
-        f" {_POLLS} exceeds, by itself and beside others. The client that polls has a process of"
-        " its own and goes before the other clients and the model, which would be on other"
-        " machines; the server has a processor of its own.",
+        title="Asking while others stream",
+        intro="Wall-clock time that one in a hundred requests exceeds, by themselves and beside"
+        " others: reads (a run, its steps, one of them, messages, an assistant) and writes (a"
+        " message, a thread, a thread with a run). One client asks for them by turns for"
+        f" {_POLLED_S} seconds a side. It has a process of its own and goes before the other"
+        " clients and the model, which would be on other machines; the server has a processor of"
+        " its own.",
     )
     with (
         servers.folder() as data,
@@ -204,37 +208,37 @@ async def polling_beside(options: Options) -> list[Chapter]:
 async def _polling(
     source: Source, server: Process, model: Process, options: Options
 ) -> tuple[list[Figure], Fact]:
-    """What a client that polls notices of five hundred streams and a hundred new runs a second."""
-    thread_id = (await source.threads(1))[0]
-    runs = f"/v1/threads/{thread_id}/runs"
+    """What who asks notices of five hundred streams and a hundred new runs a second."""
     instant = await source.assistant("instant")
-    run = await ask(server.port, "POST", runs, {"assistant_id": instant})
-    await asyncio.sleep(1.0)
-    polled = [f"{runs}/{run['id']}{what}" for what in ("", "/steps")]
-    kept: dict[str, list[float]] = {"idle": [], "streams": [], "runs": []}
+    kept: dict[str, dict[str, list[float]]] = {kind: defaultdict(list) for kind in (_READ, _WRITE)}
     memory, elsewhere = [], []
-    async with polling(server.port, _POLLS, *polled) as poller:
+    asked = await _asked(server, instant)
+    async with polling(server.port, _POLLED_S, asked) as poller:
+
+        async def take(side: str) -> None:
+            for kind, took in (await poller.p99()).items():
+                kept[kind][side].append(took)
+
         stand_back(model.pid)
         stand_back(os.getpid())
         for _ in range(options.poll_rounds):
             with Elsewhere() as watch:
-                kept["idle"].append(await poller.p99())
+                await take("idle")
                 before = memory_mib(server.pid)
                 await source.threads(_OPEN + _RUNS_PER_S * _STARTING_S)
                 async with _open(source.opened, _OPEN, 1, _OPEN_S):
-                    kept["streams"].append(await poller.p99())
+                    await take("streams")
                     memory.append((memory_mib(server.pid) - before) * 1_024 / _OPEN)
                     threads = await source.threads(_RUNS_PER_S * _STARTING_S)
                     begun = asyncio.ensure_future(_start_runs(server, instant, threads))
-                    kept["runs"].append(await poller.p99())
+                    await take("runs")
                     begun.cancel()
                     await asyncio.wait([begun])
             elsewhere.append(watch.cores)
-    taken = Taken.of(kept, elsewhere)
     figures = [
         compare(
-            taken,
-            path=f"a poll, {_OPEN} open streams{also}",
+            Taken.of(sides, elsewhere),
+            path=f"{kind}, {_OPEN} open streams{also}",
             ours=side,
             to="idle",
             against="no others",
@@ -242,10 +246,36 @@ async def _polling(
             inverse=True,
             at_most=2.0,
         )
+        for kind, sides in kept.items()
         for side, also in (("streams", ""), ("runs", f", {_RUNS_PER_S} runs started a second"))
     ]
     # The first streams make room that the later ones find.
     return figures, Fact(name="memory of an open stream", value=f"{max(memory):.0f} KiB")
+
+
+async def _asked(server: Process, assistant_id: str) -> Sequence[Asked]:
+    said = {"messages": [_SAID]}
+    thread_id, written_to = [
+        (await ask(server.port, "POST", "/v1/threads", said))["id"] for _ in range(2)
+    ]
+    runs = f"/v1/threads/{thread_id}/runs"
+    streamed = request("POST", runs, {"assistant_id": assistant_id, "stream": True})
+    first = await stream(server.port, streamed, mark=DELTA, end=DONE)
+    await first.ended
+    first.close()
+    run = f"{runs}/{(await ask(server.port, 'GET', runs))['data'][0]['id']}"
+    step = (await ask(server.port, "GET", f"{run}/steps"))["data"][0]
+    whole = {"assistant_id": assistant_id, "thread": said}
+    return [
+        (_READ, "GET", run, None),
+        (_READ, "GET", f"{run}/steps", None),
+        (_WRITE, "POST", f"/v1/threads/{written_to}/messages", _SAID),
+        (_READ, "GET", f"{run}/steps/{step['id']}", None),
+        (_WRITE, "POST", "/v1/threads", said),
+        (_READ, "GET", f"/v1/threads/{thread_id}/messages", None),
+        (_READ, "GET", f"/v1/assistants/{assistant_id}", None),
+        (_WRITE, "POST", "/v1/threads/runs", whole),
+    ]
 
 
 async def _start_runs(server: Process, assistant_id: str, threads: Sequence[str]) -> None:

@@ -254,3 +254,6 @@ def test_threshold_number_rewriting_and_several_queries_are_heeded(
     with pytest.raises(BadRequestError) as refusal:
         search(shelf, query=["x"] * 33)
     assert refusal.value.param == "query"
+    with pytest.raises(BadRequestError, match="string too long") as refusal:
+        search(shelf, query=["x", "a" * 16_385])
+    assert (refusal.value.param, refusal.value.code) == ("query", "string_above_max_length")

@@ -52,6 +52,14 @@ def _queries(body: Search) -> tuple[str, ...]:
             param="query",
             code="array_above_max_length",
         )
+    longest = max(map(len, asked))
+    if longest > limits.SEARCH_QUERY_CHARS:
+        raise InvalidParameter(
+            "Invalid 'query': string too long. Expected a string with maximum length"
+            f" {limits.SEARCH_QUERY_CHARS}, but got a string with length {longest} instead.",
+            param="query",
+            code="string_above_max_length",
+        )
     return tuple(rewrite(query) for query in asked) if body.rewrite_query else asked
 
 

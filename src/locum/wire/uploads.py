@@ -10,7 +10,7 @@ from locum.wire.files import File, FileExpiry
 
 
 class CreateUpload(Input, frozen=True, kw_only=True):
-    filename: Annotated[str, Meta(min_length=1)]
+    filename: Annotated[str, Meta(min_length=1, max_length=limits.FILENAME_CHARS)]
     purpose: Literal["assistants", "batch", "fine-tune", "vision"]
     bytes: Annotated[int, Meta(ge=1, le=limits.UPLOAD_BYTES)]
     mime_type: str

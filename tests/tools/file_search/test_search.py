@@ -308,3 +308,13 @@ def test_stop_words_are_searched_when_there_is_nothing_else() -> None:
 )
 def test_a_rewritten_query_keeps_what_is_searched_for(asked: str, searched: str) -> None:
     assert rewrite(asked) == searched
+
+
+@pytest.mark.parametrize("hostile", ["ab " + "?" * 200_000 + "x", "ab " + "please " * 20_000 + "x"])
+def test_a_long_query_is_rewritten_in_one_pass(hostile: str) -> None:
+    """With a backtracking pattern this would take half an hour, while all others wait."""
+    assert rewrite(hostile) == " ".join(hostile.split())
+
+
+def test_a_long_word_is_looked_through_once() -> None:
+    assert query_terms("a" * 200_000) == ["a" * 64]

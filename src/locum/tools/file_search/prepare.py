@@ -13,6 +13,8 @@ from locum.tools.file_search.terms import joined
 from locum.tools.file_search.words import pack
 
 WORDS_TOGETHER = 256
+# What a name says of its file, it says at its beginning.
+_TITLE_CHARS = 200
 
 
 class Tokenizer(Struct, frozen=True):
@@ -60,6 +62,7 @@ async def prepare(
     A passage from the middle of a file seldom says what the file is about: its `title` is
     indexed and embedded with each, but is no part of the text.
     """
+    title = title[:_TITLE_CHARS]
     cut = await (cutters.cut if cutters else asyncio.to_thread)(
         _cut, text, title, chunking=chunking, tokenizer=tokenizer, window_tokens=window_tokens
     )

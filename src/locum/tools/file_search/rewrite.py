@@ -11,11 +11,22 @@ _OPENINGS = re.compile(
     r"how (?:do|does|did|can|could|should|would) (?:i|we|you|one)|how (?:is|are))\b[\s,:!.]*)+",
     re.IGNORECASE,
 )
-_CLOSINGS = re.compile(r"(?:[\s?!.,]|\b(?:thanks|thank you|please)\b)+$", re.IGNORECASE)
+_CLOSING = re.compile(r"\b(?:thanks|thank you|please)$", re.IGNORECASE)
+# The longest of them, and what stands before it.
+_CLOSING_CHARS = len("thank you") + 1
 
 
 def rewrite(query: str) -> str:
     """What is left to search for; the query itself when nothing would be."""
     plain = " ".join(query.split())
-    short = _CLOSINGS.sub("", _OPENINGS.sub("", plain))
+    short = _without_closings(_OPENINGS.sub("", plain))
     return short if re.search(r"\w{2}", short) else plain
+
+
+def _without_closings(text: str) -> str:
+    while True:
+        text = text.rstrip(" ?!.,")
+        closing = _CLOSING.search(text, max(0, len(text) - _CLOSING_CHARS))
+        if closing is None:
+            return text
+        text = text[: closing.start()]

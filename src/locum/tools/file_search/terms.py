@@ -17,7 +17,8 @@ _INDIC = range(0x0900, 0x0E00)
 _TATWEEL = "\u0640"
 _WORD = re.compile(rf"(?:[^\W_]|[{_SIGNS}])+(?:['’][^\W_]+)?|_", re.UNICODE)
 # Letters and digits joined by what joins parts of an identifier: `ERR-2041`, `max_tokens`, `a.b`.
-_COMPOUND = re.compile(r"[^\W_]+(?:[-_./:@#][^\W_]+)+", re.UNICODE)
+# It begins where a word does and gives nothing back: a long word is looked through once.
+_COMPOUND = re.compile(r"(?<![^\W_])[^\W_]++(?:[-_./:@#][^\W_]++)+", re.UNICODE)
 _CAMEL = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 # Scripts written without spaces are indexed by pairs of letters; so is Korean, whose words end
 # in particles.

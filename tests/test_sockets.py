@@ -4,6 +4,7 @@ import asyncio
 import gc
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -295,6 +296,39 @@ def test_requests_sent_at_once_are_answered_in_their_order() -> None:
             assert await reader.readexactly(7) == b"GET /%d " % number
 
     _visit(visit)
+
+
+def test_who_sends_on_and_on_without_hearing_answers_is_cut_off() -> None:
+    """Each head costs the server some kilobytes, and a single read holds thousands of them."""
+    asked = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    async def visit(reader: _Reader, writer: _Writer) -> None:
+        writer.write(asked * 5_000)
+        with suppress(ConnectionError):
+            answers = await reader.read()
+            assert answers.count(b"HTTP/1.1 200") <= 101
+
+    _visit(visit)
+
+
+def test_nothing_more_is_read_while_requests_wait_for_their_turn() -> None:
+    waiting: list[int] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        waiting.append(1)
+        await _echo(scope, receive, send)
+
+    async def visit(reader: _Reader, writer: _Writer) -> None:
+        body = b"x" * 100_000
+        head = b"POST /%d HTTP/1.1\r\nHost: x\r\ncontent-length: 100000\r\n\r\n"
+        writer.write(b"".join(head % number + body for number in range(3)))
+        for number in range(3):
+            await reader.readuntil(b"\r\n\r\n")
+            expected = b"POST /%d " % number + body
+            assert await reader.readexactly(len(expected)) == expected
+
+    _visit(visit, to=app)
+    assert len(waiting) == 3
 
 
 def test_a_body_in_chunks_is_read_after_its_sender_was_told_to_go_on() -> None:

@@ -32,6 +32,8 @@ _OFFER: Final = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
 # How much of what waits is done before sockets are looked at again. It is more when more arrives,
 # so that what waits goes on however much that is. With three, those who share a commit fell apart.
 _AT_ONCE: Final = 8
+# How many requests a client may send before it has the answer to the first. More than any sends.
+_AHEAD: Final = 100
 _TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
     b"content-length: 0\r\nconnection: close\r\n\r\n"
@@ -197,6 +199,8 @@ class Connection(HttpToolsProtocol):
         self._heads += 1
         self._head_bytes = 0
         self._dated()
+        if len(self.pipeline) >= _AHEAD:
+            raise ValueError("too many requests that wait for the answer to an earlier one")
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -211,10 +215,14 @@ class Connection(HttpToolsProtocol):
         """In the place of uvicorn's, which makes a timer for every request."""
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        elif not self._in_head and not self._in_body:
+            # What has been read comes first; the last of it may still lack its body.
+            if not self.pipeline:
+                self.flow.resume_reading()
+            return
+        self.flow.resume_reading()
+        if not self._in_head and not self._in_body:
             self._patience.begin(_UNUSED_S)
 
     def _expect_head(self) -> None:

@@ -180,6 +180,37 @@ def test_a_failed_commit_reaches_every_waiter_and_nothing_is_kept(tmp_path: Path
     asyncio.run(check())
 
 
+class _ShortOfMemory:
+    """A connection whose first commit Python has no memory for."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._failed = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def execute(self, sql: str, *values: Any) -> Any:
+        if sql == "COMMIT" and not self._failed:
+            self._failed = True
+            raise MemoryError
+        return self._connection.execute(sql, *values)
+
+
+@pytest.mark.usefixtures("any_disk")
+def test_a_commit_that_runs_out_of_memory_is_told_and_writing_goes_on(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with _opened(tmp_path, durable=True) as database:
+            database._writer = _ShortOfMemory(database._writer)  # type: ignore[assignment]
+            writers = [_insert(database, number) for number in range(3)]
+            outcomes = await asyncio.gather(*writers, return_exceptions=True)
+            assert {type(outcome) for outcome in outcomes} == {Unavailable}
+            await _insert(database, 1)
+            assert await _count(database) == 1
+
+    asyncio.run(check())
+
+
 def test_a_full_disk_is_named_and_nothing_is_half_written(tmp_path: Path) -> None:
     async def fill(database: SqliteDatabase, number: int) -> None:
         async with database.transaction() as tx:

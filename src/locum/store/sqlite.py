@@ -32,6 +32,8 @@ _LOG_BYTES = 64 * 1024 * 1024
 # SQLite's own; each page has a few bytes more in the log.
 _PAGE_BYTES = 4096
 _STATEMENTS_KEPT = 512
+# How SQLite fails: Python tells of its lack of memory as of one's own.
+_FAILURES = (sqlite3.Error, MemoryError)
 # A commit that takes longer is better waited for in a thread, though the hop has its price.
 _SLOW_S = 0.0005
 
@@ -355,9 +357,10 @@ def _commit(writer: sqlite3.Connection, *, rewinds: bool) -> _Committed:
     begun = time.perf_counter()
     try:
         writer.execute("COMMIT")
-    except sqlite3.Error as error:
-        if writer.in_transaction:
-            writer.execute("ROLLBACK")
+    except _FAILURES as error:
+        with suppress(*_FAILURES):
+            if writer.in_transaction:
+                writer.execute("ROLLBACK")
         return _Committed(_translated(error), time.perf_counter() - begun)
     took_s = time.perf_counter() - begun
     if rewinds:
@@ -372,14 +375,14 @@ def _move_log(connection: sqlite3.Connection) -> bool:
     """
     try:
         _, pages, _ = connection.execute(_PASSIVE_CHECKPOINT).fetchone()
-    except sqlite3.Error as error:
+    except _FAILURES as error:
         # Nothing is lost, the log only grows; the next one may fare better.
         logs.warning("store.checkpoint_failed", reason=str(error))
         return False
     return bool(pages * _PAGE_BYTES > _LOG_BYTES // 4)
 
 
-def _translated(error: sqlite3.Error) -> Exception:
+def _translated(error: Exception) -> Exception:
     if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in str(error):
         return AlreadyExists(str(error))
     # Extended codes, as "disk I/O error while writing", carry the plain one in their low byte.

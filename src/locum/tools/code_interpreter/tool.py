@@ -5,6 +5,7 @@ import hashlib
 import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
 from locum.clock import Clock
@@ -50,6 +51,9 @@ _LINKS = (
 # What a model reads of the logs of one call; the step keeps them all.
 _TOLD_CHARS = 20_000
 _MOST_FILES = 50
+# File systems count bytes, 255 for a name.
+_NAME_BYTES = 200
+_ENDING_CHARS = 20
 
 
 class CodeInterpreter:
@@ -172,7 +176,10 @@ class _CodeCall:
         after = await session.files()
         written = [name for name, state in after.items() if before.get(name) != state]
         for name in written[:_MOST_FILES]:
-            file_id = await self._desk.keep_file(self._setting, session, name)
+            try:
+                file_id = await self._desk.keep_file(self._setting, session, name)
+            except FileNotFoundError:
+                continue  # Its code has removed it since, or locked it against us.
             self._paths[f"{_DATA}/{name}"] = file_id
 
 
@@ -263,4 +270,11 @@ def _session_key(project_id: str, thread_id: str) -> str:
 def _safe(filename: str) -> str:
     """A file's name as one segment of a path."""
     name = re.sub(r"[/\\\x00-\x1f]", "_", filename).strip() or "file"
-    return f"_{name}" if name in {".", ".."} else name[:200]
+    if name in {".", ".."}:
+        return f"_{name}"
+    if len(name.encode(errors="replace")) <= _NAME_BYTES:
+        return name
+    ending = PurePosixPath(name).suffix[-_ENDING_CHARS:]
+    room = _NAME_BYTES - len(ending.encode(errors="replace"))
+    stem = name.removesuffix(ending).encode(errors="replace")[:room]
+    return stem.decode(errors="ignore") + ending

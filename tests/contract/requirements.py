@@ -99,6 +99,8 @@ REQUIREMENTS: Final = (
         threads.runs.create:tool_choice — A choice must be among the tools; it forces one turn.
         threads.runs.create:locked — A thread has one active run at most.
         threads.runs.create_with_thread:run — Thread and run are made in one request.
+        threads.runs.create:last_messages — So many from before the run, and all of its own.
+        threads.runs.create_with_thread:resources — Those of the request and of the thread, by tool.
         threads.runs.create_with_thread:empty — Without a thread the instructions must do.
         threads.runs.list:order — Runs of one second keep their order.
         threads.runs.get:lifecycle — Timestamps and usage are set by the transitions, and only so.

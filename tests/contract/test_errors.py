@@ -88,6 +88,15 @@ def test_an_error_has_four_keys_in_their_order(http: Http) -> None:
             "decimal_above_max_value",
         ),
         (
+            {"model": "m", "temperature": 10**400},
+            (
+                "Invalid 'temperature': decimal above maximum value. Expected a value <= 2, but"
+                f" got {10**400} instead."
+            ),
+            "temperature",
+            "decimal_above_max_value",
+        ),
+        (
             {"model": "m", "tools": [function("a b")]},
             (
                 "Invalid 'tools[0].function.name': string does not match pattern. Expected a string"

@@ -29,6 +29,26 @@ def test_objects_of_the_first_version(v1: Http, http: Http) -> None:
     assert "attachments" not in message
 
 
+@covers("v1:retrieval")
+def test_a_run_may_be_told_to_retrieve(v1: Http, http: Http) -> None:
+    tools = [{"type": "code_interpreter"}, {"type": "retrieval"}]
+    assistant_id = v1.post("/v1/assistants", {"model": "scripted", "tools": tools}).json["id"]
+    thread_id = v1.post("/v1/threads", {}).json["id"]
+    asked = {"assistant_id": assistant_id, "tool_choice": {"type": "retrieval"}}
+    run = v1.post(f"/v1/threads/{thread_id}/runs", asked).json
+    assert run["tool_choice"] == {"type": "retrieval"}
+    second = http.get(f"/v1/threads/{thread_id}/runs/{run['id']}").json
+    assert second["tool_choice"] == {"type": "file_search"}
+
+
+@covers("v1:retrieval")
+def test_a_tool_of_the_second_version_is_refused_where_it_stands(v1: Http) -> None:
+    tools = [{"type": "code_interpreter"}, {"type": "file_search"}]
+    refusal = v1.post("/v1/assistants", {"model": "m", "tools": tools})
+    assert refusal.status == 400
+    assert refusal.json["error"]["param"] == "tools[1].type"
+
+
 @covers(
     "v1:only",
     "assistants.files.create:v1",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from openai import OpenAI
 from tests.contract.requirements import covers
 from tests.kit.http import Http
 from tests.kit.server import Server
@@ -77,6 +78,45 @@ def test_a_run_goes_from_queued_to_completed(http: Http, talk: Talk) -> None:
         "completion_tokens_details",
     ]
     assert "openai-poll-after-ms" not in http.get(path_of(run)).headers
+
+
+@covers("threads.runs.create:last_messages")
+def test_a_run_never_forgets_what_it_was_asked(http: Http, talk: Talk) -> None:
+    """`last_messages` counts those that were there before the run."""
+    assistant_id = talk.assistant(tools=[function("f")])
+    script = "!say Let me see.\n!call f {}\n!then\n!say Done."
+    thread_id = talk.thread(script)
+    path = f"/v1/threads/{thread_id}/runs"
+    truncation = {"type": "last_messages", "last_messages": 1}
+    asked = {"assistant_id": assistant_id, "truncation_strategy": truncation}
+    run = talk.until(http.post(path, asked).json, "requires_action")
+    [call] = run["required_action"]["submit_tool_outputs"]["tool_calls"]
+    outputs = {"tool_outputs": [{"tool_call_id": call["id"], "output": "42"}]}
+    submitted = http.post(f"{path}/{run['id']}/submit_tool_outputs", outputs).json
+    talk.until(submitted, "completed")
+    said = [one["content"][0]["text"]["value"] for one in talk.messages(thread_id)]
+    assert sorted(said) == sorted([script, "Let me see.", "Done."])
+
+
+@covers("threads.runs.create_with_thread:resources")
+def test_resources_of_the_request_and_of_its_thread_are_both_kept(
+    http: Http, sdk: OpenAI, talk: Talk
+) -> None:
+    store = sdk.vector_stores.create()
+    file = sdk.files.create(file=("a.txt", b"hello"), purpose="assistants")
+    searched = {"file_search": {"vector_store_ids": [store.id]}}
+    computed = {"code_interpreter": {"file_ids": [file.id]}}
+    asked = {
+        "assistant_id": talk.assistant(),
+        "thread": {
+            "messages": [{"role": "user", "content": "!say hi"}],
+            "tool_resources": searched,
+        },
+        "tool_resources": computed,
+    }
+    run = talk.until(http.post("/v1/threads/runs", asked).json, *ENDED)
+    thread = http.get(f"/v1/threads/{run['thread_id']}").json
+    assert thread["tool_resources"] == searched | computed
 
 
 @covers("threads.runs.create:overrides", "threads.runs.create:additional")

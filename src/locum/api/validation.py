@@ -370,7 +370,8 @@ def _listed(values: tuple[Any, ...]) -> str:
 
 
 def _number(value: float) -> str:
-    return str(int(value)) if float(value).is_integer() else str(value)
+    # An integer may be larger than any float.
+    return str(value) if isinstance(value, int) or not value.is_integer() else str(int(value))
 
 
 def _join(path: str, key: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
 from locum.llm import protocol as llm
 from locum.llm import tokens
@@ -84,9 +85,12 @@ class Historian:
                 telling.runs.add(message.run_id)
                 await self._tell_run(project_id, telling, steps_of[message.run_id], by_id)
         telling.images.clear()
+        asked, telling.turns = telling.turns, []
         await self._tell_run(project_id, telling, steps_of.get(run.id, []), by_id)
+        # What a run has said since does not push out what it was asked.
+        said = [replace(turn, from_thread=False) for turn in telling.turns]
         return History(
-            tuple(telling.turns),
+            (*asked, *said),
             len(telling.memories),
             tuple(telling.memories),
             tuple(telling.images),

@@ -334,11 +334,18 @@ async def _check_stores(scope: Scope, tx: Transaction, *held: ToolResources) -> 
 
 
 def _with_resources(body: CreateThreadAndRun) -> CreateThread:
-    """`tool_resources` of the request are the new thread's, for the tools of this run."""
+    """`tool_resources` of the request are the new thread's as well, tool by tool."""
     asked = body.thread or CreateThread()
     if body.tool_resources is None:
         return asked
-    return replace(asked, tool_resources=vector_stores.as_new(body.tool_resources))
+    resources, more = asked.tool_resources, vector_stores.as_new(body.tool_resources)
+    if resources is None:
+        return replace(asked, tool_resources=more)
+    if more.code_interpreter is not UNSET:
+        resources = replace(resources, code_interpreter=more.code_interpreter)
+    if more.file_search is not UNSET:
+        resources = replace(resources, file_search=more.file_search)
+    return replace(asked, tool_resources=resources)
 
 
 def _begun(

@@ -51,7 +51,12 @@ def request(body: Json, attach: Callable[[list[str]], list[Json]]) -> Json:
     if isinstance(body.get("metadata"), dict):
         body["metadata"] = {key: _text(value) for key, value in body["metadata"].items()}
     if isinstance(body.get("tools"), list):
-        body["tools"] = [_asked_tool(tool) for tool in body["tools"]]
+        body["tools"] = [
+            _asked_tool(tool, param=f"tools[{number}].type")
+            for number, tool in enumerate(body["tools"])
+        ]
+    if "tool_choice" in body:
+        body["tool_choice"] = _asked_tool(body["tool_choice"], param="tool_choice.type")
     if "role" in body and "file_ids" in body:
         file_ids = take_file_ids(body, limit=MESSAGE_FILES)
         body["attachments"] = attach(file_ids)
@@ -83,14 +88,14 @@ def _text(value: Any) -> Any:
     return value if isinstance(value, str) else str(value)
 
 
-def _asked_tool(tool: Any) -> Any:
+def _asked_tool(tool: Any, *, param: str) -> Any:
     if isinstance(tool, dict) and tool.get("type") == "retrieval":
         return {"type": "file_search"}
     if isinstance(tool, dict) and tool.get("type") == "file_search":
         raise InvalidParameter(
             "Invalid value: 'file_search'. Supported values are: 'code_interpreter', 'retrieval',"
             " and 'function'.",
-            param="tools[0].type",
+            param=param,
         )
     return tool
 
@@ -140,6 +145,8 @@ def _with_files(told: Json, file_ids: Sequence[str]) -> Json:
         if key == "tools":
             shown["tools"] = [_told_tool(tool) for tool in value]
             shown["file_ids"] = list(file_ids)
+        elif key == "tool_choice" and isinstance(value, dict):
+            shown[key] = _told_tool(value)
         elif key not in {"tool_resources", "reasoning_effort", "parallel_tool_calls"}:
             shown[key] = value
     return shown

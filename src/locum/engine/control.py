@@ -19,7 +19,6 @@ from locum.engine.closing import close_open
 from locum.engine.dispatch import Dispatch
 from locum.engine.drives import Drives, nothing_against
 from locum.engine.journal import Journal, Key, Place, RunGone
-from locum.engine.loop import Driver
 from locum.engine.recorder import Recorder
 from locum.engine.states import ACTIVE, TERMINAL
 from locum.errors import InvalidRequest
@@ -106,37 +105,31 @@ class Control:
         """
         asker = secrets.token_hex(8)
         while True:
-            driver = self._drives.driver(key)
-            if driver is not None:
-                cancelling = await self._cancel_driven(key, driver, asker)
-            else:
-                cancelling = await self._cancel_elsewhere(key, asker)
-            if cancelling is not None:
-                return cancelling
-
-    async def _cancel_driven(self, key: Key, driver: Driver, asker: str) -> Run | None:
-        _accepts_cancel(await self._claims.record(key))
-        driver.stop("cancelled", asker=asker)
-        await self._dispatch.driven(key, timeout_s=_STOP_TIMEOUT_S, or_else=driver.cancelling)
-        if driver.cancelling.done() and driver.stopper == asker:
-            return driver.cancelling.result()
-        return None
-
-    async def _cancel_elsewhere(self, key: Key, asker: str) -> Run | None:
-        record = await self._claims.record(key)
-        _accepts_cancel(record)
-        if await self._ask(record, "cancelled", asker):
             record = await self._claims.record(key)
             if record.plan.stopper == asker:
                 return await self._as_cancelling(record)
-            return None
-        with suppress(LostLease):  # Somebody took the run at this moment: look again.
-            return await self._cancel_undriven(key)
-        return None
+            _accepts_cancel(record)
+            driver = self._drives.driver(key)
+            if driver is not None:
+                driver.stop("cancelled", asker=asker)
+                await self._dispatch.driven(
+                    key, timeout_s=_STOP_TIMEOUT_S, or_else=driver.cancelling
+                )
+                if driver.cancelling.done() and driver.stopper == asker:
+                    return driver.cancelling.result()
+            elif not await self._ask(record, "cancelled", asker):
+                with suppress(LostLease):  # Somebody took the run at this moment: look again.
+                    return await self._cancel_undriven(key, asker)
 
-    async def _cancel_undriven(self, key: Key) -> Run:
-        recorder = await self._take(key, _accepts_cancel)
-        await recorder.move("cancelling")
+    async def _cancel_undriven(self, key: Key, asker: str) -> Run:
+        def accepts(record: RunRecord) -> None:
+            if record.plan.stopper == asker:
+                raise LostLease(key[2])  # Its driver heard of it late, and has done it.
+            _accepts_cancel(record)
+
+        recorder = await self._take(key, accepts)
+        plan = replace(recorder.record.plan, stopper=asker)
+        await recorder.move("cancelling", plan=plan)
         cancelling = recorder.run
         with suppress(LostLease):  # Whoever takes a run that is cancelling brings it to its end.
             spent = await close_open(self._store, recorder, CANCELLED)

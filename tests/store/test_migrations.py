@@ -9,9 +9,11 @@ import pytest
 from tests.kit.databases import DIALECTS, fresh_database, fresh_url
 
 from locum.store.database import Database
+from locum.store.events import Event
 from locum.store.migrations import MigrationError, known, migrate, pending
 from locum.store.postgres import PostgresDatabase
 from locum.store.sqlite import SqliteDatabase
+from locum.store.tables import Store
 
 
 def _on_empty(dialect: str, check: Callable[[Database], Awaitable[None]]) -> None:
@@ -131,7 +133,42 @@ def test_processes_that_migrate_at_once_do_not_disturb_each_other(tmp_path: Path
     asyncio.run(run())
 
 
-def test_both_databases_have_the_same_migrations() -> None:
-    ours, theirs = ([(m.number, m.name) for m in known(dialect)] for dialect in DIALECTS)
-    assert ours == theirs
-    assert [number for number, _ in ours] == list(range(1, len(ours) + 1))
+def test_a_number_means_one_change_on_whichever_database_needs_it() -> None:
+    named = [{m.number: m.name for m in known(dialect)} for dialect in DIALECTS]
+    ours, theirs = named
+    assert ours | theirs == theirs | ours
+    assert sorted(ours | theirs) == list(range(1, len(ours | theirs) + 1))
+
+
+def test_journals_of_before_are_found_by_the_short_keys(tmp_path: Path) -> None:
+    async def check(database: SqliteDatabase) -> None:
+        before, last = known("sqlite")[:4], known("sqlite")[4]
+        for migration in before:
+            await database.script(migration.sql)
+        await database.script(
+            "INSERT INTO runs (project_id, thread_id, id, status, expires_at, events, document)"
+            " VALUES ('p', 'thread_0', 'run_0', 'completed', 600, 0, '{}'),"
+            " ('p', 'thread_1', 'run_1', 'in_progress', 600, 2, '{}'),"
+            " ('q', 'thread_1', 'run_1', 'in_progress', 600, 1, '{}');\n"
+            "INSERT INTO events (project_id, run_id, number, life, name, data, created_at)"
+            " VALUES ('p', 'run_1', 1, 0, 'one', '1', 7), ('q', 'run_1', 1, 0, 'other', '0', 7),"
+            " ('p', 'run_1', 2, 1, 'two', '2', 8), ('p', 'run_gone', 1, 0, 'gone', '0', 7);"
+        )
+        assert last.name == "breaking_short_keys"
+        await database.script(last.sql)
+        events = Store(database).events
+        assert await events.after("p", "run_1", number=0, life=0, limit=9) == [
+            Event(1, 0, "one", "1"),
+            Event(2, 1, "two", "2"),
+        ]
+        assert await events.after("q", "run_1", number=0, life=0, limit=9) == [
+            Event(1, 0, "other", "0")
+        ]
+        assert await database.fetch("SELECT run, created_at FROM events ORDER BY rowid") == [
+            (2, 7),
+            (3, 7),
+            (2, 8),
+        ]
+        await database.close()
+
+    asyncio.run(check(SqliteDatabase(tmp_path / "locum.db", durable=False)))

@@ -8,6 +8,7 @@ from tests.kit.databases import fresh_database, on_every_database
 from tests.store import objects
 
 from locum.store.database import AlreadyExists, Database, Row
+from locum.store.events import Event
 from locum.store.runs import LostLease, Plan, RunRecord, RunTable
 from locum.store.tables import Store
 
@@ -29,6 +30,10 @@ async def _record(store: Store, run_id: str, *, thread_id: str = "thread_1") -> 
     record = await store.runs.record("p", thread_id, run_id)
     assert record is not None
     return record
+
+
+def _event(number: int) -> Event:
+    return Event(number, 1, "thread.message.delta", "{}")
 
 
 async def _end(store: Store, run_id: str) -> None:
@@ -99,7 +104,7 @@ async def test_a_worker_whose_fence_has_passed_writes_nothing(store: Store) -> N
     await _add(store, "run_1")
     old = await _record(store, "run_1")
     async with store.transaction() as tx:
-        await store.runs.advance(tx, old, events=3, attempts=1)
+        await store.events.note(old, [_event(1), _event(3)], now=1, tx=tx, attempts=1)
     # A claim by what was read before that write would begin with numbers that are taken.
     seen = await _record(store, "run_1")
     async with store.transaction() as tx:
@@ -107,7 +112,7 @@ async def test_a_worker_whose_fence_has_passed_writes_nothing(store: Store) -> N
         assert await store.runs.claim(tx, seen, worker="w") == 1
     with pytest.raises(LostLease):
         async with store.transaction() as tx:
-            await store.runs.advance(tx, old, events=9)
+            await store.events.note(old, [_event(9)], now=1, tx=tx)
     new = await _record(store, "run_1")
     assert (new.fence, new.events, new.attempts) == (1, 3, 1)
 
@@ -121,8 +126,7 @@ async def test_a_claim_and_a_late_write_meet_and_one_of_them_wins(store: Store) 
 
         async def write(record: RunRecord = record) -> str:
             try:
-                async with store.transaction() as tx:
-                    await store.runs.advance(tx, record, events=record.events + 5)
+                await store.events.note(record, [_event(5)], now=1)
             except LostLease:
                 return "lost"
             return "written"
@@ -163,7 +167,7 @@ def test_whoever_waits_is_counted_without_reading_all_the_runs_there_ever_were()
             await _add(store, "run_a", thread_id="thread_a")
             await _add(store, "run_b", thread_id="thread_b", status="in_progress")
             spy = Spy(database)
-            assert await RunTable(spy).queued("p", most=10) == 1
+            assert await RunTable(spy, "sqlite").queued("p", most=10) == 1
             assert any("runs_alive" in plan for plan in spy.plans), spy.plans
 
     asyncio.run(check())

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal, Protocol
 
 Row = tuple[Any, ...]
+Dialect = Literal["sqlite", "postgres"]
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -41,7 +42,7 @@ class Transaction(Reader, Protocol):
 
 class Database(Reader, Protocol):
     @property
-    def dialect(self) -> Literal["sqlite", "postgres"]:
+    def dialect(self) -> Dialect:
         """Whose migrations to apply."""
         ...
 

@@ -11,6 +11,16 @@ from locum.store.runs import LostLease, RunRecord, RunTable, advancing
 # What `_columns` gives, as rows. For PostgreSQL.
 _NEW = "unnest(${0}::bigint[], ${1}::bigint[], ${2}::text[], ${3}::text[])"
 _INSERT = "INSERT INTO events (project_id, run_id, number, life, name, data, created_at)"
+# A short key for SQLite: it writes whole pages, and every run has its own place among the keys.
+_OF_RUN = {
+    "sqlite": "run = (SELECT seq FROM runs WHERE project_id = $1 AND id = $2)",
+    "postgres": "project_id = $1 AND run_id = $2",
+}
+_OF_THREAD = {
+    "sqlite": "run IN (SELECT seq FROM runs WHERE project_id = $1 AND thread_id = $2)",
+    "postgres": "project_id = $1 AND run_id IN"
+    " (SELECT id FROM runs WHERE project_id = $1 AND thread_id = $2)",
+}
 
 
 class Event(Struct, frozen=True):
@@ -30,6 +40,8 @@ class EventTable:
     def __init__(self, db: Database, runs: RunTable) -> None:
         self._db = db
         self._runs = runs
+        self._of_run = _OF_RUN[db.dialect]
+        self._of_thread = _OF_THREAD[db.dialect]
 
     async def note(
         self,
@@ -44,8 +56,8 @@ class EventTable:
 
         In a transaction of its own, unless it is part of one.
         """
-        columns = {**changes, "events": events[-1].number if events else record.events}
         if self._db.dialect == "postgres":
+            columns = {**changes, "events": events[-1].number if events else record.events}
             # One round trip: what costs there, and deltas are what is written most.
             noted = await (tx or self._db).fetch(
                 _noted(tuple(columns)),
@@ -60,7 +72,7 @@ class EventTable:
             async with self._db.transaction() as own:
                 await self.note(record, events, now=now, tx=own, **changes)
         else:
-            await self._runs.advance(tx, record, **columns)
+            await self._runs.advance(tx, record, **changes)
             await self.append(tx, record.project_id, record.run.id, events, now=now)
 
     async def append(
@@ -76,7 +88,8 @@ class EventTable:
             )
             return
         await tx.execute_many(
-            f"{_INSERT} VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO events (run, number, life, name, data, created_at) VALUES"
+            " ((SELECT seq FROM runs WHERE project_id = $1 AND id = $2), $3, $4, $5, $6, $7)",
             [(project_id, run_id, e.number, e.life, e.name, e.data, now) for e in events],
         )
 
@@ -85,7 +98,7 @@ class EventTable:
     ) -> list[Event]:
         """What a reader has not seen who was last at `number` of `life`."""
         rows = await self._db.fetch(
-            "SELECT number, life, name, data FROM events WHERE project_id = $1 AND run_id = $2"
+            f"SELECT number, life, name, data FROM events WHERE {self._of_run}"
             " AND (number > $3 OR life > $4) ORDER BY number LIMIT $5",
             project_id,
             run_id,
@@ -97,13 +110,21 @@ class EventTable:
 
     async def last_named(self, project_id: str, run_id: str, name: str) -> Event | None:
         rows = await self._db.fetch(
-            "SELECT number, life, name, data FROM events WHERE project_id = $1 AND run_id = $2"
+            f"SELECT number, life, name, data FROM events WHERE {self._of_run}"
             " AND name = $3 ORDER BY number DESC LIMIT 1",
             project_id,
             run_id,
             name,
         )
         return Event(*rows[0]) if rows else None
+
+    async def forget(self, tx: Transaction, project_id: str, thread_id: str) -> None:
+        """Forget the journals of a thread's runs; the runs are still there."""
+        await tx.execute(
+            f"DELETE FROM events WHERE {self._of_thread}",
+            project_id,
+            thread_id,
+        )
 
     async def prune(self, tx: Transaction, *, before: int, runs: int = 200) -> int:
         """Forget the journals of runs that ended before; the rows tell the same."""
@@ -113,7 +134,7 @@ class EventTable:
         forgotten = 0
         for seq, project_id, run_id in ended:
             forgotten += await tx.execute(
-                "DELETE FROM events WHERE project_id = $1 AND run_id = $2", project_id, run_id
+                f"DELETE FROM events WHERE {self._of_run}", project_id, run_id
             )
             await tx.execute("UPDATE runs SET ended_at = NULL WHERE seq = $1", seq)
         return forgotten
@@ -132,7 +153,7 @@ def _columns(events: Sequence[Event]) -> tuple[list[int], list[int], list[str], 
 def _noted(changes: tuple[str, ...]) -> str:
     now = len(changes) + 6
     return (
-        f"WITH ours AS ({advancing(changes)} RETURNING id), told AS ({_INSERT}"
+        f"WITH ours AS ({advancing(changes)}), told AS ({_INSERT}"
         f" SELECT $1, $3, new.*, ${now} FROM ours,"
         f" {_NEW.format(now + 1, now + 2, now + 3, now + 4)} AS new) SELECT id FROM ours"
     )

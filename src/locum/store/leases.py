@@ -7,7 +7,7 @@ an earlier holder still writes is refused. Project by project in turn, within ea
 from collections.abc import Sequence
 
 from locum.store.database import Database
-from locum.store.runs import COLUMNS, RunRecord, RunTable
+from locum.store.runs import RunRecord, RunTable
 
 TO_DRIVE = "status IN ('queued', 'in_progress', 'cancelling')"
 _NO_LIMIT = 2**31 - 1
@@ -41,7 +41,7 @@ class LeaseTable:
             f"WITH ranked AS ({_RANKED}), due AS ({_DUE} LIMIT $3 * {_LOOKED_AT})"
             f" UPDATE runs SET {_TAKEN} WHERE seq IN (SELECT runs.seq FROM runs JOIN due"
             f" ON due.seq = runs.seq AND due.fence = runs.fence LIMIT $3{locking})"
-            f" RETURNING seq, {COLUMNS}"
+            f" RETURNING seq, {runs.columns}"
         )
 
     async def claim(

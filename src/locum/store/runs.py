@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct, field
 
-from locum.store.database import Reader, Row, Transaction
+from locum.store.database import Dialect, Reader, Row, Transaction
 from locum.store.documents import Document, Documents
 from locum.telemetry.spans import Origin
 from locum.wire.runs import Run, Usage
@@ -14,7 +14,12 @@ from locum.wire.tools import ToolResources
 
 ACTIVE = ("queued", "in_progress", "requires_action", "cancelling")
 _ALIVE = "status IN ({})".format(", ".join(f"'{status}'" for status in ACTIVE))
-COLUMNS = "project_id, document, fence, attempts, losses, events, leased_by, plan"
+# The number of the last event. SQLite writes whole pages: there, what a run only says leaves the
+# page of its row alone, and `runs.events` is not used any more.
+_LAST_EVENT = {
+    "sqlite": "COALESCE((SELECT MAX(number) FROM events WHERE run = runs.seq), 0)",
+    "postgres": "events",
+}
 
 
 class Plan(Struct, frozen=True, omit_defaults=True):
@@ -78,9 +83,14 @@ class LostLease(Exception):
 
 
 class RunTable(Documents[Run]):
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, dialect: Dialect) -> None:
         super().__init__(reader, table="runs", noun="run", type=Run, owner="thread_id")
         self._plans = msgspec.json.Decoder(Plan)
+        self._last_event = _LAST_EVENT[dialect]
+        self.columns = (
+            "project_id, document, fence, attempts, losses,"
+            f" {self._last_event} AS events, leased_by, plan"
+        )
         # The same rows, whichever thread they belong to.
         self.of_project = Documents(reader, table="runs", noun="run", type=Run)
 
@@ -132,7 +142,7 @@ class RunTable(Documents[Run]):
         self, project_id: str, thread_id: str, run_id: str, *, reader: Reader | None = None
     ) -> RunRecord | None:
         rows = await (reader or self._reader).fetch(
-            f"SELECT {COLUMNS} FROM runs WHERE project_id = $1 AND thread_id = $2 AND id = $3",
+            f"SELECT {self.columns} FROM runs WHERE project_id = $1 AND thread_id = $2 AND id = $3",
             project_id,
             thread_id,
             run_id,
@@ -164,8 +174,9 @@ class RunTable(Documents[Run]):
     async def overdue(self, now: int, *, worker: str = "", limit: int = 1000) -> list[RunRecord]:
         """Runs whose time is up and that no living process drives, unless it is this one."""
         rows = await self._reader.fetch(
-            f"SELECT {COLUMNS} FROM runs WHERE {_ALIVE} AND expires_at <= $1 AND (leased_by = $2"
-            " OR NOT EXISTS (SELECT 1 FROM processes WHERE name = leased_by AND alive_until > $1))"
+            f"SELECT {self.columns} FROM runs WHERE {_ALIVE} AND expires_at <= $1"
+            " AND (leased_by = $2 OR NOT EXISTS"
+            " (SELECT 1 FROM processes WHERE name = leased_by AND alive_until > $1))"
             " LIMIT $3",
             now,
             worker,
@@ -211,7 +222,8 @@ class RunTable(Documents[Run]):
         """
         rows = await tx.fetch(
             "UPDATE runs SET fence = fence + 1, leased_by = $1, attempts = attempts + $2"
-            " WHERE project_id = $3 AND thread_id = $4 AND id = $5 AND fence = $6 AND events = $7"
+            " WHERE project_id = $3 AND thread_id = $4 AND id = $5 AND fence = $6"
+            f" AND {self._last_event} = $7"
             " RETURNING fence",
             worker,
             int(new_life),
@@ -225,14 +237,14 @@ class RunTable(Documents[Run]):
 
     async def advance(self, tx: Transaction, record: RunRecord, **columns: Any) -> None:
         """Change what is named, if the fence still stands and nothing was written since."""
-        touched = await tx.execute(
-            advancing(tuple(columns)), *record.as_it_stands, *columns.values()
+        told = await tx.fetch(
+            advancing(tuple(columns), self._last_event), *record.as_it_stands, *columns.values()
         )
-        if touched == 0:
+        if not told:
             raise LostLease(record.run.id)
 
     def read(self, row: Row) -> RunRecord:
-        """A record from a row of `COLUMNS`."""
+        """A record from a row of `columns`."""
         project_id, document, fence, attempts, losses, events, leased_by, plan = row
         return RunRecord(
             project_id=project_id,
@@ -247,10 +259,15 @@ class RunTable(Documents[Run]):
 
 
 @lru_cache
-def advancing(columns: tuple[str, ...]) -> str:
-    """The statement that changes a run which stands as it was read; the values come after that."""
+def advancing(columns: tuple[str, ...], last_event: str = "events") -> str:
+    """The statement that changes a run which stands as it was read; the values come after that.
+
+    Without anything to change it finds out whether the run stands so.
+    """
     changes = ", ".join(f"{column} = ${place}" for place, column in enumerate(columns, start=6))
-    return (
-        f"UPDATE runs SET {changes} WHERE project_id = $1 AND thread_id = $2 AND id = $3"
-        " AND fence = $4 AND events = $5"
+    as_it_stands = (
+        f"project_id = $1 AND thread_id = $2 AND id = $3 AND fence = $4 AND {last_event} = $5"
     )
+    if not columns:
+        return f"SELECT id FROM runs WHERE {as_it_stands}"
+    return f"UPDATE runs SET {changes} WHERE {as_it_stands} RETURNING id"

@@ -49,15 +49,15 @@ class Store:
         self.assistant_files = Documents(
             db, table="assistant_files", noun="file", type=AssistantFile, owner="assistant_id"
         )
-        self.threads = ThreadTable(db)
+        self.runs = RunTable(db, db.dialect)
+        self.events = EventTable(db, self.runs)
+        self.threads = ThreadTable(db, self.events)
         self.messages = Documents(
             db, table="messages", noun="message", type=Message, owner="thread_id"
         )
-        self.runs = RunTable(db)
         self.leases = LeaseTable(db, self.runs)
         self.processes = ProcessTable(db)
         self.steps = StepTable(db)
-        self.events = EventTable(db, self.runs)
         self.files = FileTable(db)
         self.uploads = UploadTable(db)
         self.upload_parts = PartTable(db)

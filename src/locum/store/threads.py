@@ -4,6 +4,7 @@ import hashlib
 
 from locum.store.database import Reader, Transaction
 from locum.store.documents import Document, Documents, Page
+from locum.store.events import EventTable
 from locum.wire.paging import PageQuery
 from locum.wire.threads import Thread
 
@@ -13,8 +14,9 @@ _CHILDREN = ("runs", "steps", "messages")
 
 
 class ThreadTable(Documents[Thread]):
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, events: EventTable) -> None:
         super().__init__(reader, table="threads", noun="thread", type=Thread)
+        self._events = events
 
     async def add(self, tx: Transaction, project_id: str, thread: Thread) -> Document[Thread]:
         added = await self.insert(tx, project_id, thread.id, thread)
@@ -31,12 +33,7 @@ class ThreadTable(Documents[Thread]):
         """Remove a thread with all that hangs on it."""
         await self.delete(tx, project_id, thread_id)
         await _unlabel(tx, project_id, thread_id)
-        await tx.execute(
-            "DELETE FROM events WHERE project_id = $1 AND run_id IN"
-            " (SELECT id FROM runs WHERE project_id = $1 AND thread_id = $2)",
-            project_id,
-            thread_id,
-        )
+        await self._events.forget(tx, project_id, thread_id)
         await tx.execute(
             "DELETE FROM tombstones WHERE project_id = $1 AND list IN ($2, $3)",
             project_id,

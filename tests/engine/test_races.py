@@ -1,20 +1,32 @@
 """Clients, drivers and the watchman who reach for the same run at the same moment."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from msgspec import Struct
 from msgspec.structs import replace
 from tests.kit.databases import fresh_url
 from tests.kit.inside import begun, inside
 
 from locum.engine.claims import Claims
 from locum.engine.journal import Key
+from locum.service import messages
+from locum.service.scope import House, Scope
+from locum.store.documents import Document, Documents
 from locum.store.runs import RunRecord
+from locum.wire.fields import ModifyMetadata
+from locum.wire.messages import Message, Text, TextValue
+from locum.wire.paging import PageQuery
 
 _MOMENTS = 40
 _TEST_S = 20
 _ENDED = ["thread.run.cancelling", "thread.run.cancelled"]
+_LABEL = ModifyMetadata(metadata={"rating": "good"})
+_BLOCKED = (
+    "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 
 
 @pytest.mark.parametrize("text", ["!think 60", "!call f"])
@@ -91,3 +103,94 @@ def test_a_run_whose_time_is_up_expires_even_while_it_is_coming_to_wait() -> Non
             return heard
 
     assert asyncio.run(scenario())[-2:] == ["thread.run.step.expired", "thread.run.expired"]
+
+
+@pytest.mark.parametrize("deletes", [False, True])
+def test_a_client_reaches_for_a_message_just_as_the_run_completes_it(
+    monkeypatch: pytest.MonkeyPatch, *, deletes: bool
+) -> None:
+    async def scenario() -> None:
+        async with asyncio.timeout(_TEST_S), inside() as door:
+            house, scope = door.house, Scope(door.house, "proj")
+
+            async def reach(message: Message) -> None:
+                path = {"thread_id": message.thread_id, "message_id": message.id}
+                if deletes:
+                    await messages.delete_message(scope, **path)
+                else:
+                    await messages.modify_message(scope, **path, body=_LABEL)
+
+            reaching = _before_writing(monkeypatch, house, "completed", reach)
+            key = await begun(house, "hello")
+            names = [event.name async for event in house.engine.follow(key) if event is not None]
+            assert names[-1] == "thread.run.completed"
+            await reaching[0]
+            query = PageQuery(limit=1)
+            newest = (await house.store.messages.page("proj", query, owner_id=key[1])).read()[0]
+            if deletes:
+                assert newest.role == "user"
+            else:
+                assert (newest.status, newest.metadata) == ("completed", _LABEL.metadata)
+                assert newest.content == (Text(TextValue("You said: hello", ())),)
+
+    asyncio.run(scenario())
+
+
+def test_a_run_completes_a_message_just_as_a_client_changes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        async with asyncio.timeout(_TEST_S), inside() as door:
+            house, scope = door.house, Scope(door.house, "proj")
+            key = await begun(house, "!say hello\n!think 60")
+            events = house.engine.follow(key)
+            while (event := await anext(events)) is None or event.name != "thread.message.created":
+                pass
+
+            async def end(_message: Message) -> None:
+                await house.engine.cancel(key)
+                assert [event async for event in events]
+
+            ending = _before_writing(monkeypatch, house, "in_progress", end)
+            query = PageQuery(limit=1)
+            opened = await house.store.messages.page("proj", query, owner_id=key[1])
+            path = {"thread_id": key[1], "message_id": opened.first_id}
+            await messages.modify_message(scope, **path, body=_LABEL)
+            await ending[0]
+            message = (await messages.get_message(scope, **path)).read()
+            assert (message.status, message.metadata) == ("incomplete", _LABEL.metadata)
+            assert message.content == (Text(TextValue("hello", ())),)
+
+    asyncio.run(scenario())
+
+
+def _before_writing(
+    monkeypatch: pytest.MonkeyPatch,
+    house: House,
+    status: str,
+    act: Callable[[Message], Coroutine[Any, Any, None]],
+) -> list[asyncio.Task[None]]:
+    """Have somebody act on a message that was read and is about to be written with a status.
+
+    He goes as far as he can: to his end, or to where he waits for this write.
+    """
+    acting: list[asyncio.Task[None]] = []
+    write = Documents.replace
+
+    async def meet(
+        table: Documents[Struct], tx: Any, project_id: str, name: str, value: Struct, **more: Any
+    ) -> Document[Struct]:
+        if isinstance(value, Message) and value.status == status and not acting:
+            acting.append(asyncio.ensure_future(act(value)))
+            while not (acting[0].done() or await _waits(house)):
+                pass
+        return await write(table, tx, project_id, name, value, **more)
+
+    monkeypatch.setattr(Documents, "replace", meet)
+    return acting
+
+
+async def _waits(house: House) -> bool:
+    """Whether somebody waits for a commit; with SQLite whoever would write does."""
+    await asyncio.sleep(0)
+    return house.store.db.dialect == "sqlite" or bool(await house.store.db.fetch(_BLOCKED))

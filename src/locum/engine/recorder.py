@@ -387,7 +387,7 @@ class Recorder:
     async def _close_message(self, tx: Transaction, message: Message) -> None:
         """A client may have deleted the message meanwhile, or given it metadata."""
         messages, project_id = self._store.messages, self.record.project_id
-        row = await messages.find(project_id, message.id, owner_id=message.thread_id, reader=tx)
+        row = await messages.hold(tx, project_id, message.id, owner_id=message.thread_id)
         if row is not None:
             message = replace(message, metadata=row.read().metadata)
             await messages.replace(tx, project_id, message.id, message, owner_id=message.thread_id)

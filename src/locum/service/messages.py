@@ -3,12 +3,13 @@
 import re
 from collections.abc import Sequence
 from pathlib import PurePath
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from locum.errors import InvalidParameter, InvalidRequest
+from locum.errors import InvalidParameter, InvalidRequest, no_such
 from locum.service import resources
 from locum.service.scope import Scope
 from locum.store.database import Transaction
@@ -95,15 +96,17 @@ async def list_messages(scope: Scope, *, thread_id: str, query: ListMessages) ->
 
 
 async def get_message(scope: Scope, *, thread_id: str, message_id: str) -> Document[Message]:
-    return await _message(scope, thread_id, message_id)
+    found = await scope.store.messages.find(scope.project_id, message_id, owner_id=thread_id)
+    return found or await _missing(scope, thread_id, message_id)
 
 
 async def modify_message(
     scope: Scope, *, thread_id: str, message_id: str, body: ModifyMetadata
 ) -> Document[Message]:
     async with scope.store.transaction() as tx:
-        await tx.lock(thread_id)
-        message = (await _message(scope, thread_id, message_id, tx)).read()
+        # The run that speaks it may be about to complete it.
+        held = await scope.store.messages.hold(tx, scope.project_id, message_id, owner_id=thread_id)
+        message = (held or await _missing(scope, thread_id, message_id, tx)).read()
         if body.metadata is not UNSET:
             message = replace(message, metadata=body.metadata or {})
         changed = await scope.store.messages.replace(
@@ -114,25 +117,18 @@ async def modify_message(
 
 
 async def delete_message(scope: Scope, *, thread_id: str, message_id: str) -> Deleted:
-    await _message(scope, thread_id, message_id)
+    await get_message(scope, thread_id=thread_id, message_id=message_id)
     async with scope.store.transaction() as tx:
         await scope.store.messages.delete(tx, scope.project_id, message_id, owner_id=thread_id)
     return Deleted(id=message_id, object="thread.message.deleted")
 
 
-async def _message(
+async def _missing(
     scope: Scope, thread_id: str, message_id: str, tx: Transaction | None = None
-) -> Document[Message]:
-    found = await scope.store.messages.find(
-        scope.project_id, message_id, owner_id=thread_id, reader=tx
-    )
-    if found is None:
-        # Only a thread that exists can lack a message.
-        await scope.store.threads.get(scope.project_id, thread_id, reader=tx)
-        return await scope.store.messages.get(
-            scope.project_id, message_id, owner_id=thread_id, reader=tx
-        )
-    return found
+) -> NoReturn:
+    """Only a thread that exists can lack a message."""
+    await scope.store.threads.get(scope.project_id, thread_id, reader=tx)
+    raise no_such("message", message_id)
 
 
 async def _content(

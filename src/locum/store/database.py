@@ -31,6 +31,10 @@ class Transaction(Reader, Protocol):
 
     async def execute_many(self, sql: str, rows: list[tuple[object, ...]]) -> None: ...
 
+    async def hold(self, sql: str, *values: object) -> list[Row]:
+        """As `fetch`, with a plain query; nobody else changes the rows before this ends."""
+        ...
+
     async def lock(self, name: str) -> None:
         """Wait until no other transaction holds `name`; held until this one ends.
 

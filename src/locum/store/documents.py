@@ -94,12 +94,7 @@ class Documents(Generic[T]):
         reader: Reader | None = None,
     ) -> Document[T] | None:
         scope = self._scoped(project_id, owner_id)
-        rows = await (reader or self._reader).fetch(
-            f"SELECT id, document FROM {self._table}"
-            f" WHERE {self._scope} AND id = ${len(scope) + 1}",
-            *scope,
-            object_id,
-        )
+        rows = await (reader or self._reader).fetch(self._one(scope), *scope, object_id)
         return self._document(rows[0]) if rows else None
 
     async def get(
@@ -180,6 +175,14 @@ class Documents(Generic[T]):
         return [self._decoder.decode(row[1]) for row in rows]
 
     # ------------------------------------------------------------------ writing
+
+    async def hold(
+        self, tx: Transaction, project_id: str, object_id: str, *, owner_id: str | None = None
+    ) -> Document[T] | None:
+        """As `find`, to be replaced: until the transaction ends nobody else changes the object."""
+        scope = self._scoped(project_id, owner_id)
+        rows = await tx.hold(self._one(scope), *scope, object_id)
+        return self._document(rows[0]) if rows else None
 
     async def insert(
         self,
@@ -280,6 +283,11 @@ class Documents(Generic[T]):
     def _scoped(self, project_id: str, owner_id: str | None) -> tuple[str, ...]:
         assert (owner_id is None) == (self._owner == "project_id"), self._table
         return (project_id,) if owner_id is None else (project_id, owner_id)
+
+    def _one(self, scope: tuple[str, ...]) -> str:
+        return (
+            f"SELECT id, document FROM {self._table} WHERE {self._scope} AND id = ${len(scope) + 1}"
+        )
 
     def _list(self, scope: tuple[str, ...]) -> str:
         return self._table if len(scope) == 1 else f"{self._table}/{scope[1]}"

@@ -80,6 +80,9 @@ class _PostgresTransaction:
         await self._begin()
         return await self._connection.fetch(sql, values)
 
+    async def hold(self, sql: str, *values: object) -> list[Row]:
+        return await self.fetch(f"{sql} FOR UPDATE", *values)
+
     async def execute(self, sql: str, *values: object) -> int:
         await self._begin()
         return await self._connection.execute(sql, values)

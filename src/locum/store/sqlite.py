@@ -302,6 +302,9 @@ class _SqliteTransaction:
         except sqlite3.Error as error:
             raise _translated(error) from error
 
+    async def hold(self, sql: str, *values: object) -> list[Row]:
+        return await self.fetch(sql, *values)  # SQLite has one writer.
+
     async def lock(self, name: str) -> None:
         """Nothing to do: SQLite has one writer."""
 

@@ -419,6 +419,25 @@ def test_a_run_expires_after_ten_minutes(make_server: MakeServer, text: str) -> 
     assert answer.error["message"] == 'Runs in status "expired" do not accept tool outputs.'
 
 
+@covers("runs:expiry", "threads.runs.create:locked", "threads.messages.create:locked")
+@pytest.mark.parametrize("text", ["!think 600", _CALL])
+@pytest.mark.parametrize("asked", ["messages", "runs"])
+def test_a_run_whose_time_is_up_locks_its_thread_no_longer(
+    make_server: MakeServer, text: str, asked: str
+) -> None:
+    server = make_server()
+    talk = Talk(server.http())
+    run = talk.begin(text, tools=[function("f")])
+    talk.until(run, "in_progress" if "think" in text else "requires_action")
+    path = f"/v1/threads/{run['thread_id']}/{asked}"
+    body = _user("on") if asked == "messages" else {"assistant_id": run["assistant_id"]}
+    server.clock.advance(599)
+    assert talk.http.post(path, body).status == 400
+    server.clock.advance(1)
+    assert talk.http.post(path, body).status == 200
+    assert talk.read(run)["status"] == "expired"
+
+
 @covers("polling:monotonic")
 def test_a_hundred_pollers_never_see_a_run_go_back(server: Server) -> None:
     talk = Talk(server.http())

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import PurePath
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 
 from locum.errors import InvalidParameter, InvalidRequest, no_such
 from locum.service import resources
+from locum.service.deadlines import ThreadLocked, when_free
 from locum.service.scope import Scope
 from locum.store.database import Transaction
 from locum.store.documents import Document, Page
@@ -34,13 +36,17 @@ _DATA_URL = re.compile(r"data:image/(jpeg|jpg|png|gif|webp);base64,", re.IGNOREC
 
 
 async def create_message(scope: Scope, *, thread_id: str, body: CreateMessage) -> Document[Message]:
+    return await when_free(scope, thread_id, partial(_create_message, scope, thread_id, body))
+
+
+async def _create_message(scope: Scope, thread_id: str, body: CreateMessage) -> Document[Message]:
     async with scope.store.transaction() as tx:
         await tx.lock(thread_id)
         thread = (await scope.store.threads.get(scope.project_id, thread_id, reader=tx)).read()
         run_id = await scope.store.runs.active(scope.project_id, thread_id, reader=tx)
         if run_id is not None:
-            raise InvalidRequest(
-                f"Can't add messages to {thread_id} while a run {run_id} is active."
+            raise ThreadLocked(
+                f"Can't add messages to {thread_id} while a run {run_id} is active.", run_id=run_id
             )
         return (await append(scope, tx, thread, [body]))[0]
 

@@ -1,6 +1,7 @@
 """Runs: asked for, looked at, answered, cancelled."""
 
 from collections.abc import AsyncGenerator
+from functools import partial
 
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
@@ -9,11 +10,12 @@ from locum.engine.journal import START, Place
 from locum.engine.states import ACTIVE
 from locum.errors import InvalidParameter, InvalidRequest, no_such
 from locum.service import mcp, messages, threads, vector_stores
+from locum.service.deadlines import ThreadLocked, expire_if_due, is_due, when_free
 from locum.service.scope import Scope
 from locum.store.database import Transaction
 from locum.store.documents import Document, Page
 from locum.store.events import Event
-from locum.store.runs import Plan, RunRecord, RunState
+from locum.store.runs import Plan, RunRecord
 from locum.wire.assistants import Assistant
 from locum.wire.fields import ModifyMetadata
 from locum.wire.paging import PageQuery
@@ -52,13 +54,23 @@ async def create_run(
 ) -> Document[Run] | RunStream:
     plan = Plan(include=bool(query.include))
     await scope.house.backlog.admit(scope.project_id)
+    create = partial(_create_run, scope, thread_id, body, plan)
+    document, record = await when_free(scope, thread_id, create)
+    return _begun(scope, document, record, stream=bool(body.stream))
+
+
+async def _create_run(
+    scope: Scope, thread_id: str, body: CreateRun, plan: Plan
+) -> tuple[Document[Run], RunRecord]:
     async with scope.store.transaction() as tx:
         await tx.lock(thread_id)
         thread = (await scope.store.threads.get(scope.project_id, thread_id, reader=tx)).read()
         assistant = await _assistant(scope, tx, body.assistant_id)
         active = await scope.store.runs.active(scope.project_id, thread_id, reader=tx)
         if active is not None:
-            raise InvalidRequest(f"Thread {thread_id} already has an active run {active}.")
+            raise ThreadLocked(
+                f"Thread {thread_id} already has an active run {active}.", run_id=active
+            )
         if body.additional_messages:
             await messages.append(
                 scope, tx, thread, body.additional_messages, param="additional_messages"
@@ -70,8 +82,7 @@ async def create_run(
         if body.additional_instructions:
             run = replace(run, instructions=_joined(run.instructions, body))
         await _check(scope, tx, run, thread, plan)
-        document, record = await scope.engine.create(tx, scope.project_id, run, plan=plan)
-    return _begun(scope, document, record, stream=bool(body.stream))
+        return await scope.engine.create(tx, scope.project_id, run, plan=plan)
 
 
 async def create_thread_and_run(
@@ -186,29 +197,6 @@ def _stream_of(scope: Scope, run: Run, *, include: bool, after: Place = START) -
         silence_s=scope.house.settings.keep_alive_s,
     )
     return RunStream(events, run.assistant_id, include)
-
-
-async def expire_if_due(scope: Scope, thread_id: str, run_id: str) -> int | None:
-    """The deadline of a run that is still alive; one whose time is up is ended first.
-
-    Raises when there is no such run, or no such thread.
-    """
-    state = await scope.store.runs.state(scope.project_id, thread_id, run_id)
-    if state is None:
-        await scope.store.threads.get(scope.project_id, thread_id)
-        raise no_such("run", run_id)
-    if not is_due(scope, state):
-        return deadline(state)
-    await scope.engine.expire((scope.project_id, thread_id, run_id))
-    return None
-
-
-def is_due(scope: Scope, state: RunState) -> bool:
-    return state.status in ACTIVE and state.expires_at <= scope.now()
-
-
-def deadline(state: RunState) -> int | None:
-    return state.expires_at if state.status in ACTIVE else None
 
 
 # ---------------------------------------------------------------------- creating

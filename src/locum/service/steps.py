@@ -7,7 +7,7 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from locum.errors import no_such
-from locum.service.runs import deadline, expire_if_due, is_due
+from locum.service.deadlines import deadline, expire_if_due, is_due
 from locum.service.scope import Scope
 from locum.store.documents import Document, Page
 from locum.wire.runs import Include

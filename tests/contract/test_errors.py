@@ -20,6 +20,10 @@ def _message(message: str, param: str | None, code: str | None) -> dict[str, Any
     }
 
 
+def _said(content: Any) -> dict[str, Any]:
+    return {"role": "user", "content": content}
+
+
 @covers("errors:envelope")
 def test_an_error_has_four_keys_in_their_order(http: Http) -> None:
     body = http.get("/v1/threads/thread_none").body
@@ -257,6 +261,74 @@ def test_a_wrong_body_is_told_before_a_wrong_state(http: Http, talk: Talk) -> No
     assert http.post(path, {"metadata": {"k": True}}).error["code"] == "invalid_type"
     assert http.post("/v1/threads/thread_none/runs", {}).error["param"] == "assistant_id"
     talk.cancel(run)
+
+
+_NOWHERE = {"code_interpreter": {"file_ids": ["file-none"]}}
+_NOBODY = {"assistant_id": "asst_none"}
+_FTP = {"type": "image_url", "image_url": {"url": "ftp://example.com/a.png"}}
+
+
+@covers("errors:order")
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("/threads/thread_none/messages", _said(""), "content"),
+        ("/threads/thread_none/messages", _said([]), "content"),
+        (
+            "/threads/thread_none/messages",
+            _said([{"type": "text", "text": ""}]),
+            "content[0].text",
+        ),
+        ("/threads/thread_none/messages", _said([_FTP]), "content[0].image_url.url"),
+        ("/threads/thread_none/runs", {"assistant_id": "x"}, "assistant_id"),
+        (
+            "/threads/thread_none/runs",
+            _NOBODY | {"additional_messages": [_said("hello"), _said("")]},
+            "additional_messages[1].content",
+        ),
+        (
+            "/threads/thread_none/runs",
+            _NOBODY | {"truncation_strategy": {"type": "last_messages"}},
+            "truncation_strategy.last_messages",
+        ),
+        (
+            "/threads/thread_none/runs",
+            _NOBODY | {"tool_choice": {"type": "function"}},
+            "tool_choice.function",
+        ),
+        (
+            "/threads/thread_none/runs",
+            _NOBODY | {"tool_choice": {"type": "function", "function": {}}},
+            "tool_choice.function.name",
+        ),
+        (
+            "/threads/runs",
+            _NOBODY | {"tool_resources": _NOWHERE, "thread": {"messages": [_said([_FTP])]}},
+            "thread.messages[0].content[0].image_url.url",
+        ),
+        (
+            "/threads/runs",
+            _NOBODY | {"truncation_strategy": {"type": "last_messages"}},
+            "truncation_strategy.last_messages",
+        ),
+        (
+            "/threads/runs",
+            _NOBODY | {"tool_choice": {"type": "function"}},
+            "tool_choice.function",
+        ),
+        (
+            "/threads",
+            {"tool_resources": _NOWHERE, "messages": [_said("")]},
+            "messages[0].content",
+        ),
+    ],
+)
+def test_a_wrong_body_is_told_before_what_is_not_there(
+    http: Http, path: str, body: Any, param: str
+) -> None:
+    answer = http.post(f"/v1{path}", body)
+    assert answer.status == 400
+    assert answer.error["param"] == param
 
 
 @covers("lists:bounds")

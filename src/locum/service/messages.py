@@ -36,6 +36,7 @@ _DATA_URL = re.compile(r"data:image/(jpeg|jpg|png|gif|webp);base64,", re.IGNOREC
 
 
 async def create_message(scope: Scope, *, thread_id: str, body: CreateMessage) -> Document[Message]:
+    _check(body)
     return await when_free(scope, thread_id, partial(_create_message, scope, thread_id, body))
 
 
@@ -51,22 +52,19 @@ async def _create_message(scope: Scope, thread_id: str, body: CreateMessage) -> 
         return (await append(scope, tx, thread, [body]))[0]
 
 
-async def append(
-    scope: Scope,
-    tx: Transaction,
-    thread: Thread,
-    bodies: Sequence[CreateMessage],
-    *,
-    param: str | None = None,
-) -> list[Document[Message]]:
-    """Add messages in order; their attachments become resources of the thread.
+def check(bodies: Sequence[CreateMessage] | None, *, param: str) -> None:
+    """Refuse messages that no thread takes. `param` is where they stand in the request."""
+    for index, body in enumerate(bodies or ()):
+        _check(body, where=f"{param}[{index}].")
 
-    `param` is where they stand in the request when they are not the request itself.
-    """
+
+async def append(
+    scope: Scope, tx: Transaction, thread: Thread, bodies: Sequence[CreateMessage]
+) -> list[Document[Message]]:
+    """Add messages that were checked, in order; their attachments become the thread's resources."""
     added = []
     found = thread.tool_resources
-    for index, body in enumerate(bodies):
-        where = "" if param is None else f"{param}[{index}]."
+    for body in bodies:
         message = Message(
             id=scope.new_id("msg"),
             created_at=scope.now(),
@@ -78,7 +76,7 @@ async def append(
             incomplete_at=None,
             completed_at=scope.now(),
             role=body.role,
-            content=await _content(scope, tx, body, where=where),
+            content=await _content(scope, tx, body),
             attachments=body.attachments or (),
             metadata=body.metadata or {},
         )
@@ -137,21 +135,26 @@ async def _missing(
     raise no_such("message", message_id)
 
 
-async def _content(
-    scope: Scope, tx: Transaction, body: CreateMessage, *, where: str
-) -> tuple[Part, ...]:
+def _check(body: CreateMessage, *, where: str = "") -> None:
     if isinstance(body.content, str):
         _refuse_empty(body.content, param=f"{where}content")
-        return (Text(TextValue(value=body.content, annotations=())),)
-    parts: list[Part] = []
+        return
     for index, part in enumerate(body.content):
-        parts.append(await _part(scope, tx, part, param=f"{where}content[{index}]"))
-    return tuple(parts)
+        param = f"{where}content[{index}]"
+        if isinstance(part, NewText):
+            _refuse_empty(part.text, param=f"{param}.text")
+        elif isinstance(part, ImageURLPart):
+            _require_image_address(part, param=f"{param}.image_url.url")
 
 
-async def _part(scope: Scope, tx: Transaction, part: NewPart, *, param: str) -> Part:
+async def _content(scope: Scope, tx: Transaction, body: CreateMessage) -> tuple[Part, ...]:
+    if isinstance(body.content, str):
+        return (Text(TextValue(value=body.content, annotations=())),)
+    return tuple([await _part(scope, tx, part) for part in body.content])
+
+
+async def _part(scope: Scope, tx: Transaction, part: NewPart) -> Part:
     if isinstance(part, NewText):
-        _refuse_empty(part.text, param=f"{param}.text")
         return Text(TextValue(value=part.text, annotations=()))
     if isinstance(part, ImageFilePart):
         await resources.require_files(scope, [part.image_file.file_id], tx)
@@ -166,8 +169,6 @@ async def _part(scope: Scope, tx: Transaction, part: NewPart, *, param: str) -> 
                 "Invalid message content: Expected file type to be a supported format:"
                 f" {', '.join(_IMAGES)} but got {suffix or 'none'}."
             )
-        return part
-    _require_image_address(part, param=f"{param}.image_url.url")
     return part
 
 

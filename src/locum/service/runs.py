@@ -31,6 +31,7 @@ from locum.wire.runs import (
 from locum.wire.threads import CreateThread, Thread
 from locum.wire.tools import FunctionTool, SearchResources, Tool, ToolChoice, ToolResources
 
+_AUTO = Truncation(type="auto")
 _KINDS = {
     "code_interpreter": "CodeInterpreterTool",
     "file_search": "FileSearchTool",
@@ -52,6 +53,8 @@ class RunStream(Struct, frozen=True):
 async def create_run(
     scope: Scope, *, thread_id: str, body: CreateRun, query: CreateRunQuery
 ) -> Document[Run] | RunStream:
+    _check_body(body)
+    messages.check(body.additional_messages, param="additional_messages")
     plan = Plan(include=bool(query.include))
     await scope.house.backlog.admit(scope.project_id)
     create = partial(_create_run, scope, thread_id, body, plan)
@@ -72,9 +75,7 @@ async def _create_run(
                 f"Thread {thread_id} already has an active run {active}.", run_id=active
             )
         if body.additional_messages:
-            await messages.append(
-                scope, tx, thread, body.additional_messages, param="additional_messages"
-            )
+            await messages.append(scope, tx, thread, body.additional_messages)
             thread = (await scope.store.threads.get(scope.project_id, thread_id, reader=tx)).read()
         admitted = await _admit(scope, tx, body, assistant)
         plan = replace(plan, headers=admitted.headers, resources=assistant.tool_resources)
@@ -88,6 +89,9 @@ async def _create_run(
 async def create_thread_and_run(
     scope: Scope, *, body: CreateThreadAndRun, query: CreateRunQuery
 ) -> Document[Run] | RunStream:
+    _check_body(body)
+    if body.thread is not None:
+        messages.check(body.thread.messages, param="thread.messages")
     plan = Plan(include=bool(query.include))
     await scope.house.backlog.admit(scope.project_id)
     async with scope.store.transaction() as tx:
@@ -202,12 +206,28 @@ def _stream_of(scope: Scope, run: Run, *, include: bool, after: Place = START) -
 # ---------------------------------------------------------------------- creating
 
 
-async def _assistant(scope: Scope, tx: Transaction, assistant_id: str) -> Assistant:
-    if not assistant_id.startswith("asst"):
+def _check_body(body: RunOptions) -> None:
+    """What the types of a body do not say; whatever exists, this is wrong."""
+    if not body.assistant_id.startswith("asst"):
         raise InvalidParameter(
-            f"Invalid 'assistant_id': '{assistant_id}'. Expected an ID that begins with 'asst'.",
+            f"Invalid 'assistant_id': '{body.assistant_id}'."
+            " Expected an ID that begins with 'asst'.",
             param="assistant_id",
         )
+    choice, truncation = body.tool_choice, body.truncation_strategy or _AUTO
+    if isinstance(choice, ToolChoice) and choice.type == "function" and choice.function is UNSET:
+        raise _missing("tool_choice.function")
+    if truncation.type == "last_messages" and truncation.last_messages is None:
+        raise _missing("truncation_strategy.last_messages")
+
+
+def _missing(param: str) -> InvalidParameter:
+    return InvalidParameter(
+        f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
+    )
+
+
+async def _assistant(scope: Scope, tx: Transaction, assistant_id: str) -> Assistant:
     return (await scope.store.assistants.get(scope.project_id, assistant_id, reader=tx)).read()
 
 
@@ -250,7 +270,7 @@ def _new_run(
         reasoning_effort=body.reasoning_effort or assistant.reasoning_effort,
         max_completion_tokens=body.max_completion_tokens,
         max_prompt_tokens=body.max_prompt_tokens,
-        truncation_strategy=body.truncation_strategy or Truncation(type="auto"),
+        truncation_strategy=body.truncation_strategy or _AUTO,
         incomplete_details=None,
         usage=None,
         response_format=body.response_format or assistant.response_format,
@@ -267,8 +287,6 @@ def _joined(instructions: str | None, body: CreateRun) -> str | None:
 
 async def _check(scope: Scope, tx: Transaction, run: Run, thread: Thread, plan: Plan) -> None:
     _check_choice(run.tool_choice, run.tools)
-    if run.truncation_strategy.type == "last_messages":
-        _check_truncation(run.truncation_strategy)
     await _check_stores(scope, tx, plan.resources, thread.tool_resources)
     if run.instructions or scope.runs_on_nothing:
         return
@@ -279,26 +297,12 @@ async def _check(scope: Scope, tx: Transaction, run: Run, thread: Thread, plan: 
         )
 
 
-def _check_truncation(truncation: Truncation) -> None:
-    if truncation.last_messages is None:
-        raise InvalidParameter(
-            "Missing required parameter: 'truncation_strategy.last_messages'.",
-            param="truncation_strategy.last_messages",
-            code="missing_required_parameter",
-        )
-
-
 def _check_choice(choice: object, tools: tuple[Tool, ...]) -> None:
     """A tool can be chosen only when the run has it."""
     if not isinstance(choice, ToolChoice):
         return
     if choice.type == "function":
-        if choice.function is UNSET:
-            raise InvalidParameter(
-                "Missing required parameter: 'tool_choice.function'.",
-                param="tool_choice.function",
-                code="missing_required_parameter",
-            )
+        assert choice.function is not UNSET
         names = {tool.function.name for tool in tools if isinstance(tool, FunctionTool)}
         known = choice.function.name in names
         wanted = choice.function.name

@@ -13,12 +13,13 @@ from locum.wire.tools import CodeResources, ToolResources
 
 
 async def create_thread(scope: Scope, *, body: CreateThread) -> Document[Thread]:
+    messages.check(body.messages, param="messages")
     async with scope.store.transaction() as tx:
         return await make(scope, tx, body)
 
 
 async def make(scope: Scope, tx: Transaction, body: CreateThread) -> Document[Thread]:
-    """A thread with its first messages, as part of a larger transaction."""
+    """A thread with its first messages, which were checked, as part of a larger transaction."""
     found = await resources.resolve(
         scope, tx, body.tool_resources, helper_days=limits.THREAD_STORE_LIFE_DAYS
     )
@@ -33,7 +34,7 @@ async def make(scope: Scope, tx: Transaction, body: CreateThread) -> Document[Th
         scope, tx, owner="threads", owner_id=thread.id, resources=thread.tool_resources
     )
     if body.messages:
-        await messages.append(scope, tx, thread, body.messages, param="messages")
+        await messages.append(scope, tx, thread, body.messages)
         document = await scope.store.threads.get(scope.project_id, thread.id, reader=tx)
     return document
 

@@ -230,6 +230,25 @@ def test_paths_and_methods_that_do_not_exist(http: Http) -> None:
     assert answer.error["code"] == "method_not_supported"
 
 
+@covers("errors:routing")
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/threads//runs"),
+        ("GET", "/v1/threads//messages"),
+        ("GET", "/v1//threads//runs//steps"),
+        ("POST", "/v1/threads/runs//"),
+    ],
+)
+def test_a_path_that_lacks_an_id_does_not_exist(
+    http: Http, talk: Talk, method: str, path: str
+) -> None:
+    body = {"assistant_id": talk.assistant(instructions="Answer.")} if method == "POST" else None
+    answer = http.send(method, path, body)
+    assert answer.status == 404
+    assert answer.error == _message(f"Invalid URL ({method} {path})", None, None)
+
+
 @covers("errors:json", "errors:content_type")
 def test_bodies_that_are_not_json(http: Http) -> None:
     answer = http.post(_A, b"{not json")

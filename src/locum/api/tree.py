@@ -47,7 +47,7 @@ class Tree(Generic[T]):
             best = literal.descend(method, segments, depth + 1)
             if best is not None and method in best[0].methods:
                 return best
-        if self.parameter is not None:
+        if self.parameter is not None and segments[depth]:
             name, node = self.parameter
             found = node.descend(method, segments, depth + 1)
             if found is not None and (best is None or method in found[0].methods):
@@ -57,5 +57,6 @@ class Tree(Generic[T]):
 
 
 def _segments(path: str) -> list[str]:
-    # A doubled or a final slash is how base URLs get glued to paths.
-    return [segment for segment in path.split("/") if segment]
+    # Slashes before a path, and one after it, come of how base URLs are glued to paths. Between
+    # two others an id is missing.
+    return path.lstrip("/").removesuffix("/").split("/")

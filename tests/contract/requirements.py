@@ -340,6 +340,7 @@ REQUIREMENTS: Final = (
         threads.runs.events:replay — The events of a run are told again from any place.
         threads.runs.events:last_event_id — `Last-Event-ID` says the place, too.
         threads.runs.events:refusals — A place that cannot be is refused.
+        runs:pictures — A run reads a picture once, and shows the newest as far as there is room.
         streams:ids — Events are numbered without a gap.
         backends:provider_calls — What a provider carries out itself is a step, in its place.
         backends:provider_streams — Its deltas add up to the step that lists show.

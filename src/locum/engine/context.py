@@ -1,12 +1,12 @@
 """What the model is told: instructions, the thread so far, and the calls that were made in it."""
 
-import base64
 from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
+from locum.engine.pictures import Pictures, said_by_user, stored
 from locum.llm import protocol as llm
 from locum.llm import tokens
 from locum.store.blobs import Blobs
@@ -16,18 +16,9 @@ from locum.wire import messages as wire
 from locum.wire.runs import Run, Truncation
 from locum.wire.steps import FunctionCall, MessageCreation, RunStep, ToolCalls
 
-# Pictures larger than this are left out; no model takes them.
-_IMAGE_BYTES = 20 * 1024 * 1024
 # No model reads further back; a thread may be far longer.
 _MOST_MESSAGES = 1_000
 _MOST_STEPS = 2_000
-_MEDIA = {
-    ".png": "image/png",
-    ".gif": "image/gif",
-    ".webp": "image/webp",
-    ".jpg": "image/jpeg",
-    ".jpeg": "image/jpeg",
-}
 _memories = msgspec.json.Decoder(tuple[Memory, ...])
 
 
@@ -62,11 +53,11 @@ class OverBudget(Exception):
 
 
 class Historian:
-    """Reads the thread of a run as a model must see it."""
+    """Reads the thread of one run as a model must see it."""
 
     def __init__(self, store: Store, blobs: Blobs) -> None:
         self._store = store
-        self._blobs = blobs
+        self._pictures = Pictures(store, blobs)
 
     async def history(self, project_id: str, run: Run) -> History:
         messages, steps = await self._store.newest(
@@ -80,13 +71,13 @@ class Historian:
         for message in messages:
             # A message that was imported may name a run whose steps were not.
             if message.run_id is None or message.run_id not in steps_of:
-                telling.turns.extend(await self._message(project_id, message))
+                telling.turns.extend(_told(message))
             elif message.run_id not in telling.runs and message.run_id != run.id:
                 telling.runs.add(message.run_id)
-                await self._tell_run(project_id, telling, steps_of[message.run_id], by_id)
+                _tell_run(telling, steps_of[message.run_id], by_id)
         telling.images.clear()
         asked, telling.turns = telling.turns, []
-        await self._tell_run(project_id, telling, steps_of.get(run.id, []), by_id)
+        _tell_run(telling, steps_of.get(run.id, []), by_id)
         # What a run has said since does not push out what it was asked.
         said = [replace(turn, from_thread=False) for turn in telling.turns]
         return History(
@@ -96,67 +87,52 @@ class Historian:
             tuple(telling.images),
         )
 
-    async def _tell_run(
-        self,
-        project_id: str,
-        telling: "_Telling",
-        steps: list[tuple[RunStep, str]],
-        messages: dict[str, wire.Message],
-    ) -> None:
-        """A run in the order of its steps. What a lost worker left open is not told."""
-        for step, memory in steps:
-            if isinstance(step.step_details, MessageCreation):
-                message = messages.get(step.step_details.message_creation.message_id)
-                if message is not None and step.status != "failed":
-                    telling.turns.extend(await self._message(project_id, message))
-                telling.images.clear()
-                continue
-            remembered = _memories.decode(memory)
-            if not remembered and step.status == "completed":
-                remembered = _of_functions(step)
-            for one in remembered:
-                telling.memories.append(one)
-                telling.images.extend(one.images)
-            if remembered:
-                telling.turns.append(_calls(remembered))
+    async def shown(
+        self, project_id: str, messages: Sequence[llm.Message]
+    ) -> tuple[llm.Message, ...]:
+        """The messages of a request with the pictures in them."""
+        return await self._pictures.shown(project_id, messages)
 
-    async def _message(self, project_id: str, message: wire.Message) -> list[Turn]:
-        parts = [
-            part
-            for source in message.content
-            if (part := await self._part(project_id, source)) is not None
-        ]
-        if not parts:
-            return []
+
+def _tell_run(
+    telling: _Telling, steps: list[tuple[RunStep, str]], messages: dict[str, wire.Message]
+) -> None:
+    """A run in the order of its steps. What a lost worker left open is not told."""
+    for step, memory in steps:
+        if isinstance(step.step_details, MessageCreation):
+            message = messages.get(step.step_details.message_creation.message_id)
+            if message is not None and step.status != "failed":
+                telling.turns.extend(_told(message))
+            telling.images.clear()
+            continue
+        remembered = _memories.decode(memory)
+        if not remembered and step.status == "completed":
+            remembered = _of_functions(step)
+        for one in remembered:
+            telling.memories.append(one)
+            telling.images.extend(one.images)
+        if remembered:
+            telling.turns.append(_calls(remembered))
+
+
+def _told(message: wire.Message) -> list[Turn]:
+    parts = [part for source in message.content if (part := _part(source)) is not None]
+    if message.role == "assistant":
+        # No model is shown what it is said to have drawn.
         text = "\n".join(part.text for part in parts if isinstance(part, llm.Text))
-        if message.role == "assistant":
-            return [Turn((llm.Assistant(text),), from_thread=True)]
-        plain = all(isinstance(part, llm.Text) for part in parts)
-        return [Turn((llm.User(text if plain else tuple(parts)),), from_thread=True)]
+        return [Turn((llm.Assistant(text),), from_thread=True)] if text else []
+    return [Turn((said_by_user(parts),), from_thread=True)] if parts else []
 
-    async def _part(self, project_id: str, part: wire.Part) -> llm.Part | None:
-        match part:
-            case wire.Text(text=text):
-                return llm.Text(text.value) if text.value else None
-            case wire.Refusal(refusal=refusal):
-                return llm.Text(refusal)
-            case wire.ImageURLPart(image_url=image):
-                return llm.Image(llm.ImageURL(image.url, image.detail))
-        return await self._stored_image(project_id, part.image_file)
 
-    async def _stored_image(self, project_id: str, image: wire.ImageFile) -> llm.Part | None:
-        found = await self._store.files.find(project_id, image.file_id)
-        blob = await self._store.files.blob(project_id, image.file_id)
-        if found is None or blob is None:
-            return llm.Text("[A picture that has been deleted.]")
-        file = found.read()
-        suffix = file.filename[file.filename.rfind(".") :].lower()
-        if file.bytes > _IMAGE_BYTES:
-            return llm.Text(f"[The picture {file.filename} is too large to be shown.]")
-        data = b"".join([piece async for piece in self._blobs.open(blob)])
-        encoded = base64.b64encode(data).decode()
-        address = f"data:{_MEDIA.get(suffix, 'image/png')};base64,{encoded}"
-        return llm.Image(llm.ImageURL(address, image.detail))
+def _part(part: wire.Part) -> llm.Part | None:
+    match part:
+        case wire.Text(text=text):
+            return llm.Text(text.value) if text.value else None
+        case wire.Refusal(refusal=refusal):
+            return llm.Text(refusal)
+        case wire.ImageURLPart(image_url=image):
+            return llm.Image(llm.ImageURL(image.url, image.detail))
+    return stored(part.image_file.file_id, part.image_file.detail)
 
 
 def prompt(

@@ -52,7 +52,7 @@ class Drives:
         self._backend = backend
         self._tools = tools
         self._traces = traces
-        self._historian = Historian(store, blobs)
+        self._blobs = blobs
         self._drivers: dict[Key, Driver] = {}
         self._held: dict[Key, Recorder] = {}
 
@@ -119,7 +119,7 @@ class Drives:
             recorder,
             backend=self._backend,
             tools=self._tools,
-            historian=self._historian,
+            historian=Historian(self._store, self._blobs),
             setting=await self._setting(recorder),
             spent=spent,
             turns=turns,

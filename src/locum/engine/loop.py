@@ -118,7 +118,8 @@ class Driver:
             if isinstance(request, RunIncompleteDetails):
                 await self._end_incomplete(request)
                 return
-            turn = Turn(recorder, history, functions, request)
+            shown = await self._historian.shown(recorder.record.project_id, request.messages)
+            turn = Turn(recorder, history, functions, replace(request, messages=shown))
             self._turn = turn
             try:
                 await self._listen(turn)

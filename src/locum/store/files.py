@@ -61,6 +61,14 @@ class FileTable(Documents[File]):
         )
         return rows[0][0] if rows else None
 
+    async def with_blob(self, project_id: str, file_id: str) -> tuple[File, str] | None:
+        rows = await self._reader.fetch(
+            "SELECT document, blob FROM files WHERE project_id = $1 AND id = $2",
+            project_id,
+            file_id,
+        )
+        return (_decoder.decode(rows[0][0]), rows[0][1]) if rows else None
+
     async def expired(self, now: int, *, limit: int = 500) -> list[tuple[str, str]]:
         """Project and id of files whose time has come."""
         rows = await self._reader.fetch(

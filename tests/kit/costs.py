@@ -41,7 +41,7 @@ def expected() -> tuple[str, Costs]:
 
 async def measure() -> Costs:
     async with _stocked() as (house, paths):
-        statements = {name: await _statements(house, work) for name, work in paths.items()}
+        statements = {name: await statements_of(house, work) for name, work in paths.items()}
         calls = {name: await _calls(paths[name]) for name in ("list 20 steps", "retrieve run")}
         short, long = [await _calls(_streamed(house, words)) for words in (_SHORT, _LONG)]
         calls["one streamed delta"] = (long - short) // (_LONG - _SHORT)
@@ -120,7 +120,7 @@ def _said(text: str) -> dict[str, str]:
     return {"role": "user", "content": text}
 
 
-async def _statements(house: Inside, work: Work) -> int:
+async def statements_of(house: Inside, work: Work) -> int:
     """What SQLite is told. Reaches inside: nothing else sees every statement."""
     database = house.house.store.db
     assert isinstance(database, SqliteDatabase)

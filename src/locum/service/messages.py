@@ -23,7 +23,6 @@ from locum.wire.messages import (
     ImageURLPart,
     ListMessages,
     Message,
-    NewPart,
     NewText,
     Part,
     Text,
@@ -150,26 +149,24 @@ def _check(body: CreateMessage, *, where: str = "") -> None:
 async def _content(scope: Scope, tx: Transaction, body: CreateMessage) -> tuple[Part, ...]:
     if isinstance(body.content, str):
         return (Text(TextValue(value=body.content, annotations=())),)
-    return tuple([await _part(scope, tx, part) for part in body.content])
+    parts = tuple(
+        Text(TextValue(value=part.text, annotations=())) if isinstance(part, NewText) else part
+        for part in body.content
+    )
+    shown = [part.image_file.file_id for part in parts if isinstance(part, ImageFilePart)]
+    await _require_images(scope, tx, shown)
+    return parts
 
 
-async def _part(scope: Scope, tx: Transaction, part: NewPart) -> Part:
-    if isinstance(part, NewText):
-        return Text(TextValue(value=part.text, annotations=()))
-    if isinstance(part, ImageFilePart):
-        await resources.require_files(scope, [part.image_file.file_id], tx)
-        file = (
-            await scope.store.files.living(
-                scope.project_id, part.image_file.file_id, now=scope.now(), reader=tx
-            )
-        ).read()
-        suffix = PurePath(file.filename).suffix.lower()
+async def _require_images(scope: Scope, tx: Transaction, file_ids: Sequence[str]) -> None:
+    names = await resources.require_files(scope, list(dict.fromkeys(file_ids)), tx)
+    for file_id in file_ids:
+        suffix = PurePath(names[file_id]).suffix.lower()
         if suffix not in _IMAGES:
             raise InvalidRequest(
                 "Invalid message content: Expected file type to be a supported format:"
                 f" {', '.join(_IMAGES)} but got {suffix or 'none'}."
             )
-    return part
 
 
 def _require_image_address(part: ImageURLPart, *, param: str) -> None:

@@ -54,13 +54,15 @@ def with_tools(resources: ToolResources, tools: Sequence[Tool]) -> ToolResources
     return ToolResources(code_interpreter=code, file_search=search)
 
 
-async def require_files(scope: Scope, file_ids: Sequence[str], tx: Transaction) -> None:
+async def require_files(scope: Scope, file_ids: Sequence[str], tx: Transaction) -> dict[str, str]:
+    """The names of files, all of which must be there."""
     known = await scope.store.files.names(
         scope.project_id, list(file_ids), now=scope.now(), reader=tx
     )
     missing = [file_id for file_id in file_ids if file_id not in known]
     if missing:
         raise NotFound(f"The following files were not found: {', '.join(missing)}")
+    return known
 
 
 async def attach(

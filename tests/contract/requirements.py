@@ -147,6 +147,7 @@ REQUIREMENTS: Final = (
         runs:failure — A failed model fails run and step in its own words; a message is cut.
         runs:token_limit — Out of tokens a run is incomplete, its message too, its step is not.
         runs:expiry — A run expires 600 s after it was created, also as seen by a reader.
+        runs:auto — Messages in the middle make room, and never the question of the run.
         locks:released — The lock is gone before the end is told.
         """,
     ),

@@ -49,7 +49,7 @@ class _Telling:
 
 
 class OverBudget(Exception):
-    """Not even the newest message fits into the tokens that are left for prompts."""
+    """The newest message and the run's question do not fit into what is left for prompts."""
 
 
 class Historian:
@@ -165,16 +165,30 @@ def _newest(turns: list[Turn], count: int) -> list[Turn]:
 
 
 def _fitting(turns: list[Turn], room: int) -> list[Turn]:
-    """Drop the oldest turns until the rest fits; the newest must."""
-    kept: list[Turn] = []
-    for turn in reversed(turns):
-        room -= tokens.count_messages(turn.messages)
-        if room < 0:
-            break
-        kept.append(turn)
-    if turns and not kept:
+    """Drop turns in the middle until the rest fits; the newest must, and what the run was asked.
+
+    What the run has done since goes before the thread, of which the beginning stays if it can.
+    """
+    if not turns:
+        return turns
+    newest = len(turns) - 1
+    asked = next((at for at in range(newest, -1, -1) if _is_asked(turns[at])), newest)
+    kept = {newest, asked}
+    room -= sum(tokens.count_messages(turns[at].messages) for at in kept)
+    if room < 0:
         raise OverBudget
-    return kept[::-1]
+    for at in (*range(newest - 1, asked, -1), 0, *range(asked - 1, 0, -1)):
+        cost = 0 if at in kept else tokens.count_messages(turns[at].messages)
+        if cost <= room:
+            room -= cost
+            kept.add(at)
+        elif at > 0:
+            break
+    return [turns[at] for at in sorted(kept)]
+
+
+def _is_asked(turn: Turn) -> bool:
+    return turn.from_thread and isinstance(turn.messages[0], llm.User)
 
 
 def _of_functions(step: RunStep) -> tuple[Memory, ...]:

@@ -1,0 +1,97 @@
+"""What a model is told of a thread that does not fit, and of calls that nobody answered."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.contract.requirements import covers
+from tests.kit.listening import Listening
+from tests.kit.server import Server
+from tests.kit.talk import ENDED, Talk, function
+
+from locum.app import Parts
+from locum.llm.protocol import Request
+
+_LEAST = 256  # Tokens: no run may have fewer for its prompts.
+
+
+@pytest.fixture
+def model() -> Listening:
+    return Listening()
+
+
+@pytest.fixture
+def talk(make_server: Callable[..., Server], model: Listening) -> Talk:
+    return Talk(make_server(Parts(backend=model)).http())
+
+
+@covers("runs:auto")
+def test_what_does_not_fit_is_dropped_in_the_middle_of_the_thread(
+    talk: Talk, model: Listening
+) -> None:
+    middle = [_long(number) for number in range(1, 10)]
+    run = _run(talk, ["My name is Ada.", *middle, "Who am I?"], max_prompt_tokens=_LEAST)
+    assert run["status"] == "completed"
+    first, *kept, question = _heard(model.requests[-1])
+    assert (first, question) == ("My name is Ada.", "Who am I?")
+    assert 0 < len(kept) < len(middle)
+    assert kept == middle[-len(kept) :]
+
+
+@covers("runs:auto")
+def test_a_first_message_that_never_fits_keeps_nothing_else_out(
+    talk: Talk, model: Listening
+) -> None:
+    said = [_long(0, words=_LEAST), "One.", "Two."]
+    _run(talk, said, max_prompt_tokens=_LEAST)
+    assert _heard(model.requests[-1]) == ["One.", "Two."]
+
+
+@covers("runs:auto")
+def test_a_run_that_does_much_still_knows_what_it_was_asked(talk: Talk, model: Listening) -> None:
+    """What it was answered first gives way, and so does the thread, but not its question."""
+    question = "!usage 1 1\n!call f\n!then\n!usage 1 1\n!call f\n!then\n!say Done."
+    run = _run(talk, ["Before.", question], max_prompt_tokens=_LEAST)
+    for words in (150, 100):
+        assert run["status"] == "requires_action"
+        talk.submit(run, [_long(words, words=words)])
+        run = talk.until(run, *ENDED, "requires_action")
+    heard = _heard(model.requests[-1])
+    assert heard == [question, None, _long(100, words=100)]
+
+
+@covers("runs:auto")
+def test_a_run_whose_question_does_not_fit_is_incomplete(talk: Talk) -> None:
+    run = _run(talk, [_long(1, words=_LEAST)], max_prompt_tokens=_LEAST)
+    assert run["status"] == "incomplete"
+    assert run["incomplete_details"] == {"reason": "max_prompt_tokens"}
+
+
+@covers("runs:auto")
+def test_a_thread_in_which_nobody_has_asked_is_cut_in_the_middle_as_well(
+    talk: Talk, model: Listening
+) -> None:
+    said = [_long(number) for number in range(9)]
+    messages = [{"role": "assistant", "content": text} for text in said]
+    thread = talk.http.post("/v1/threads", {"messages": messages}).json
+    asked = {
+        "assistant_id": talk.assistant(instructions="Go on."),
+        "max_prompt_tokens": _LEAST,
+    }
+    run = talk.http.post(f"/v1/threads/{thread['id']}/runs", asked).json
+    assert talk.until(run, *ENDED)["status"] == "completed"
+    assert _heard(model.requests[-1]) == ["Go on.", said[0], *said[-4:]]
+
+
+def _run(talk: Talk, said: list[str], **body: Any) -> Any:
+    path = f"/v1/threads/{talk.thread(*said)}/runs"
+    asked = {"assistant_id": talk.assistant(tools=[function("f")]), **body}
+    return talk.until(talk.http.post(path, asked).json, *ENDED, "requires_action")
+
+
+def _long(number: int, *, words: int = 40) -> str:
+    return " ".join([f"m{number}", *["word"] * words])
+
+
+def _heard(request: Request) -> list[Any]:
+    return [message.content for message in request.messages]

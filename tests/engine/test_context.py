@@ -1,5 +1,6 @@
 """What a model is told of a thread that does not fit, and of calls that nobody answered."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from tests.kit.server import Server
 from tests.kit.talk import ENDED, Talk, function
 
 from locum.app import Parts
-from locum.llm.protocol import Request
+from locum.llm.protocol import Assistant, Request
 
 _LEAST = 256  # Tokens: no run may have fewer for its prompts.
 
@@ -81,6 +82,38 @@ def test_a_thread_in_which_nobody_has_asked_is_cut_in_the_middle_as_well(
     run = talk.http.post(f"/v1/threads/{thread['id']}/runs", asked).json
     assert talk.until(run, *ENDED)["status"] == "completed"
     assert _heard(model.requests[-1]) == ["Go on.", said[0], *said[-4:]]
+
+
+@covers("runs:token_limit")
+def test_a_call_that_was_cut_off_is_not_told_to_later_runs(talk: Talk, model: Listening) -> None:
+    """Nobody answered it, and half of its arguments is nothing that a server could read."""
+    cut = '!say I look.\n!call f {"city": "Paris", "days": [1, 2, 3, 4, 5, 6, 7]}'
+    run = _run(talk, [cut], max_completion_tokens=12)
+    assert run["status"] == "incomplete"
+    _, step = talk.steps(run)
+    (call,) = step["step_details"]["tool_calls"]
+    assert (step["status"], call["function"]["output"]) == ("completed", None)
+    talk.message(run["thread_id"], "Once more?")
+    again = {"assistant_id": run["assistant_id"]}
+    run = talk.http.post(f"/v1/threads/{run['thread_id']}/runs", again).json
+    assert talk.until(run, *ENDED)["status"] == "completed"
+    assert _heard(model.requests[-1]) == [cut, "I look.", "Once more?"]
+    assert model.requests[-1].messages[1] == Assistant("I look.")
+
+
+@covers("threads.runs.submit:answer")
+@pytest.mark.parametrize("given", ["Paris", '"Paris"', '{"city": "Paris"'])
+def test_arguments_that_no_server_could_read_are_told_as_text(
+    talk: Talk, model: Listening, given: str
+) -> None:
+    """The step shows them as they were written, and the client may well answer."""
+    run = _run(talk, [f"!call f {given}\n!then\n!say Done."])
+    (required,) = run["required_action"]["submit_tool_outputs"]["tool_calls"]
+    assert required["function"]["arguments"] == given
+    talk.submit(run, ["What city?"])
+    assert talk.until(run, *ENDED)["status"] == "completed"
+    (call,) = model.requests[-1].messages[1].tool_calls  # type: ignore[union-attr, misc]
+    assert json.loads(call.function.arguments) == {"unreadable": given}
 
 
 def _run(talk: Talk, said: list[str], **body: Any) -> Any:

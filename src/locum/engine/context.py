@@ -20,6 +20,7 @@ from locum.wire.steps import FunctionCall, MessageCreation, RunStep, ToolCalls
 _MOST_MESSAGES = 1_000
 _MOST_STEPS = 2_000
 _memories = msgspec.json.Decoder(tuple[Memory, ...])
+_arguments = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Turn(Struct, frozen=True):
@@ -192,27 +193,39 @@ def _is_asked(turn: Turn) -> bool:
 
 
 def _of_functions(step: RunStep) -> tuple[Memory, ...]:
-    """Calls of the user's functions: all there is to remember stands in the step itself."""
+    """Calls of the user's functions: all there is to remember stands in the step itself.
+
+    Calls that were cut off have a step that is completed, and nobody has answered them.
+    """
     assert isinstance(step.step_details, ToolCalls)
     return tuple(
         Memory(
             call_id=call.id,
             name=call.function.name,
             arguments=call.function.arguments,
-            result=call.function.output or "",
+            result=call.function.output,
         )
         for call in step.step_details.tool_calls
-        if isinstance(call, FunctionCall)
+        if isinstance(call, FunctionCall) and call.function.output is not None
     )
 
 
 def _calls(memories: Sequence[Memory]) -> Turn:
     asked = tuple(
-        llm.Call(memory.call_id, llm.CalledFunction(memory.name, memory.arguments))
+        llm.Call(memory.call_id, llm.CalledFunction(memory.name, _readable(memory.arguments)))
         for memory in memories
     )
     answered = tuple(llm.ToolResult(memory.call_id, memory.result) for memory in memories)
     return Turn((llm.Assistant(None, asked), *answered), from_thread=False)
+
+
+def _readable(arguments: str) -> str:
+    """As an object, whatever the model has written: many servers refuse a call without one."""
+    try:
+        _arguments.decode(arguments)
+    except msgspec.DecodeError:
+        return msgspec.json.encode({"unreadable": arguments}).decode()
+    return arguments
 
 
 def _joined(messages: Iterable[llm.Message]) -> tuple[llm.Message, ...]:

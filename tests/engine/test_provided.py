@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from openai import OpenAI
 from openai.types.beta.threads import Run
 from openai.types.beta.threads.runs import RunStep
@@ -246,3 +247,55 @@ def test_cancelling_a_run_hangs_up_on_the_provider(make_server: Callable[..., Se
         (step,) = talk.steps(run)
     assert step["status"] == "cancelled"
     assert hanging.left.is_set()
+
+
+@covers("field:usage")
+@pytest.mark.parametrize("last", ["thread.run.step.delta", "thread.run.step.completed"])
+def test_a_run_that_is_cancelled_has_cost_what_its_steps_have(
+    make_server: Callable[..., Server], last: str
+) -> None:
+    """In the middle of a call, or when it is over and nothing is open."""
+    told = events(says("I look."), codes("print(3)", logs="3\n"))[:-1]
+    if last == "thread.run.step.delta":
+        del told[-1]
+    hanging = Hanging(_written(told))
+    with _provider(hanging) as provider:
+        talk = Talk(make_server(**_backend(provider.url)).http())
+        stream = talk.open("Compute", tools=_TOOLS)
+        run = stream.until("thread.run.created")[-1].data
+        stream.until("thread.run.step.completed")
+        stream.until(last)
+        talk.cancel(run)
+        stream.close()
+        run = talk.until(run, "cancelled")
+        _adds_up(run, talk.steps(run))
+
+
+@covers("field:usage")
+@pytest.mark.parametrize(("words", "status"), [(1, "failed"), (600, "completed")])
+def test_a_run_whose_model_fails_has_cost_what_its_steps_have(
+    make_server: Callable[..., Server], words: int, status: str
+) -> None:
+    """The prompt was too long; where half of it is worth a try, the run goes on."""
+    told = events(says("I look."), codes("print(3)", logs="3\n"))[:-1]
+    words_of_it = "Your input exceeds the context window of this model."
+    error = {"type": "error", "code": "invalid_prompt", "message": words_of_it, "param": None}
+    told.append(error | {"sequence_number": len(told)})
+    with _provider(sends(_written(told)), responds(says("Three."))) as provider:
+        talk = Talk(make_server(**_backend(provider.url)).http())
+        thread = talk.thread("word " * words, "Compute")
+        body = {"assistant_id": talk.assistant(tools=_TOOLS)}
+        run = talk.http.post(f"/v1/threads/{thread}/runs", body).json
+        run = talk.until(run, "completed", "failed")
+        assert run["status"] == status
+        _adds_up(run, talk.steps(run))
+
+
+def _written(told: list[dict[str, Any]]) -> str:
+    return "".join(f"data: {json.dumps(event)}\n\n" for event in told)
+
+
+def _adds_up(run: Any, steps: list[Any]) -> None:
+    for field in ("prompt_tokens", "completion_tokens", "total_tokens"):
+        assert run["usage"][field] == sum(step["usage"][field] for step in steps)
+    assert run["usage"]["completion_tokens"] > 0

@@ -126,6 +126,7 @@ class Driver:
             except llm.ModelError as error:
                 if not self._shorten(turn, error):
                     raise
+                self._spent += turn.give_up()
                 continue
             assert turn.finished is not None
             if await self._conclude(turn, turn.finished):
@@ -351,12 +352,11 @@ class Driver:
     async def _close_open(
         self, status: StepStatus, *, cut: IncompleteReason, error: StepError | None = None
     ) -> None:
-        """Close what the interrupted turn left open; its tokens are counted here."""
+        """Close what the interrupted turn left open; what it has cost is counted here."""
         turn = self._turn
-        if turn is None or not turn.is_open:
+        if turn is None:
             return
-        if turn.finished is None:
-            self._spent += turn.settle(turn.counted())
+        self._spent += turn.give_up()
         for change in await turn.close_all(status, cut=cut, error=error):
             await self._recorder.write(change)
 

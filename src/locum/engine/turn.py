@@ -78,6 +78,7 @@ class Turn:
         self._late_refusal = ""
         self._borne_early = 0
         self._owed = Usage()
+        self._settled = False
 
     @property
     def has_calls(self) -> bool:
@@ -235,16 +236,27 @@ class Turn:
 
     def settle(self, usage: Usage) -> Usage:
         """Learn what the answer cost; what was borne already is not borne twice."""
+        self._settled = True
         completions = max(usage.completion_tokens, self._borne_early)
         self._owed = _total(replace(usage, completion_tokens=completions - self._borne_early))
         return _total(replace(usage, completion_tokens=completions))
+
+    def give_up(self) -> Usage:
+        """What an answer has cost that is not followed to its end, as far as its steps bear it."""
+        if self._settled:
+            return Usage()
+        if not self.is_open:
+            # No step is left for the rest.
+            return self.settle(Usage(completion_tokens=self._borne_early))
+        told = self.finished
+        return self.settle(self._counted() if told is None else usage_of(told.usage))
 
     def take_owed(self) -> Usage:
         """The usage of the next step to be closed: all that no step bears yet."""
         owed, self._owed = self._owed, Usage()
         return owed
 
-    def counted(self) -> Usage:
+    def _counted(self) -> Usage:
         """Tokens of a turn that never finished, by our own count."""
         said = [
             part.text.value if isinstance(part, Text) else part.refusal

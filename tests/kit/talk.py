@@ -7,7 +7,8 @@ from typing import Any
 from openai.lib.streaming._deltas import accumulate_delta
 from tests.kit.http import Answer, Frame, Http, Stream
 
-_MOST_POLLS = 5_000
+# Polls are quick; beside other tests code may take some seconds to be begun.
+_MOST_POLLS = 50_000
 ENDED = ("completed", "incomplete", "failed", "cancelled", "expired")
 
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import inspect
 
 from locum.errors import InvalidParameter, InvalidRequest
+from locum.wire.fields import Unfit
 
 T = TypeVar("T")
 
@@ -152,6 +153,20 @@ def _explain_struct(value: Any, kind: inspect.StructType, path: str) -> InvalidR
     for key in missing:
         if key not in value:
             return _missing(_join(path, key))
+    return _explain_together(value, kind, path)
+
+
+def _explain_together(
+    value: dict[str, Any], kind: inspect.StructType, path: str
+) -> InvalidRequest | None:
+    """What a struct asks of its fields together, once each of them is right."""
+    try:
+        msgspec.convert(value, kind.cls)
+    except msgspec.ValidationError as refusal:
+        if isinstance(refusal.__cause__, Unfit):
+            unfit = refusal.__cause__
+            name = _join(path, unfit.field) if unfit.field else path
+            return InvalidParameter(f"Invalid '{name}': {unfit.reason}.", param=name)
     return None
 
 

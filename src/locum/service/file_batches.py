@@ -83,12 +83,10 @@ def _wanted(body: CreateFileBatch) -> list[Wanted]:
         return [
             Wanted(
                 file_id=file.file_id,
-                chunking=store_contents.sizes(
-                    file.chunking_strategy, param=f"files[{index}].chunking_strategy"
-                ),
+                chunking=store_contents.sizes(file.chunking_strategy),
                 attributes=file.attributes,
             )
-            for index, file in enumerate(body.files)
+            for file in body.files
         ]
     if body.file_ids is None:
         raise InvalidParameter(

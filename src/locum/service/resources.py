@@ -97,11 +97,6 @@ async def _search(
 ) -> SearchResources:
     store_ids = () if isinstance(asked.vector_store_ids, UnsetType) else asked.vector_store_ids
     helpers = () if isinstance(asked.vector_stores, UnsetType) else asked.vector_stores
-    if store_ids and helpers:
-        raise InvalidParameter(
-            "Only one of 'vector_store_ids' and 'vector_stores' may be given.",
-            param="tool_resources.file_search",
-        )
     for store_id in store_ids:
         if await scope.store.vector_stores.find(scope.project_id, store_id, reader=tx) is None:
             raise no_such("vector store", store_id)

@@ -191,19 +191,9 @@ async def take_out(scope: Scope, tx: Transaction, vector_store_id: str, file_id:
     await _count(scope, tx, vector_store_id, [move])
 
 
-def sizes(chunking: Chunking | None, *, param: str = "chunking_strategy") -> StaticChunking:
+def sizes(chunking: Chunking | None) -> StaticChunking:
     """Chunk sizes as they are reported: `auto` is spelled out."""
-    if not isinstance(chunking, StaticChunking):
-        return StaticChunking(_AUTO)
-    asked = chunking.static
-    if asked.chunk_overlap_tokens * 2 > asked.max_chunk_size_tokens:
-        raise InvalidParameter(
-            f"Invalid '{param}.static.chunk_overlap_tokens': must not exceed half of"
-            f" 'max_chunk_size_tokens' ({asked.max_chunk_size_tokens}), but got"
-            f" {asked.chunk_overlap_tokens}.",
-            param=f"{param}.static.chunk_overlap_tokens",
-        )
-    return chunking
+    return StaticChunking(chunking.static if isinstance(chunking, StaticChunking) else _AUTO)
 
 
 def status_of(counts: FileCounts) -> Literal["in_progress", "completed"]:

@@ -15,13 +15,14 @@ from locum.wire.fields import (
     ReasoningEffort,
     Temperature,
     TopP,
+    Unfit,
 )
 from locum.wire.tools import CodeResources, ResponseFormat, Tool, ToolResources, Tools
 from locum.wire.vector_stores import StoreHelper
 
 
 class NewSearchResources(Input, frozen=True, kw_only=True):
-    """Either stores that exist, or one to be made; the service refuses both at once."""
+    """Either stores that exist, or one to be made."""
 
     vector_store_ids: (
         Annotated[tuple[str, ...], Meta(max_length=limits.STORES_PER_OWNER)] | UnsetType
@@ -29,6 +30,10 @@ class NewSearchResources(Input, frozen=True, kw_only=True):
     vector_stores: (
         Annotated[tuple[StoreHelper, ...], Meta(max_length=limits.STORES_PER_OWNER)] | UnsetType
     ) = UNSET
+
+    def __post_init__(self) -> None:
+        if self.vector_store_ids and self.vector_stores:
+            raise Unfit("only one of 'vector_store_ids' and 'vector_stores' may be given")
 
 
 class NewToolResources(Input, frozen=True, kw_only=True):

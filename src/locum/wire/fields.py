@@ -26,6 +26,18 @@ class Input(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a client sends. Absent is `UNSET` where it means something else than null."""
 
 
+class Unfit(ValueError):
+    """Raised by a struct whose fields are right, each by itself, but do not fit together.
+
+    `field` is the path from the struct to what is to blame; without one it is the struct itself.
+    """
+
+    def __init__(self, reason: str, *, field: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.field = field
+
+
 class Deleted(Struct, frozen=True):
     """What is left of an object."""
 

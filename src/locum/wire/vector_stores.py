@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from locum import limits
-from locum.wire.fields import Description, Input, Metadata, Name
+from locum.wire.fields import Description, Input, Metadata, Name, Unfit
 from locum.wire.paging import PageQuery
 
 FileStatus = Literal["in_progress", "completed", "failed", "cancelled"]
@@ -34,7 +34,19 @@ class StaticChunking(Input, frozen=True, tag_field="type", tag="static"):
     static: ChunkSizes
 
 
-Chunking = AutoChunking | StaticChunking
+class AskedChunking(StaticChunking, frozen=True, tag_field="type", tag="static"):
+    """Sizes as a client asks for them; those that are stored have been checked."""
+
+    def __post_init__(self) -> None:
+        size, overlap = self.static.max_chunk_size_tokens, self.static.chunk_overlap_tokens
+        if overlap * 2 > size:
+            raise Unfit(
+                f"must not exceed half of 'max_chunk_size_tokens' ({size}), but got {overlap}",
+                field="static.chunk_overlap_tokens",
+            )
+
+
+Chunking = AutoChunking | AskedChunking
 
 # Whole numbers stay whole: what is echoed is what was sent.
 AttributeValue = Annotated[str, Meta(max_length=limits.METADATA_VALUE_CHARS)] | int | float | bool

@@ -64,3 +64,58 @@ def test_a_store_that_exists_and_one_to_be_made_are_not_taken_together(http: Htt
     assert answer.status == 400
     assert answer.error["param"] == "thread.tool_resources.file_search"
     assert "'vector_store_ids' and 'vector_stores'" in answer.error["message"]
+
+
+@pytest.mark.parametrize("made", [{"path": "/assistants", "model": "m"}, {"path": "/threads"}])
+def test_only_what_is_created_may_have_a_store_made_in_passing(
+    http: Http, made: dict[str, str]
+) -> None:
+    path = f"/v1{made['path']}"
+    body = {name: value for name, value in made.items() if name != "path"}
+    owner = http.post(path, body | _made_in_passing()).json
+    held = owner["tool_resources"]["file_search"]
+    assert len(held["vector_store_ids"]) == 1
+    answer = http.post(f"{path}/{owner['id']}", _made_in_passing())
+    assert answer.status == 400
+    assert answer.error == {
+        "message": "Unknown parameter: 'tool_resources.file_search.vector_stores'.",
+        "type": "invalid_request_error",
+        "param": "tool_resources.file_search.vector_stores",
+        "code": "unknown_parameter",
+    }
+    assert http.get(f"{path}/{owner['id']}").json["tool_resources"]["file_search"] == held
+    cleared = http.post(f"{path}/{owner['id']}", {"tool_resources": {"file_search": {}}}).json
+    assert cleared["tool_resources"] == {"file_search": {"vector_store_ids": []}}
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_resources_of_a_tool_we_do_not_know_are_passed_over(http: Http, later: bool) -> None:
+    resources = {"browser": {"sites": ["a"]}, "code_interpreter": {"file_ids": []}}
+    asked = {"tool_resources": resources}
+    assistant = http.post("/v1/assistants", {"model": "m"} | ({} if later else asked))
+    if later:
+        assistant = http.post(f"/v1/assistants/{assistant.json['id']}", asked)
+    assert assistant.status == 200
+    assert assistant.json["tool_resources"] == {"code_interpreter": {"file_ids": []}}
+    thread = http.post("/v1/threads", {} if later else asked)
+    if later:
+        thread = http.post(f"/v1/threads/{thread.json['id']}", asked)
+    assert thread.json["tool_resources"] == {"code_interpreter": {"file_ids": []}}
+
+
+def test_a_misspelt_key_within_the_resources_of_a_tool_is_refused(http: Http) -> None:
+    asked = {"model": "m", "tool_resources": {"code_interpreter": {"files": []}}}
+    answer = http.post("/v1/assistants", asked)
+    assert answer.status == 400
+    assert answer.error["param"] == "tool_resources.code_interpreter.files"
+
+
+def test_a_run_that_makes_its_thread_passes_over_unknown_resources_too(http: Http) -> None:
+    assistant_id = http.post("/v1/assistants", {"model": "scripted"}).json["id"]
+    asked = {
+        "assistant_id": assistant_id,
+        "thread": {"messages": [{"role": "user", "content": "hello"}]},
+        "tool_resources": {"browser": {}},
+    }
+    answer = http.post("/v1/threads/runs", asked)
+    assert (answer.status, answer.json["tool_resources"]) == (200, {})

@@ -9,7 +9,7 @@ from locum.errors import InvalidParameter, NotFound, no_such
 from locum.service import store_contents, vector_stores
 from locum.service.scope import Scope
 from locum.store.database import Transaction
-from locum.wire.assistants import NewSearchResources, NewToolResources
+from locum.wire.assistants import ModifyToolResources, NewSearchResources, NewToolResources
 from locum.wire.messages import Attachment
 from locum.wire.tools import CodeResources, SearchResources, Tool, ToolResources
 from locum.wire.vector_stores import ExpiresAfter
@@ -18,7 +18,7 @@ from locum.wire.vector_stores import ExpiresAfter
 async def resolve(
     scope: Scope,
     tx: Transaction,
-    asked: NewToolResources | None,
+    asked: NewToolResources | ModifyToolResources | None,
     *,
     current: ToolResources | None = None,
     helper_days: int | None = None,
@@ -93,14 +93,18 @@ async def note_uses(
 
 
 async def _search(
-    scope: Scope, tx: Transaction, asked: NewSearchResources, *, helper_days: int | None
+    scope: Scope,
+    tx: Transaction,
+    asked: NewSearchResources | SearchResources,
+    *,
+    helper_days: int | None,
 ) -> SearchResources:
     store_ids = () if isinstance(asked.vector_store_ids, UnsetType) else asked.vector_store_ids
-    helpers = () if isinstance(asked.vector_stores, UnsetType) else asked.vector_stores
+    helpers = asked.vector_stores if isinstance(asked, NewSearchResources) else UNSET
     for store_id in store_ids:
         if await scope.store.vector_stores.find(scope.project_id, store_id, reader=tx) is None:
             raise no_such("vector store", store_id)
-    for helper in helpers:
+    for helper in () if isinstance(helpers, UnsetType) else helpers:
         store = await vector_stores.make(
             scope,
             tx,

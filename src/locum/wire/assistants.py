@@ -17,7 +17,14 @@ from locum.wire.fields import (
     TopP,
     Unfit,
 )
-from locum.wire.tools import CodeResources, ResponseFormat, Tool, ToolResources, Tools
+from locum.wire.tools import (
+    CodeResources,
+    ResponseFormat,
+    SearchResources,
+    Tool,
+    ToolResources,
+    Tools,
+)
 from locum.wire.vector_stores import StoreHelper
 
 
@@ -36,9 +43,18 @@ class NewSearchResources(Input, frozen=True, kw_only=True):
             raise Unfit("only one of 'vector_store_ids' and 'vector_stores' may be given")
 
 
-class NewToolResources(Input, frozen=True, kw_only=True):
+class NewToolResources(Struct, frozen=True, kw_only=True):
+    """Open, as in the original: what is meant for a tool that is unknown is passed over."""
+
     code_interpreter: CodeResources | None | UnsetType = UNSET
     file_search: NewSearchResources | None | UnsetType = UNSET
+
+
+class ModifyToolResources(Struct, frozen=True, kw_only=True):
+    """As new ones, but that no store is made in passing."""
+
+    code_interpreter: CodeResources | None | UnsetType = UNSET
+    file_search: SearchResources | None | UnsetType = UNSET
 
 
 class CreateAssistant(Input, frozen=True, kw_only=True):
@@ -62,7 +78,7 @@ class ModifyAssistant(Input, frozen=True, kw_only=True):
     instructions: Instructions | None | UnsetType = UNSET
     reasoning_effort: ReasoningEffort | None | UnsetType = UNSET
     tools: Tools | None | UnsetType = UNSET
-    tool_resources: NewToolResources | None | UnsetType = UNSET
+    tool_resources: ModifyToolResources | None | UnsetType = UNSET
     metadata: Metadata | None | UnsetType = UNSET
     temperature: Temperature | None | UnsetType = UNSET
     top_p: TopP | None | UnsetType = UNSET

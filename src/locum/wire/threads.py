@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType, field
 
-from locum.wire.assistants import NewToolResources
+from locum.wire.assistants import ModifyToolResources, NewToolResources
 from locum.wire.fields import Input, Metadata
 from locum.wire.messages import CreateMessage
 from locum.wire.paging import PageQuery
@@ -18,7 +18,7 @@ class CreateThread(Input, frozen=True, kw_only=True):
 
 
 class ModifyThread(Input, frozen=True, kw_only=True):
-    tool_resources: NewToolResources | None | UnsetType = UNSET
+    tool_resources: ModifyToolResources | None | UnsetType = UNSET
     metadata: Metadata | None | UnsetType = UNSET
 
 

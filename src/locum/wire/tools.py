@@ -5,7 +5,7 @@ A request and its echo share one type: the defaults here are what the original f
 
 from typing import Annotated, Any, Final, Literal
 
-from msgspec import UNSET, Meta, UnsetType, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec.structs import force_setattr
 
 from locum import limits
@@ -112,7 +112,7 @@ class SearchResources(Input, frozen=True, kw_only=True):
     vector_store_ids: Annotated[tuple[str, ...], Meta(max_length=limits.STORES_PER_OWNER)] = ()
 
 
-class ToolResources(Input, frozen=True, kw_only=True):
+class ToolResources(Struct, frozen=True, kw_only=True):
     """A tool without resources of its own is absent, never null."""
 
     code_interpreter: CodeResources | UnsetType = UNSET

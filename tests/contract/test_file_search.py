@@ -257,6 +257,35 @@ def test_an_attached_file_makes_a_store_of_seven_days_that_a_run_awaits(client: 
     assert (store.expires_after.anchor, store.expires_after.days) == ("last_active_at", 7)
 
 
+@covers("file_search:attachments", "file_search:gone")
+def test_an_attachment_makes_a_new_store_when_that_of_the_thread_has_expired() -> None:
+    with (
+        running(Parts(embedder=HashEmbedder()), files_at_once=2) as server,
+        server.sdk() as client,
+    ):
+        message, _ = _attaching(client, "figs.txt", FIGS)
+        thread: Any = client.beta.threads.create(messages=[message])
+        [expired] = thread.tool_resources.file_search.vector_store_ids
+        server.clock.advance(7 * _DAY_S)
+        message, file_id = _attaching(client, "plums.txt", PLUMS)
+        client.beta.threads.messages.create(thread.id, **message)
+        thread = client.beta.threads.retrieve(thread.id)
+        [store_id] = thread.tool_resources.file_search.vector_store_ids
+        assert store_id != expired
+        assert client.vector_stores.retrieve(store_id).expires_at == server.clock.now() + 7 * _DAY_S
+        run = client.beta.threads.runs.create_and_poll(
+            thread_id=thread.id, assistant_id=_assistant(client, None), poll_interval_ms=POLL_MS
+        )
+        assert [one.file_id for one in _found(client, run)] == [file_id]
+
+
+def _attaching(client: OpenAI, name: str, text: str) -> tuple[Any, str]:
+    """A message that searches for plums and brings a file, and the file."""
+    file = client.files.create(file=(name, text.encode()), purpose="assistants")
+    attached = {"file_id": file.id, "tools": [{"type": "file_search"}]}
+    return {"role": "user", "content": "!search plums", "attachments": [attached]}, file.id
+
+
 class HeldEmbedder(HashEmbedder):
     """Embeds no passage until it is told to."""
 
@@ -276,9 +305,7 @@ class HeldEmbedder(HashEmbedder):
 def test_a_run_waits_for_a_file_of_its_thread_and_then_finds_it() -> None:
     embedder = HeldEmbedder()
     with running(Parts(embedder=embedder), files_at_once=2) as server, server.sdk() as client:
-        file = client.files.create(file=("plums.txt", PLUMS.encode()), purpose="assistants")
-        attached: Any = {"file_id": file.id, "tools": [{"type": "file_search"}]}
-        asked: Any = {"role": "user", "content": "!search plums", "attachments": [attached]}
+        asked, file_id = _attaching(client, "plums.txt", PLUMS)
         thread = client.beta.threads.create(messages=[asked])
         stream = client.beta.threads.runs.create(
             thread.id, assistant_id=_assistant(client, None), stream=True
@@ -292,7 +319,7 @@ def test_a_run_waits_for_a_file_of_its_thread_and_then_finds_it() -> None:
             assert client.beta.threads.runs.steps.list(run.id, thread_id=thread.id).data == []
         embedder.may_go_on.set()
         assert list(stream)[-1].event == "thread.run.completed"
-        assert [one.file_id for one in _found(client, run)] == [file.id]
+        assert [one.file_id for one in _found(client, run)] == [file_id]
 
 
 @pytest.mark.slow

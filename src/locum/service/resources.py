@@ -138,7 +138,7 @@ async def _add_search_files(
 ) -> ToolResources:
     await store_contents.require_searchable(scope, tx, added)
     present = () if resources.file_search is UNSET else resources.file_search.vector_store_ids
-    if present and await scope.store.vector_stores.find(scope.project_id, present[0], reader=tx):
+    if present and await vector_stores.lives(scope, tx, present[0]):
         await vector_stores.add_files(scope, tx, present[0], added)
         return resources
     store = await vector_stores.make(

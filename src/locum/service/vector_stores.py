@@ -167,6 +167,12 @@ async def usable(scope: Scope, tx: Transaction, vector_store_id: str) -> VectorS
     return store
 
 
+async def lives(scope: Scope, tx: Transaction, vector_store_id: str) -> bool:
+    """Whether a store is there still, neither deleted nor expired."""
+    found = await scope.store.vector_stores.find(scope.project_id, vector_store_id, reader=tx)
+    return found is not None and not expired(found.read(), scope.now())
+
+
 def as_new(resources: ToolResources) -> NewToolResources:
     """Resources that exist, in the form in which new ones are asked for."""
     search = resources.file_search

@@ -14,7 +14,8 @@ LocumError
     └── Unavailable         503
 """
 
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
 
 
 class LocumError(Exception):
@@ -97,3 +98,87 @@ def no_such_file(file_id: str) -> NotFound:
 
 def no_such_model(model: str) -> NotFound:
     return NotFound(f"The model '{model}' does not exist", param="model", code="model_not_found")
+
+
+# ------------------------------------------ what is wrong with a parameter, by its path
+
+
+def missing(path: str) -> InvalidParameter:
+    return InvalidParameter(
+        f"Missing required parameter: '{path}'.", param=path, code="missing_required_parameter"
+    )
+
+
+def unknown(path: str) -> InvalidParameter:
+    return InvalidParameter(f"Unknown parameter: '{path}'.", param=path, code="unknown_parameter")
+
+
+def wrong_type(path: str, expected: str, value: Any) -> InvalidRequest:
+    """Without a path it is the body itself that is something else."""
+    if not path:
+        return InvalidRequest(
+            f"Invalid type for the body: expected {expected}, but got {_named(value)} instead.",
+            code="invalid_type",
+        )
+    return InvalidParameter(
+        f"Invalid type for '{path}': expected {expected}, but got {_named(value)} instead.",
+        param=path,
+        code="invalid_type",
+    )
+
+
+def not_among(path: str, value: str, allowed: Sequence[str]) -> InvalidParameter:
+    return InvalidParameter(
+        f"Invalid value: '{value}'. Supported values are: {_listed(allowed)}.", param=path
+    )
+
+
+def string_too_long(path: str, length: int, *, limit: int) -> InvalidParameter:
+    return InvalidParameter(
+        f"Invalid '{path}': string too long. Expected a string with maximum length"
+        f" {limit}, but got a string with length {length} instead.",
+        param=path,
+        code="string_above_max_length",
+    )
+
+
+def array_too_long(path: str, length: int, *, limit: int) -> InvalidParameter:
+    return InvalidParameter(
+        f"Invalid '{path}': array too long. Expected an array with maximum length"
+        f" {limit}, but got an array with length {length} instead.",
+        param=path,
+        code="array_above_max_length",
+    )
+
+
+def array_too_short(path: str, *, limit: int) -> InvalidParameter:
+    return InvalidParameter(
+        f"Invalid '{path}': empty array. Expected an array with minimum length"
+        f" {limit}, but got an empty array instead.",
+        param=path,
+        code="empty_array",
+    )
+
+
+def _named(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "a boolean"
+        case int():
+            return "an integer"
+        case float():
+            return "a decimal number"
+        case str():
+            return "a string"
+        case list():
+            return "an array"
+    return "an object"
+
+
+def _listed(values: Sequence[str]) -> str:
+    quoted = [f"'{value}'" for value in values]
+    if len(quoted) <= 2:  # noqa: PLR2004  # "a and b", but "a, b, and c"
+        return " and ".join(quoted)
+    return f"{', '.join(quoted[:-1])}, and {quoted[-1]}"

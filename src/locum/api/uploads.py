@@ -8,7 +8,7 @@ from locum import limits
 from locum.api import validation
 from locum.api.http import AnyReply, Incoming, Reply
 from locum.api.multipart import Form, Part
-from locum.errors import InvalidParameter
+from locum.errors import InvalidParameter, missing, unknown
 from locum.service import blobs, files, uploads
 from locum.service.blobs import Arriving
 from locum.service.scope import Scope
@@ -54,7 +54,7 @@ async def receive_part(incoming: Incoming, scope: Scope, path: dict[str, str]) -
             async for piece in part.pieces():
                 await blob.write(piece)
         if not seen:
-            raise _missing("data")
+            raise missing("data")
         return _written(await uploads.create_part(scope, upload_id=upload_id, blob=blob))
 
 
@@ -79,14 +79,12 @@ async def _take_field(
     if part.name in known:
         fields[part.name] = text
     elif not scope.house.settings.lenient:
-        raise InvalidParameter(
-            f"Unknown parameter: '{part.name}'.", param=part.name, code="unknown_parameter"
-        )
+        raise unknown(part.name)
 
 
 def _new_file(fields: dict[str, str], filename: str | None) -> CreateFile:
     if filename is None:
-        raise _missing("file")
+        raise missing("file")
     value: dict[str, Any] = {"filename": filename}
     if "purpose" in fields:
         value["purpose"] = fields["purpose"]
@@ -110,12 +108,6 @@ def _refuse_second(part: Part, *, seen: bool) -> None:
         raise InvalidParameter(
             f"Invalid '{part.name}': it was given more than once.", param=part.name
         )
-
-
-def _missing(name: str) -> InvalidParameter:
-    return InvalidParameter(
-        f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter"
-    )
 
 
 def _written(document: Document[Any]) -> Reply:

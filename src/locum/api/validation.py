@@ -12,7 +12,17 @@ from typing import Any, Literal, TypeVar, cast
 import msgspec
 from msgspec import inspect
 
-from locum.errors import InvalidParameter, InvalidRequest
+from locum.errors import (
+    InvalidParameter,
+    InvalidRequest,
+    array_too_long,
+    array_too_short,
+    missing,
+    not_among,
+    string_too_long,
+    unknown,
+    wrong_type,
+)
 from locum.wire.fields import Unfit
 
 T = TypeVar("T")
@@ -121,9 +131,9 @@ def _explain(value: Any, kind: inspect.Type, path: str) -> InvalidRequest | None
         case inspect.IntType() | inspect.FloatType():
             return _explain_number(value, kind, path)
         case inspect.BoolType():
-            return None if isinstance(value, bool) else _wrong_type(path, "a boolean", value)
+            return None if isinstance(value, bool) else wrong_type(path, "a boolean", value)
         case inspect.NoneType():
-            return None if value is None else _wrong_type(path, "null", value)
+            return None if value is None else wrong_type(path, "null", value)
         case inspect.DictType():
             return _explain_map(value, kind, path)
         case inspect.VarTupleType() | inspect.ListType():
@@ -133,7 +143,7 @@ def _explain(value: Any, kind: inspect.Type, path: str) -> InvalidRequest | None
 
 def _explain_struct(value: Any, kind: inspect.StructType, path: str) -> InvalidRequest | None:
     if not isinstance(value, dict):
-        return _wrong_type(path, "an object", value)
+        return wrong_type(path, "an object", value)
     fields = {field.encode_name: field for field in kind.fields}
     for key, inner in value.items():
         if key == kind.tag_field:
@@ -143,16 +153,13 @@ def _explain_struct(value: Any, kind: inspect.StructType, path: str) -> InvalidR
             if failure := _explain(inner, fields[key].type, _join(path, key)):
                 return failure
         elif kind.forbid_unknown_fields:
-            name = _join(path, key)
-            return InvalidParameter(
-                f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter"
-            )
-    missing = [field.encode_name for field in kind.fields if field.required]
+            return unknown(_join(path, key))
+    required = [field.encode_name for field in kind.fields if field.required]
     if kind.tag_field is not None:
-        missing.insert(0, kind.tag_field)
-    for key in missing:
+        required.insert(0, kind.tag_field)
+    for key in required:
         if key not in value:
-            return _missing(_join(path, key))
+            return missing(_join(path, key))
     return _explain_together(value, kind, path)
 
 
@@ -182,7 +189,7 @@ def _explain_union(value: Any, kind: inspect.UnionType, path: str) -> InvalidReq
         return _explain_tagged(value, structs, path)
     fitting = [t for t in choices if _takes(t, value)]
     if not fitting:
-        return _wrong_type(path, _one_of(choices), value)
+        return wrong_type(path, _one_of(choices), value)
     failures = [_explain(value, t, path) for t in fitting]
     return None if None in failures else failures[0]
 
@@ -195,7 +202,7 @@ def _explain_tagged(
     tag_field = structs[0].tag_field
     assert tag_field is not None
     if tag_field not in value:
-        return _missing(_join(path, tag_field))
+        return missing(_join(path, tag_field))
     tag = value[tag_field]
     for struct in structs:
         if struct.tag == tag:
@@ -205,24 +212,17 @@ def _explain_tagged(
 
 def _explain_literal(value: Any, allowed: tuple[Any, ...], path: str) -> InvalidRequest | None:
     if not isinstance(value, str):
-        return _wrong_type(path, "a string", value)
+        return wrong_type(path, "a string", value)
     if value in allowed:
         return None
-    return InvalidParameter(
-        f"Invalid value: '{value}'. Supported values are: {_listed(allowed)}.", param=path
-    )
+    return not_among(path, value, [each for each in allowed if each not in _OURS])
 
 
 def _explain_string(value: Any, kind: inspect.StrType, path: str) -> InvalidRequest | None:
     if not isinstance(value, str):
-        return _wrong_type(path, "a string", value)
+        return wrong_type(path, "a string", value)
     if kind.max_length is not None and len(value) > kind.max_length:
-        return InvalidParameter(
-            f"Invalid '{path}': string too long. Expected a string with maximum length"
-            f" {kind.max_length}, but got a string with length {len(value)} instead.",
-            param=path,
-            code="string_above_max_length",
-        )
+        return string_too_long(path, len(value), limit=kind.max_length)
     if kind.min_length is not None and len(value) < kind.min_length:
         return InvalidParameter(
             f"Invalid '{path}': empty string. Expected a string with minimum length"
@@ -245,7 +245,7 @@ def _explain_number(
 ) -> InvalidRequest | None:
     whole = isinstance(kind, inspect.IntType)
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        return _wrong_type(path, "an integer" if whole else "a decimal number", value)
+        return wrong_type(path, "an integer" if whole else "a decimal number", value)
     noun = "integer" if whole else "decimal"
     if kind.le is not None and value > kind.le:
         return InvalidParameter(
@@ -269,21 +269,11 @@ def _explain_array(
 ) -> InvalidRequest | None:
     path = path.removesuffix("[]")
     if not isinstance(value, list):
-        return _wrong_type(path, f"an array of {_plural(kind.item_type)}", value)
+        return wrong_type(path, f"an array of {_plural(kind.item_type)}", value)
     if kind.max_length is not None and len(value) > kind.max_length:
-        return InvalidParameter(
-            f"Invalid '{path}': array too long. Expected an array with maximum length"
-            f" {kind.max_length}, but got an array with length {len(value)} instead.",
-            param=path,
-            code="array_above_max_length",
-        )
+        return array_too_long(path, len(value), limit=kind.max_length)
     if kind.min_length is not None and len(value) < kind.min_length:
-        return InvalidParameter(
-            f"Invalid '{path}': empty array. Expected an array with minimum length"
-            f" {kind.min_length}, but got an empty array instead.",
-            param=path,
-            code="empty_array",
-        )
+        return array_too_short(path, limit=kind.min_length)
     for index, item in enumerate(value):
         if failure := _explain(item, kind.item_type, f"{path}[{index}]"):
             return failure
@@ -292,7 +282,7 @@ def _explain_array(
 
 def _explain_map(value: Any, kind: inspect.DictType, path: str) -> InvalidRequest | None:
     if not isinstance(value, dict):
-        return _wrong_type(path, "an object", value)
+        return wrong_type(path, "an object", value)
     if kind.max_length is not None and len(value) > kind.max_length:
         return InvalidParameter(
             f"Invalid '{path}': too many properties. Expected an object with at most"
@@ -309,42 +299,6 @@ def _explain_map(value: Any, kind: inspect.DictType, path: str) -> InvalidReques
 
 
 # -------------------------------------------------------------------- the words
-
-
-def _missing(path: str) -> InvalidParameter:
-    return InvalidParameter(
-        f"Missing required parameter: '{path}'.", param=path, code="missing_required_parameter"
-    )
-
-
-def _wrong_type(path: str, expected: str, value: Any) -> InvalidRequest:
-    if not path:
-        return InvalidRequest(
-            f"Invalid type for the body: expected {expected}, but got {_named(value)} instead.",
-            code="invalid_type",
-        )
-    return InvalidParameter(
-        f"Invalid type for '{path}': expected {expected}, but got {_named(value)} instead.",
-        param=path,
-        code="invalid_type",
-    )
-
-
-def _named(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "a boolean"
-        case int():
-            return "an integer"
-        case float():
-            return "a decimal number"
-        case str():
-            return "a string"
-        case list():
-            return "an array"
-    return "an object"
 
 
 def _one_of(choices: list[inspect.Type]) -> str:
@@ -375,13 +329,6 @@ def _plural(kind: inspect.Type) -> str:
     if isinstance(kind, inspect.UnionType):
         kind = kind.types[0]
     return f"{_singular(kind)}s"
-
-
-def _listed(values: tuple[Any, ...]) -> str:
-    quoted = [f"'{value}'" for value in values if value not in _OURS]
-    if len(quoted) <= 2:  # noqa: PLR2004  # "a and b", but "a, b, and c"
-        return " and ".join(quoted)
-    return f"{', '.join(quoted[:-1])}, and {quoted[-1]}"
 
 
 def _number(value: float) -> str:

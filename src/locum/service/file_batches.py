@@ -1,6 +1,6 @@
 """Batches: many files put into a vector store at once, and watched together."""
 
-from locum.errors import InvalidParameter
+from locum.errors import InvalidParameter, missing
 from locum.service import store_contents, vector_stores
 from locum.service.scope import Scope
 from locum.service.store_contents import Outcome, Wanted
@@ -89,11 +89,7 @@ def _wanted(body: CreateFileBatch) -> list[Wanted]:
             for file in body.files
         ]
     if body.file_ids is None:
-        raise InvalidParameter(
-            "Missing required parameter: 'file_ids'.",
-            param="file_ids",
-            code="missing_required_parameter",
-        )
+        raise missing("file_ids")
     chunking = store_contents.sizes(body.chunking_strategy)
     return [
         Wanted(file_id=file_id, chunking=chunking, attributes=body.attributes)

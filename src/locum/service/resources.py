@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import UNSET, UnsetType
 
 from locum import limits
-from locum.errors import InvalidParameter, NotFound, no_such
+from locum.errors import NotFound, array_too_long, no_such
 from locum.service import store_contents, vector_stores
 from locum.service.scope import Scope
 from locum.store.database import Transaction
@@ -121,12 +121,8 @@ def _add_code_files(resources: ToolResources, added: Sequence[str]) -> ToolResou
     present = () if resources.code_interpreter is UNSET else resources.code_interpreter.file_ids
     file_ids = _distinct((*present, *added))
     if len(file_ids) > limits.CODE_FILES:
-        raise InvalidParameter(
-            "Invalid 'tool_resources.code_interpreter.file_ids': array too long. Expected an array"
-            f" with maximum length {limits.CODE_FILES}, but got an array with length"
-            f" {len(file_ids)} instead.",
-            param="tool_resources.code_interpreter.file_ids",
-            code="array_above_max_length",
+        raise array_too_long(
+            "tool_resources.code_interpreter.file_ids", len(file_ids), limit=limits.CODE_FILES
         )
     return ToolResources(
         code_interpreter=CodeResources(file_ids=file_ids), file_search=resources.file_search

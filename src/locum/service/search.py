@@ -1,7 +1,7 @@
 """Searching a vector store without a run."""
 
 from locum import limits
-from locum.errors import InvalidParameter, Unavailable
+from locum.errors import Unavailable, array_too_long, string_too_long
 from locum.service import vector_stores
 from locum.service.scope import Scope
 from locum.store.passages import StoreKey
@@ -24,7 +24,9 @@ async def search_vector_store(
 ) -> SearchResultsPage:
     """The passages that answer best, whatever the files; that a store was searched prolongs it."""
     queries = _queries(body)
-    rule = None if body.filters is None else filters.parse(body.filters)
+    rule = None
+    if body.filters is not None:
+        rule = filters.parse(body.filters, lenient=scope.house.settings.lenient)
     async with scope.store.transaction() as tx:
         await vector_stores.usable(scope, tx, vector_store_id)
         await vector_stores.touch(scope, tx, vector_store_id)
@@ -46,20 +48,10 @@ async def search_vector_store(
 def _queries(body: Search) -> tuple[str, ...]:
     asked = (body.query,) if isinstance(body.query, str) else body.query
     if len(asked) > limits.SEARCH_QUERIES:
-        raise InvalidParameter(
-            "Invalid 'query': array too long. Expected an array with maximum length"
-            f" {limits.SEARCH_QUERIES}, but got an array with length {len(asked)} instead.",
-            param="query",
-            code="array_above_max_length",
-        )
+        raise array_too_long("query", len(asked), limit=limits.SEARCH_QUERIES)
     longest = max(map(len, asked))
     if longest > limits.SEARCH_QUERY_CHARS:
-        raise InvalidParameter(
-            "Invalid 'query': string too long. Expected a string with maximum length"
-            f" {limits.SEARCH_QUERY_CHARS}, but got a string with length {longest} instead.",
-            param="query",
-            code="string_above_max_length",
-        )
+        raise string_too_long("query", longest, limit=limits.SEARCH_QUERY_CHARS)
     return tuple(rewrite(query) for query in asked) if body.rewrite_query else asked
 
 

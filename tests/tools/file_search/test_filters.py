@@ -58,26 +58,105 @@ def test_no_filter_allows_everything() -> None:
     assert allows(None, {})
 
 
+_SCALARS = "one of a string, decimal number or boolean"
+
+
 @pytest.mark.parametrize(
-    ("raw", "param"),
+    ("raw", "message", "param"),
     [
-        ([], "filters"),
-        ("x", "filters"),
-        ({"type": "like", "key": "a", "value": "b"}, "filters.type"),
-        ({"type": "eq", "value": "b"}, "filters.key"),
-        ({"type": "eq", "key": "a"}, "filters.value"),
-        ({"type": "eq", "key": "a", "value": ["b"]}, "filters.value"),
-        ({"type": "gt", "key": "a", "value": True}, "filters.value"),
-        ({"type": "in", "key": "a", "value": "b"}, "filters.value"),
-        ({"type": "in", "key": "a", "value": [{}]}, "filters.value"),
-        ({"type": "and", "filters": []}, "filters.filters"),
-        ({"type": "and", "filters": [{"type": "eq"}]}, "filters.filters[0].key"),
+        ([], "Invalid type for 'filters': expected an object, but got an array instead.", ""),
+        ("x", "Invalid type for 'filters': expected an object, but got a string instead.", ""),
+        ({}, "Missing required parameter: 'filters.type'.", "type"),
+        (
+            {"type": "like", "key": "a", "value": "b"},
+            (
+                "Invalid value: 'like'. Supported values are: 'eq', 'ne', 'gt', 'gte', 'lt', 'lte',"
+                " 'in', 'nin', 'and', and 'or'."
+            ),
+            "type",
+        ),
+        (
+            {"type": ["eq"], "key": "a", "value": "b"},
+            "Invalid type for 'filters.type': expected a string, but got an array instead.",
+            "type",
+        ),
+        ({"type": "eq", "value": "b"}, "Missing required parameter: 'filters.key'.", "key"),
+        (
+            {"type": "eq", "key": 1, "value": "b"},
+            "Invalid type for 'filters.key': expected a string, but got an integer instead.",
+            "key",
+        ),
+        ({"type": "eq", "key": "a"}, "Missing required parameter: 'filters.value'.", "value"),
+        (
+            {"type": "eq", "key": "a", "value": None},
+            f"Invalid type for 'filters.value': expected {_SCALARS}, but got null instead.",
+            "value",
+        ),
+        (
+            {"type": "eq", "key": "a", "value": ["b"]},
+            f"Invalid type for 'filters.value': expected {_SCALARS}, but got an array instead.",
+            "value",
+        ),
+        (
+            {"type": "gt", "key": "a", "value": True},
+            (
+                "Invalid type for 'filters.value': expected one of a string or decimal number, but got"
+                " a boolean instead."
+            ),
+            "value",
+        ),
+        (
+            {"type": "in", "key": "a", "value": "b"},
+            (
+                "Invalid type for 'filters.value': expected an array of strings, but got a string"
+                " instead."
+            ),
+            "value",
+        ),
+        (
+            {"type": "in", "key": "a", "value": ["b", {}]},
+            f"Invalid type for 'filters.value[1]': expected {_SCALARS}, but got an object instead.",
+            "value[1]",
+        ),
+        (
+            {"type": "eq", "key": "a", "value": 1, "note": 2},
+            "Unknown parameter: 'filters.note'.",
+            "note",
+        ),
+        ({"type": "and"}, "Missing required parameter: 'filters.filters'.", "filters"),
+        (
+            {"type": "and", "filters": {}},
+            (
+                "Invalid type for 'filters.filters': expected an array of objects, but got an object"
+                " instead."
+            ),
+            "filters",
+        ),
+        (
+            {"type": "and", "filters": []},
+            (
+                "Invalid 'filters.filters': empty array. Expected an array with minimum length 1, but"
+                " got an empty array instead."
+            ),
+            "filters",
+        ),
+        (
+            {"type": "and", "filters": [{"type": "eq", "key": "a", "value": 1}, {"type": "eq"}]},
+            "Missing required parameter: 'filters.filters[1].key'.",
+            "filters[1].key",
+        ),
+        (
+            {"type": "or", "key": "a", "filters": [{"type": "eq", "key": "a", "value": 1}]},
+            "Unknown parameter: 'filters.key'.",
+            "key",
+        ),
     ],
 )
-def test_a_wrong_filter_is_refused_where_it_is_wrong(raw: object, param: str) -> None:
+def test_a_wrong_filter_is_refused_where_it_is_wrong(raw: object, message: str, param: str) -> None:
     with pytest.raises(InvalidParameter) as refused:
         parse(raw)
-    assert refused.value.param == param
+    assert refused.value.message == message
+    assert refused.value.param == (f"filters.{param}" if param else "filters")
 
 
 def test_filters_nested_too_deep_are_refused() -> None:
@@ -91,3 +170,8 @@ def test_filters_nested_too_deep_are_refused() -> None:
 def test_filters_of_too_many_parts_are_refused() -> None:
     with pytest.raises(InvalidParameter, match="256 parts"):
         parse({"type": "or", "filters": [{"type": "eq", "key": "a", "value": 1}] * 256})
+
+
+def test_who_is_lenient_passes_over_unknown_keys() -> None:
+    rule = parse({"type": "eq", "key": "lang", "value": "de", "note": 2}, lenient=True)
+    assert allows(rule, _ATTRIBUTES)

@@ -1,15 +1,21 @@
 """Attribute filters: which files of a store a search may look into."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, cast
+from typing import cast
 
 from msgspec import Struct
 
-from locum.errors import InvalidParameter
+from locum.errors import (
+    InvalidParameter,
+    array_too_short,
+    missing,
+    not_among,
+    unknown,
+    wrong_type,
+)
 
 Scalar = str | float | bool
 Attributes = Mapping[str, Scalar]
-Order = Literal["gt", "gte", "lt", "lte"]
 
 _DEEPEST = 8
 _MOST = 256
@@ -18,23 +24,25 @@ _COMPOUNDS = ("and", "or")
 
 
 class Comparison(Struct, frozen=True):
-    type: Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"]
+    type: str
     key: str
     value: Scalar | tuple[Scalar, ...]
 
 
 class Compound(Struct, frozen=True):
-    type: Literal["and", "or"]
+    type: str
     filters: tuple["Filter", ...]
 
 
 Filter = Comparison | Compound
 
 
-def parse(raw: object, *, param: str = "filters") -> Filter:
-    """Check a filter as it came; errors name the part that is wrong."""
-    budget = [_MOST]
-    return _parse(raw, param, depth=1, budget=budget)
+def parse(raw: object, *, param: str = "filters", lenient: bool = False) -> Filter:
+    """Check a filter as it came; errors name the part that is wrong.
+
+    Keys that nobody knows are refused, or passed over by who is lenient.
+    """
+    return _Reader(lenient=lenient).read(raw, param, depth=1)
 
 
 def allows(rule: Filter | None, attributes: Attributes) -> bool:
@@ -55,52 +63,77 @@ def allows(rule: Filter | None, attributes: Attributes) -> bool:
             return _ordered(rule.type, found, rule.value)
 
 
-def _parse(raw: object, param: str, *, depth: int, budget: list[int]) -> Filter:
-    budget[0] -= 1
-    if depth > _DEEPEST or budget[0] < 0:
-        raise InvalidParameter(
-            f"Invalid '{param}': filters may be nested {_DEEPEST} deep and hold {_MOST} parts.",
-            param=param,
+class _Reader:
+    """Reads one filter with all its parts."""
+
+    def __init__(self, *, lenient: bool) -> None:
+        self._lenient = lenient
+        self._left = _MOST
+
+    def read(self, raw: object, path: str, *, depth: int) -> Filter:
+        self._left -= 1
+        if depth > _DEEPEST or self._left < 0:
+            raise InvalidParameter(
+                f"Invalid '{path}': filters may be nested {_DEEPEST} deep and hold {_MOST} parts.",
+                param=path,
+            )
+        if not isinstance(raw, Mapping):
+            raise wrong_type(path, "an object", raw)
+        kind = _text(raw, "type", path)
+        if kind in _COMPOUNDS:
+            self._refuse_unknown(raw, ("type", "filters"), path)
+            return Compound(kind, self._parts(raw, path, depth=depth + 1))
+        if kind in _COMPARISONS:
+            self._refuse_unknown(raw, ("type", "key", "value"), path)
+            return Comparison(kind, _text(raw, "key", path), _value(kind, raw, path))
+        raise not_among(f"{path}.type", kind, (*_COMPARISONS, *_COMPOUNDS))
+
+    def _parts(self, raw: Mapping[str, object], path: str, *, depth: int) -> tuple[Filter, ...]:
+        path = f"{path}.filters"
+        parts = _given(raw, "filters", path)
+        if not isinstance(parts, list):
+            raise wrong_type(path, "an array of objects", parts)
+        if not parts:
+            raise array_too_short(path, limit=1)
+        return tuple(
+            self.read(part, f"{path}[{place}]", depth=depth) for place, part in enumerate(parts)
         )
-    if not isinstance(raw, Mapping):
-        raise _wrong(param, "an object", raw)
-    kind = raw.get("type")
-    if kind in _COMPOUNDS:
-        parts = raw.get("filters")
-        if not isinstance(parts, list | tuple) or not parts:
-            raise _wrong(f"{param}.filters", "a non-empty array", parts)
-        return Compound(
-            kind,
-            tuple(
-                _parse(part, f"{param}.filters[{place}]", depth=depth + 1, budget=budget)
-                for place, part in enumerate(parts)
-            ),
-        )
-    if kind not in _COMPARISONS:
-        known = ", ".join(f"'{name}'" for name in (*_COMPARISONS, *_COMPOUNDS))
-        raise InvalidParameter(
-            f"Invalid value: '{kind}'. Supported values are: {known}.", param=f"{param}.type"
-        )
-    key = raw.get("key")
-    if not isinstance(key, str) or not key:
-        raise _wrong(f"{param}.key", "a string", key)
-    return Comparison(kind, key, _value(kind, raw.get("value"), f"{param}.value"))
+
+    def _refuse_unknown(self, raw: Mapping[str, object], known: Sequence[str], path: str) -> None:
+        for key in raw:
+            if key not in known and not self._lenient:
+                raise unknown(f"{path}.{key}")
 
 
-def _value(kind: str, raw: object, param: str) -> Scalar | tuple[Scalar, ...]:
-    if kind in {"in", "nin"}:
-        if not isinstance(raw, list | tuple) or not all(_is_scalar(one) for one in raw):
-            raise _wrong(param, "an array of strings, numbers or booleans", raw)
-        return tuple(raw)
-    if not _is_scalar(raw):
-        raise _wrong(param, "a string, a number or a boolean", raw)
-    if kind not in {"eq", "ne"} and isinstance(raw, bool):
-        raise _wrong(param, "a string or a number", raw)
-    return cast("Scalar", raw)
+def _value(kind: str, raw: Mapping[str, object], path: str) -> Scalar | tuple[Scalar, ...]:
+    path = f"{path}.value"
+    value = _given(raw, "value", path)
+    if kind not in {"in", "nin"}:
+        return _scalar(value, path, ordered=kind not in {"eq", "ne"})
+    if not isinstance(value, list):
+        raise wrong_type(path, "an array of strings", value)
+    return tuple(_scalar(one, f"{path}[{place}]") for place, one in enumerate(value))
 
 
-def _is_scalar(raw: object) -> bool:
-    return isinstance(raw, str | int | float | bool)
+def _scalar(raw: object, path: str, *, ordered: bool = False) -> Scalar:
+    if ordered and (isinstance(raw, bool) or not isinstance(raw, str | int | float)):
+        raise wrong_type(path, "one of a string or decimal number", raw)
+    if not isinstance(raw, str | int | float | bool):
+        raise wrong_type(path, "one of a string, decimal number or boolean", raw)
+    return raw
+
+
+def _text(raw: Mapping[str, object], key: str, path: str) -> str:
+    text = _given(raw, key, f"{path}.{key}")
+    if not isinstance(text, str):
+        raise wrong_type(f"{path}.{key}", "a string", text)
+    return text
+
+
+def _given(raw: Mapping[str, object], key: str, path: str) -> object:
+    if key not in raw:
+        raise missing(path)
+    return raw[key]
 
 
 def _same(found: Scalar | None, wanted: Scalar | Sequence[Scalar]) -> bool:
@@ -123,13 +156,3 @@ def _ordered(kind: str, found: object, wanted: object) -> bool:
         return order(found, wanted)
     numbers = isinstance(found, int | float) and isinstance(wanted, int | float)
     return numbers and not isinstance(found, bool) and order(found, wanted)
-
-
-def _wrong(param: str, expected: str, found: object) -> InvalidParameter:
-    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean"}
-    got = "null or nothing" if found is None else names.get(type(found), "a number")
-    return InvalidParameter(
-        f"Invalid type for '{param}': expected {expected}, but got {got} instead.",
-        param=param,
-        code="invalid_type",
-    )

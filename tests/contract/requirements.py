@@ -291,6 +291,10 @@ REQUIREMENTS: Final = (
         v1:objects — The first version shows file_ids, and no tool_resources.
         v1:retrieval — The first version calls file search retrieval.
         v1:metadata — The first version makes strings of metadata.
+        v1:tools_later — A tool that is switched on later has the files of the assistant.
+        v1:one_store — The files of an assistant come and go in one vector store.
+        v1:message_files — A message brings ten files, a thread any number.
+        v1:errors — Errors speak of the tools and the places that the first version knew.
         v1:only — Its own endpoints are there for the first version only.
         assistants.files.create:v1 — A file is put on an assistant.
         assistants.files.list:v1 — The files of an assistant are listed.

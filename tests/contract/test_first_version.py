@@ -1,5 +1,7 @@
 """The first version of the API, as clients of 2023 speak it."""
 
+from typing import Any
+
 import pytest
 from openai import OpenAI
 from tests.contract.requirements import covers
@@ -96,3 +98,181 @@ def test_files_of_a_message(v1: Http, sdk: OpenAI) -> None:
         "message_id": message["id"],
     }
     assert v1.get(f"{path}/{file_id}").json == held
+
+
+def _files(sdk: OpenAI, *names: str) -> list[str]:
+    return [
+        sdk.files.create(file=(name, f"{name} is a fruit".encode()), purpose="assistants").id
+        for name in names
+    ]
+
+
+def _search_of(http: Http, assistant_id: str) -> list[str]:
+    """The files that the assistant's file search looks into."""
+    held = http.get(f"/v1/assistants/{assistant_id}").json["tool_resources"]
+    return [
+        file["id"]
+        for store_id in held["file_search"]["vector_store_ids"]
+        for file in http.get(f"/v1/vector_stores/{store_id}/files?order=asc").json["data"]
+    ]
+
+
+@covers("v1:retrieval", "v1:tools_later")
+def test_a_tool_that_is_switched_on_later_has_the_files_of_the_assistant(
+    v1: Http, http: Http, sdk: OpenAI
+) -> None:
+    text, image = _files(sdk, "fig.txt", "fig.png")
+    asked: dict[str, Any] = {"model": "m", "file_ids": [text, image]}
+    path = f"/v1/assistants/{v1.post('/v1/assistants', asked).json['id']}"
+    retrieval, code = {"type": "retrieval"}, {"type": "code_interpreter"}
+    assert v1.post(path, {"tools": [retrieval]}).json["file_ids"] == [text, image]
+    assert _search_of(http, path.rpartition("/")[2]) == [text]
+    held = http.get(path).json["tool_resources"]
+    v1.post(path, {"tools": [retrieval, code]})
+    both = held | {"code_interpreter": {"file_ids": [text, image]}}
+    assert http.get(path).json["tool_resources"] == both
+    for tools in ([code], [code, retrieval]):
+        v1.post(path, {"tools": tools, "name": "the same store again"})
+    assert http.get(path).json["tool_resources"] == both
+
+
+@covers("v1:tools_later")
+def test_what_a_client_of_the_second_version_chose_stays_when_another_tool_is_switched_on(
+    v1: Http, http: Http, sdk: OpenAI
+) -> None:
+    first, second = _files(sdk, "fig.txt", "plum.txt")
+    tools = [{"type": "code_interpreter"}]
+    asked: dict[str, Any] = {"model": "m", "file_ids": [first], "tools": tools}
+    path = f"/v1/assistants/{v1.post('/v1/assistants', asked).json['id']}"
+    http.post(path, {"tool_resources": {"code_interpreter": {"file_ids": [second]}}})
+    v1.post(path, {"tools": [*tools, {"type": "retrieval"}]})
+    held = http.get(path).json["tool_resources"]
+    assert held["code_interpreter"] == {"file_ids": [second]}
+    assert _search_of(http, path.rpartition("/")[2]) == [first]
+
+
+@covers("v1:one_store")
+def test_the_files_of_an_assistant_come_and_go_in_one_store(
+    v1: Http, http: Http, sdk: OpenAI
+) -> None:
+    first, second, third = _files(sdk, "fig.txt", "plum.txt", "pear.txt")
+    tools = [{"type": "retrieval"}]
+    asked: dict[str, Any] = {"model": "m", "file_ids": [first], "tools": tools}
+    assistant_id = v1.post("/v1/assistants", asked).json["id"]
+    path = f"/v1/assistants/{assistant_id}"
+    held = http.get(path).json["tool_resources"]
+    v1.post(f"{path}/files", {"file_id": second})
+    assert _search_of(http, assistant_id) == [first, second]
+    v1.post(path, {"file_ids": [second, third]})
+    assert _search_of(http, assistant_id) == [second, third]
+    # What is taken away while retrieval is off is not found when it is on again.
+    v1.post(path, {"tools": []})
+    v1.delete(f"{path}/files/{second}")
+    v1.post(path, {"tools": tools})
+    assert _search_of(http, assistant_id) == [third]
+    assert http.get(path).json["tool_resources"] == held
+
+
+@covers("v1:tools_later")
+def test_a_file_that_is_taken_away_goes_from_tools_that_are_off_too(
+    v1: Http, http: Http, sdk: OpenAI
+) -> None:
+    first, second = _files(sdk, "fig.txt", "plum.txt")
+    tools = [{"type": "code_interpreter"}]
+    asked: dict[str, Any] = {"model": "m", "file_ids": [first, second], "tools": tools}
+    path = f"/v1/assistants/{v1.post('/v1/assistants', asked).json['id']}"
+    v1.post(path, {"tools": []})
+    v1.delete(f"{path}/files/{first}")
+    held = http.get(path).json["tool_resources"]
+    assert held == {"code_interpreter": {"file_ids": [second]}}
+
+
+@covers("v1:one_store")
+def test_a_store_that_is_gone_is_replaced(v1: Http, http: Http, sdk: OpenAI) -> None:
+    first, second = _files(sdk, "fig.txt", "plum.txt")
+    asked: dict[str, Any] = {"model": "m", "file_ids": [first], "tools": [{"type": "retrieval"}]}
+    assistant_id = v1.post("/v1/assistants", asked).json["id"]
+    held = http.get(f"/v1/assistants/{assistant_id}").json["tool_resources"]
+    [store_id] = held["file_search"]["vector_store_ids"]
+    sdk.vector_stores.delete(store_id)
+    v1.post(f"/v1/assistants/{assistant_id}/files", {"file_id": second})
+    assert _search_of(http, assistant_id) == [first, second]
+
+
+@covers("v1:message_files")
+def test_messages_bring_ten_files_each_and_a_thread_any_number(
+    v1: Http, http: Http, sdk: OpenAI
+) -> None:
+    files = _files(sdk, *(f"{n}.csv" for n in range(31)))
+    thread_id = v1.post("/v1/threads", {}).json["id"]
+    path = f"/v1/threads/{thread_id}/messages"
+    for first in (0, 10, 20):
+        asked = {"role": "user", "content": "these", "file_ids": files[first : first + 10]}
+        answer = v1.post(path, asked)
+        assert (answer.status, answer.json.get("file_ids")) == (200, files[first : first + 10])
+    thread = http.get(f"/v1/threads/{thread_id}").json
+    assert thread["tool_resources"]["code_interpreter"]["file_ids"] == files[:30]
+    assert v1.get(f"/v1/threads/{thread_id}").status == 200
+    refusal = v1.post(path, {"role": "user", "content": "these", "file_ids": files[:11]})
+    assert refusal.error["code"] == "array_above_max_length"
+    second = {"file_id": files[30], "tools": [{"type": "code_interpreter"}]}
+    refusal = http.post(path, {"role": "user", "content": "that", "attachments": [second]})
+    assert refusal.error["param"] == "tool_resources.code_interpreter.file_ids"
+
+
+_TOOLS = "'code_interpreter', 'retrieval', and 'function'"
+_CHOICES = "'function', 'code_interpreter', and 'retrieval'"
+_MESSAGE = {"role": "user", "content": "x"}
+
+
+@covers("v1:errors")
+@pytest.mark.parametrize(
+    ("path", "body", "message", "param"),
+    [
+        (
+            "/assistants",
+            {"model": "m", "tools": [{"type": "browser"}]},
+            f"Invalid value: 'browser'. Supported values are: {_TOOLS}.",
+            "tools[0].type",
+        ),
+        (
+            "/assistants",
+            {"model": "m", "tools": [{}]},
+            "Missing required parameter: 'tools[0].type'.",
+            "tools[0].type",
+        ),
+        (
+            "/threads/thread_nope/runs",
+            {"assistant_id": "asst_nope", "tool_choice": {"type": "file_search"}},
+            f"Invalid value: 'file_search'. Supported values are: {_CHOICES}.",
+            "tool_choice.type",
+        ),
+        (
+            "/threads",
+            {"messages": [_MESSAGE, _MESSAGE | {"attachments": []}]},
+            "Unknown parameter: 'messages[1].attachments'.",
+            "messages[1].attachments",
+        ),
+        (
+            "/threads/runs",
+            {"assistant_id": "asst_nope", "thread": {"messages": [_MESSAGE | {"file_ids": [1]}]}},
+            (
+                "Invalid type for 'thread.messages[0].file_ids[0]': expected a string, but got an"
+                " integer instead."
+            ),
+            "thread.messages[0].file_ids[0]",
+        ),
+        (
+            "/threads/thread_nope/messages",
+            _MESSAGE | {"file_ids": "file-1"},
+            "Invalid type for 'file_ids': expected an array of strings, but got a string instead.",
+            "file_ids",
+        ),
+    ],
+)
+def test_errors_speak_of_what_the_first_version_knew(
+    v1: Http, path: str, body: Any, message: str, param: str
+) -> None:
+    answer = v1.post(f"/v1{path}", body)
+    assert answer.status == 400
+    assert (answer.error["message"], answer.error["param"]) == (message, param)

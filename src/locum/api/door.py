@@ -123,7 +123,9 @@ class Door:
             if await adopt(Scope(self._house, caller.project_id), thread_id):
                 adopted.append((b"x-locum-adopted", thread_id.encode()))
         if version is Version.V1:
-            scope = Scope(self._house, caller.project_id, runs_on_nothing=True)
+            scope = Scope(
+                self._house, caller.project_id, runs_on_nothing=True, counts_code_files=False
+            )
             return await answer_v1(route, incoming, scope, parameters)
         scope = Scope(self._house, caller.project_id)
         if route.handler is not None:

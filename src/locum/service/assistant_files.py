@@ -47,10 +47,12 @@ async def modify_assistant(
 ) -> Document[Assistant]:
     """A list of files replaces the one before; without one the files stay."""
     async with scope.store.transaction() as tx:
+        await tx.lock(assistant_id)
+        found = await scope.store.assistants.get(scope.project_id, assistant_id, reader=tx)
         changed = await assistants.change(scope, tx, assistant_id, body)
         if file_ids is None:
             file_ids = await names(scope, assistant_id, tx)
-        return await _set_files(scope, tx, changed, file_ids)
+        return await _set_files(scope, tx, changed, file_ids, before=found.read())
 
 
 async def create_assistant_file(
@@ -155,9 +157,17 @@ async def _message_files(scope: Scope, thread_id: str, message_id: str) -> list[
 
 
 async def _set_files(
-    scope: Scope, tx: Transaction, document: Document[Assistant], file_ids: Sequence[str]
+    scope: Scope,
+    tx: Transaction,
+    document: Document[Assistant],
+    file_ids: Sequence[str],
+    *,
+    before: Assistant | None = None,
 ) -> Document[Assistant]:
-    """Make these the files of the assistant, and give them to the tools that it has."""
+    """Make these the files of the assistant, and give them to the tools that it has.
+
+    Where they are the same as before, only a tool that has come since is given them.
+    """
     assistant = document.read()
     file_ids = list(dict.fromkeys(file_ids))
     await resources.require_files(scope, file_ids, tx)
@@ -173,31 +183,72 @@ async def _set_files(
             await scope.store.assistant_files.insert(
                 tx, scope.project_id, file_id, attached, owner_id=assistant.id
             )
+    tools = _tools(assistant)
     if held == file_ids:
+        tools -= _tools(before or assistant)
+    gone = [file_id for file_id in held if file_id not in file_ids]
+    if not tools and not gone:
         return document
-    found = await _resources(scope, tx, assistant, file_ids)
+    found = await _resources(scope, tx, assistant, file_ids, tools=tools, gone=gone)
     assistant = replace(assistant, tool_resources=resources.with_tools(found, assistant.tools))
     await resources.note_uses(scope, tx, owner="assistants", owner_id=assistant.id, resources=found)
     return await scope.store.assistants.replace(tx, scope.project_id, assistant.id, assistant)
 
 
 async def _resources(
-    scope: Scope, tx: Transaction, assistant: Assistant, file_ids: Sequence[str]
+    scope: Scope,
+    tx: Transaction,
+    assistant: Assistant,
+    file_ids: Sequence[str],
+    *,
+    tools: set[type],
+    gone: Sequence[str],
 ) -> ToolResources:
-    code = assistant.tool_resources.code_interpreter
-    search: SearchResources | UnsetType = UNSET
-    if any(isinstance(tool, CodeInterpreterTool) for tool in assistant.tools):
+    code, search = assistant.tool_resources.code_interpreter, assistant.tool_resources.file_search
+    if CodeInterpreterTool in tools:
         code = CodeResources(file_ids=tuple(file_ids))
-    if any(isinstance(tool, FileSearchTool) for tool in assistant.tools):
-        readable = []
-        for file_id in file_ids:
-            file = (await scope.store.files.get(scope.project_id, file_id, reader=tx)).read()
-            if _searchable(file.filename):
-                readable.append(file_id)
-        if readable:
+    elif code is not UNSET:
+        code = CodeResources(file_ids=tuple(held for held in code.file_ids if held not in gone))
+    store_id = await _store_of(scope, tx, search)
+    if store_id is not None:
+        await _take_out(scope, tx, store_id, gone)
+    if FileSearchTool in tools and (readable := await _readable(scope, tx, file_ids)):
+        if store_id is not None:
+            await vector_stores.add_files(scope, tx, store_id, readable)
+        else:
             store = await vector_stores.make(scope, tx, file_ids=readable)
             search = resources.searching(store.id)
     return ToolResources(code_interpreter=code, file_search=search)
+
+
+async def _store_of(
+    scope: Scope, tx: Transaction, search: SearchResources | UnsetType
+) -> str | None:
+    for store_id in () if search is UNSET else search.vector_store_ids:
+        if await vector_stores.lives(scope, tx, store_id):
+            return store_id
+    return None
+
+
+async def _take_out(
+    scope: Scope, tx: Transaction, vector_store_id: str, file_ids: Sequence[str]
+) -> None:
+    present = await scope.store.vector_store_files.entries(
+        scope.project_id, vector_store_id, list(file_ids), reader=tx
+    )
+    for file_id in present:
+        await store_contents.take_out(scope, tx, vector_store_id, file_id)
+
+
+async def _readable(scope: Scope, tx: Transaction, file_ids: Sequence[str]) -> list[str]:
+    found = await scope.store.files.names(
+        scope.project_id, list(file_ids), now=scope.now(), reader=tx
+    )
+    return [file_id for file_id in file_ids if _searchable(found[file_id])]
+
+
+def _tools(assistant: Assistant) -> set[type]:
+    return {type(tool) for tool in assistant.tools}
 
 
 def _searchable(filename: str) -> bool:

@@ -76,7 +76,7 @@ async def attach(
     for_search = [a.file_id for a in attachments if _meant_for(a, "file_search")]
     await require_files(scope, [a.file_id for a in attachments], tx)
     if for_code:
-        resources = _add_code_files(resources, for_code)
+        resources = _add_code_files(scope, resources, for_code)
     if for_search:
         resources = await _add_search_files(scope, tx, resources, for_search)
     return resources
@@ -117,10 +117,10 @@ async def _search(
     return SearchResources(vector_store_ids=store_ids)
 
 
-def _add_code_files(resources: ToolResources, added: Sequence[str]) -> ToolResources:
+def _add_code_files(scope: Scope, resources: ToolResources, added: Sequence[str]) -> ToolResources:
     present = () if resources.code_interpreter is UNSET else resources.code_interpreter.file_ids
     file_ids = _distinct((*present, *added))
-    if len(file_ids) > limits.CODE_FILES:
+    if scope.counts_code_files and len(file_ids) > limits.CODE_FILES:
         raise array_too_long(
             "tool_resources.code_interpreter.file_ids", len(file_ids), limit=limits.CODE_FILES
         )

@@ -40,6 +40,8 @@ class Scope:
     project_id: str
     # The first version of the API let a run begin on nothing at all.
     runs_on_nothing: bool = False
+    # Nor did it count the files of a thread, only those of each message.
+    counts_code_files: bool = True
 
     @property
     def store(self) -> Store:

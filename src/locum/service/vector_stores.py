@@ -14,7 +14,7 @@ from locum.store.documents import Document, Page
 from locum.wire.assistants import NewSearchResources, NewToolResources
 from locum.wire.fields import Deleted
 from locum.wire.paging import PageQuery
-from locum.wire.tools import ToolResources
+from locum.wire.tools import AskedToolResources
 from locum.wire.vector_stores import (
     Chunking,
     CreateVectorStore,
@@ -173,7 +173,7 @@ async def lives(scope: Scope, tx: Transaction, vector_store_id: str) -> bool:
     return found is not None and not expired(found.read(), scope.now())
 
 
-def as_new(resources: ToolResources) -> NewToolResources:
+def as_new(resources: AskedToolResources) -> NewToolResources:
     """Resources that exist, in the form in which new ones are asked for."""
     search = resources.file_search
     return NewToolResources(

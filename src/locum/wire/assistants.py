@@ -18,7 +18,7 @@ from locum.wire.fields import (
     Unfit,
 )
 from locum.wire.tools import (
-    CodeResources,
+    AskedCodeResources,
     ResponseFormat,
     SearchResources,
     Tool,
@@ -46,14 +46,14 @@ class NewSearchResources(Input, frozen=True, kw_only=True):
 class NewToolResources(Struct, frozen=True, kw_only=True):
     """Open, as in the original: what is meant for a tool that is unknown is passed over."""
 
-    code_interpreter: CodeResources | None | UnsetType = UNSET
+    code_interpreter: AskedCodeResources | None | UnsetType = UNSET
     file_search: NewSearchResources | None | UnsetType = UNSET
 
 
 class ModifyToolResources(Struct, frozen=True, kw_only=True):
     """As new ones, but that no store is made in passing."""
 
-    code_interpreter: CodeResources | None | UnsetType = UNSET
+    code_interpreter: AskedCodeResources | None | UnsetType = UNSET
     file_search: SearchResources | None | UnsetType = UNSET
 
 

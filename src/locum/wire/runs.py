@@ -16,7 +16,14 @@ from locum.wire.fields import (
 )
 from locum.wire.messages import CreateMessage
 from locum.wire.threads import CreateThread
-from locum.wire.tools import Choice, ResponseFormat, Tool, ToolResources, Tools
+from locum.wire.tools import (
+    AskedToolResources,
+    Choice,
+    ResponseFormat,
+    Tool,
+    ToolResources,
+    Tools,
+)
 
 RunStatus = Literal[
     "queued",
@@ -68,7 +75,7 @@ class CreateRun(RunOptions, frozen=True, kw_only=True):
 
 class CreateThreadAndRun(RunOptions, frozen=True, kw_only=True):
     thread: CreateThread | None = None
-    tool_resources: ToolResources | None = None
+    tool_resources: AskedToolResources | None = None
 
 
 class CreateRunQuery(Struct, frozen=True, kw_only=True):

@@ -105,6 +105,12 @@ Tools = Annotated[tuple[Tool, ...], Meta(max_length=limits.TOOLS)]
 
 
 class CodeResources(Input, frozen=True, kw_only=True):
+    """The files of a thread that messages of the first version brought may be more than asked."""
+
+    file_ids: tuple[str, ...] = ()
+
+
+class AskedCodeResources(CodeResources, frozen=True, kw_only=True):
     file_ids: Annotated[tuple[str, ...], Meta(max_length=limits.CODE_FILES)] = ()
 
 
@@ -117,6 +123,10 @@ class ToolResources(Struct, frozen=True, kw_only=True):
 
     code_interpreter: CodeResources | UnsetType = UNSET
     file_search: SearchResources | UnsetType = UNSET
+
+
+class AskedToolResources(ToolResources, frozen=True, kw_only=True):
+    code_interpreter: AskedCodeResources | UnsetType = UNSET
 
 
 class ChooseFunction(Input, frozen=True, kw_only=True):

@@ -7,13 +7,17 @@ retrieval, and metadata took anything. Everything here works on plain JSON objec
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from locum.errors import InvalidParameter
+from locum.errors import array_too_long, not_among, unknown, wrong_type
 
 Json = dict[str, Any]
 
 ASSISTANT_FILES = 20
 MESSAGE_FILES = 10
 _SECOND_ONLY = frozenset({"tool_resources", "attachments", "parallel_tool_calls"})
+_TOOLS = ("code_interpreter", "retrieval", "function")
+_CHOICES = ("function", "code_interpreter", "retrieval")
+# Ours, beyond the original: taken, but its messages stay its own.
+_OURS = "mcp"
 
 
 # ------------------------------------------------------------------------ requests
@@ -24,50 +28,49 @@ def take_file_ids(body: Json, *, limit: int, path: str = "file_ids") -> list[str
     file_ids = body.pop("file_ids", None)
     if file_ids is None:
         return []
-    if not isinstance(file_ids, list) or not all(isinstance(each, str) for each in file_ids):
-        raise InvalidParameter(
-            f"Invalid type for '{path}': expected an array of strings.",
-            param=path,
-            code="invalid_type",
-        )
+    if not isinstance(file_ids, list):
+        raise wrong_type(path, "an array of strings", file_ids)
     if len(file_ids) > limit:
-        raise InvalidParameter(
-            f"Invalid '{path}': array too long. Expected an array with maximum length {limit},"
-            f" but got an array with length {len(file_ids)} instead.",
-            param=path,
-            code="array_above_max_length",
-        )
+        raise array_too_long(path, len(file_ids), limit=limit)
+    for place, file_id in enumerate(file_ids):
+        if not isinstance(file_id, str):
+            raise wrong_type(f"{path}[{place}]", "a string", file_id)
     return list(dict.fromkeys(file_ids))
 
 
-def request(body: Json, attach: Callable[[list[str]], list[Json]]) -> Json:
+def request(body: Json, attach: Callable[[list[str]], list[Json]], *, path: str = "") -> Json:
     """A body of the first version in the second's shape.
 
-    `attach` makes attachments of the files that a message names.
+    `attach` makes attachments of the files that a message names. `path` ends in a dot, and is
+    where the body stands in another one.
     """
-    for key in _SECOND_ONLY & body.keys():
-        raise InvalidParameter(f"Unknown parameter: '{key}'.", param=key, code="unknown_parameter")
+    for key in sorted(_SECOND_ONLY & body.keys()):
+        raise unknown(f"{path}{key}")
     body = dict(body)
     if isinstance(body.get("metadata"), dict):
         body["metadata"] = {key: _text(value) for key, value in body["metadata"].items()}
     if isinstance(body.get("tools"), list):
         body["tools"] = [
-            _asked_tool(tool, param=f"tools[{number}].type")
+            _asked_tool(tool, _TOOLS, path=f"{path}tools[{number}].type")
             for number, tool in enumerate(body["tools"])
         ]
     if "tool_choice" in body:
-        body["tool_choice"] = _asked_tool(body["tool_choice"], param="tool_choice.type")
+        body["tool_choice"] = _asked_tool(
+            body["tool_choice"], _CHOICES, path=f"{path}tool_choice.type"
+        )
     if "role" in body and "file_ids" in body:
-        file_ids = take_file_ids(body, limit=MESSAGE_FILES)
+        file_ids = take_file_ids(body, limit=MESSAGE_FILES, path=f"{path}file_ids")
         body["attachments"] = attach(file_ids)
     for key in ("messages", "additional_messages"):
         if isinstance(body.get(key), list):
             body[key] = [
-                request(message, attach) if isinstance(message, dict) else message
-                for message in body[key]
+                request(message, attach, path=f"{path}{key}[{number}].")
+                if isinstance(message, dict)
+                else message
+                for number, message in enumerate(body[key])
             ]
     if isinstance(body.get("thread"), dict):
-        body["thread"] = request(body["thread"], attach)
+        body["thread"] = request(body["thread"], attach, path=f"{path}thread.")
     return body
 
 
@@ -88,15 +91,12 @@ def _text(value: Any) -> Any:
     return value if isinstance(value, str) else str(value)
 
 
-def _asked_tool(tool: Any, *, param: str) -> Any:
-    if isinstance(tool, dict) and tool.get("type") == "retrieval":
+def _asked_tool(tool: Any, known: Sequence[str], *, path: str) -> Any:
+    kind = tool.get("type") if isinstance(tool, dict) else None
+    if kind == "retrieval":
         return {"type": "file_search"}
-    if isinstance(tool, dict) and tool.get("type") == "file_search":
-        raise InvalidParameter(
-            "Invalid value: 'file_search'. Supported values are: 'code_interpreter', 'retrieval',"
-            " and 'function'.",
-            param=param,
-        )
+    if isinstance(kind, str) and kind not in {*known, _OURS}:
+        raise not_among(path, kind, known)
     return tool
 
 

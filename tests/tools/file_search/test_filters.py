@@ -100,8 +100,8 @@ _SCALARS = "one of a string, decimal number or boolean"
         (
             {"type": "gt", "key": "a", "value": True},
             (
-                "Invalid type for 'filters.value': expected one of a string or decimal number, but got"
-                " a boolean instead."
+                "Invalid type for 'filters.value': expected one of a string or decimal number, but"
+                " got a boolean instead."
             ),
             "value",
         ),
@@ -127,16 +127,16 @@ _SCALARS = "one of a string, decimal number or boolean"
         (
             {"type": "and", "filters": {}},
             (
-                "Invalid type for 'filters.filters': expected an array of objects, but got an object"
-                " instead."
+                "Invalid type for 'filters.filters': expected an array of objects, but got an"
+                " object instead."
             ),
             "filters",
         ),
         (
             {"type": "and", "filters": []},
             (
-                "Invalid 'filters.filters': empty array. Expected an array with minimum length 1, but"
-                " got an empty array instead."
+                "Invalid 'filters.filters': empty array. Expected an array with minimum length 1,"
+                " but got an empty array instead."
             ),
             "filters",
         ),

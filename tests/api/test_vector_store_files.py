@@ -101,6 +101,7 @@ def test_what_cannot_be_searched_is_refused(sdk: OpenAI, http: Http, batch: bool
         "param": "file_ids",
         "code": "unsupported_file",
     }
+    assert "extensions [none] are" in attach(_file(sdk, "README")).error["message"]
     answer = attach("file-nope")
     assert answer.status == 404
     assert answer.error["message"] == "The following files were not found: file-nope"

@@ -6,7 +6,7 @@ import pytest
 from openai import OpenAI
 from tests.contract.requirements import covers
 from tests.kit.http import Http
-from tests.kit.server import Server
+from tests.kit.server import Server, running
 
 
 @pytest.fixture
@@ -197,6 +197,38 @@ def test_a_store_that_is_gone_is_replaced(v1: Http, http: Http, sdk: OpenAI) -> 
     sdk.vector_stores.delete(store_id)
     v1.post(f"/v1/assistants/{assistant_id}/files", {"file_id": second})
     assert _search_of(http, assistant_id) == [first, second]
+
+
+@covers("assistants.files.create:v1")
+def test_an_assistant_has_twenty_files_at_most(v1: Http, sdk: OpenAI) -> None:
+    files = _files(sdk, *(f"{n}.csv" for n in range(21)))
+    asked = {"model": "m", "tools": [{"type": "code_interpreter"}], "file_ids": files[:20]}
+    path = f"/v1/assistants/{v1.post('/v1/assistants', asked).json['id']}"
+    refusal = v1.post(f"{path}/files", {"file_id": files[20]})
+    assert refusal.status == 400
+    assert refusal.error["code"] == "array_above_max_length"
+    assert v1.post(f"{path}/files", {"file_id": files[0]}).status == 200
+    assert v1.get(path).json["file_ids"] == files[:20]
+
+
+@covers("assistants.files.create:v1", "assistants.files.delete:v1")
+def test_a_file_that_has_expired_is_in_nobodys_way() -> None:
+    with running() as server, server.sdk() as sdk:
+        v1 = server.http(beta="assistants=v1")
+        [kept, other] = _files(sdk, "fig.txt", "plum.txt")
+        expiring = sdk.files.create(
+            file=("pear.txt", b"a pear"),
+            purpose="assistants",
+            expires_after={"anchor": "created_at", "seconds": 3600},
+        ).id
+        tools = [{"type": "retrieval"}]
+        asked: dict[str, Any] = {"model": "m", "tools": tools, "file_ids": [kept, expiring]}
+        assistant_id = v1.post("/v1/assistants", asked).json["id"]
+        path = f"/v1/assistants/{assistant_id}/files"
+        server.clock.advance(3600)
+        assert v1.post(path, {"file_id": other}).status == 200
+        assert v1.delete(f"{path}/{kept}").status == 200
+        assert other in _search_of(server.http(), assistant_id)
 
 
 @covers("v1:message_files")

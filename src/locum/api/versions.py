@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from locum import limits
 from locum.api import operation, sse, validation
 from locum.api.http import AnyReply, Incoming, PiecewiseReply, Reply
 from locum.api.operation import Route
@@ -83,7 +84,7 @@ async def _call(route: Route, incoming: Incoming, scope: Scope, path: dict[str, 
         if route.name in _WITH_FILES:
             run = _WITH_FILES[route.name]
             named = "file_ids" in body or route.name == "create_assistant"
-            file_ids = v1.take_file_ids(body, limit=v1.ASSISTANT_FILES)
+            file_ids = v1.take_file_ids(body, limit=limits.ASSISTANT_FILES)
             arguments["file_ids"] = file_ids if named else None
         body = await _in_second_shape(scope, body)
     if route.query is not None:

@@ -10,7 +10,8 @@ from pathlib import PurePath
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from locum.errors import no_such
+from locum import limits
+from locum.errors import array_too_long, no_such
 from locum.service import assistants, messages, resources, store_contents, vector_stores
 from locum.service.scope import Scope
 from locum.store.database import Transaction
@@ -170,8 +171,11 @@ async def _set_files(
     """
     assistant = document.read()
     file_ids = list(dict.fromkeys(file_ids))
-    await resources.require_files(scope, file_ids, tx)
+    if len(file_ids) > limits.ASSISTANT_FILES:
+        raise array_too_long("file_ids", len(file_ids), limit=limits.ASSISTANT_FILES)
     held = await names(scope, assistant.id, tx)
+    # Of those that it has, one may have expired a moment ago.
+    await resources.require_files(scope, [new for new in file_ids if new not in held], tx)
     for file_id in held:
         if file_id not in file_ids:
             await scope.store.assistant_files.delete(
@@ -244,7 +248,7 @@ async def _readable(scope: Scope, tx: Transaction, file_ids: Sequence[str]) -> l
     found = await scope.store.files.names(
         scope.project_id, list(file_ids), now=scope.now(), reader=tx
     )
-    return [file_id for file_id in file_ids if _searchable(found[file_id])]
+    return [file_id for file_id in file_ids if _searchable(found.get(file_id, ""))]
 
 
 def _tools(assistant: Assistant) -> set[type]:

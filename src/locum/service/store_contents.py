@@ -77,7 +77,7 @@ async def require_searchable(scope: Scope, tx: Transaction, file_ids: Sequence[s
     if missing:
         raise NotFound(f"The following files were not found: {', '.join(missing)}")
     endings = [PurePath(names[file_id]).suffix.lower() for file_id in file_ids]
-    refused = [ending for ending in endings if ending not in SEARCHABLE]
+    refused = [ending or "none" for ending in endings if ending not in SEARCHABLE]
     if refused:
         raise InvalidParameter(
             f"Files with extensions [{', '.join(dict.fromkeys(refused))}] are not supported for"

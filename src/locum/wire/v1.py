@@ -7,12 +7,11 @@ retrieval, and metadata took anything. Everything here works on plain JSON objec
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from locum import limits
 from locum.errors import array_too_long, not_among, unknown, wrong_type
 
 Json = dict[str, Any]
 
-ASSISTANT_FILES = 20
-MESSAGE_FILES = 10
 _SECOND_ONLY = frozenset({"tool_resources", "attachments", "parallel_tool_calls"})
 _TOOLS = ("code_interpreter", "retrieval", "function")
 _CHOICES = ("function", "code_interpreter", "retrieval")
@@ -59,7 +58,7 @@ def request(body: Json, attach: Callable[[list[str]], list[Json]], *, path: str 
             body["tool_choice"], _CHOICES, path=f"{path}tool_choice.type"
         )
     if "role" in body and "file_ids" in body:
-        file_ids = take_file_ids(body, limit=MESSAGE_FILES, path=f"{path}file_ids")
+        file_ids = take_file_ids(body, limit=limits.MESSAGE_FILES, path=f"{path}file_ids")
         body["attachments"] = attach(file_ids)
     for key in ("messages", "additional_messages"):
         if isinstance(body.get(key), list):

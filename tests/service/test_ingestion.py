@@ -31,13 +31,13 @@ from locum.store.passages import StoreKey, TextRow
 from locum.tools.file_search.embedding import SearchEmbedder, WordsOnly
 from locum.wire.files import CreateFile
 from locum.wire.vector_stores import (
+    AskedChunking,
     ChunkSizes,
     CreateFileBatch,
     CreateVectorStore,
     ExpiresAfter,
     ModifyVectorStore,
     Search,
-    StaticChunking,
     VectorStore,
     VectorStoreFile,
 )
@@ -107,7 +107,7 @@ async def _file(scope: Scope, name: str, data: bytes) -> str:
         return (await files.create_file(scope, body=body, blob=blob)).id
 
 
-async def _store(scope: Scope, *texts: str, chunking: StaticChunking | None = None) -> str:
+async def _store(scope: Scope, *texts: str, chunking: AskedChunking | None = None) -> str:
     file_ids = [
         await _file(scope, f"{number}.txt", text.encode()) for number, text in enumerate(texts)
     ]
@@ -379,7 +379,7 @@ async def test_many_files_of_one_store_do_not_keep_another_waiting(place: Place)
 @on_every_database
 async def test_a_large_file_is_written_in_slices_and_shown_whole(place: Place) -> None:
     words = " ".join(f"word{number}" for number in range(9_000))
-    chunking = StaticChunking(ChunkSizes(max_chunk_size_tokens=100, chunk_overlap_tokens=0))
+    chunking = AskedChunking(ChunkSizes(max_chunk_size_tokens=100, chunk_overlap_tokens=0))
     async with place.opened(HashEmbedder(window_tokens=50)) as scope:
         store_id = await _store(scope, words, chunking=chunking)
         await _until_read(scope, store_id)

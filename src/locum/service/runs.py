@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from locum.engine.journal import START, Place
 from locum.engine.states import ACTIVE
-from locum.errors import InvalidParameter, InvalidRequest, no_such
+from locum.errors import InvalidParameter, InvalidRequest, missing, no_such
 from locum.service import mcp, messages, threads, vector_stores
 from locum.service.deadlines import ThreadLocked, expire_if_due, is_due, when_free
 from locum.service.scope import Scope
@@ -216,15 +216,9 @@ def _check_body(body: RunOptions) -> None:
         )
     choice, truncation = body.tool_choice, body.truncation_strategy or _AUTO
     if isinstance(choice, ToolChoice) and choice.type == "function" and choice.function is UNSET:
-        raise _missing("tool_choice.function")
+        raise missing("tool_choice.function")
     if truncation.type == "last_messages" and truncation.last_messages is None:
-        raise _missing("truncation_strategy.last_messages")
-
-
-def _missing(param: str) -> InvalidParameter:
-    return InvalidParameter(
-        f"Missing required parameter: '{param}'.", param=param, code="missing_required_parameter"
-    )
+        raise missing("truncation_strategy.last_messages")
 
 
 async def _assistant(scope: Scope, tx: Transaction, assistant_id: str) -> Assistant:

@@ -59,7 +59,6 @@ async def modify_thread(scope: Scope, *, thread_id: str, body: ModifyThread) -> 
             tx,
             asked,
             current=old.tool_resources,
-            helper_days=limits.THREAD_STORE_LIFE_DAYS,
         )
         thread = Thread(
             id=old.id,

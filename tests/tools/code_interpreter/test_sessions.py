@@ -20,6 +20,7 @@ from tests.tools.code_interpreter.rig import (
     sandbox_of,
 )
 
+from locum.tools.code_interpreter import users
 from locum.tools.code_interpreter.choose import build_sandbox
 from locum.tools.code_interpreter.limits import Limits
 from locum.tools.code_interpreter.sandbox import Logs, SandboxUnavailable
@@ -226,6 +227,60 @@ def test_each_session_has_a_user_of_its_own_when_the_server_is_root(walled: Rig)
     ids = {walled.logs(walled.session(), "import os; os.getuid(), os.getgid()") for _ in range(3)}
 
     assert len(ids) == 3
+
+
+def test_where_every_user_is_taken_the_session_idle_for_longest_gives_up_its_own(
+    build_walled: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root chooses users")
+    monkeypatch.setattr(users, "_BLOCK", 2)
+    clock = FrozenClock()
+    rig = build_walled(clock=clock)
+    for name in ("a", "b"):
+        clock.seconds += 1
+        rig.run(rig.session(name), f"x = open('kept', 'w').write('{name}')")
+
+    assert rig.logs(rig.session("c"), "6 * 7") == "42"
+
+    assert rig.logs(rig.session("b"), "x") == "1"
+    again = rig.session("a")
+    assert rig.logs(again, "open('kept').read(), 'x' in dir()") == "('a', False)"
+
+
+def test_a_session_that_runs_code_gives_its_user_to_nobody(
+    build_walled: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root chooses users")
+    monkeypatch.setattr(users, "_BLOCK", 1)
+    rig = build_walled()
+    busy = rig.session("a")
+
+    async def one_more() -> None:
+        async with aclosing(busy.run("print('begun')\nwhile True: pass")) as outputs:
+            await anext(outputs)
+            await rig.sandbox.session("b")
+
+    with pytest.raises(SandboxUnavailable, match="Every user id for sessions is taken"):
+        rig.wait(one_more())
+    assert rig.logs(rig.session("b"), "6 * 7") == "42"
+
+
+def test_a_session_that_cannot_be_opened_takes_no_user(
+    build_walled: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root chooses users")
+    monkeypatch.setattr(users, "_BLOCK", 1)
+    rig = build_walled()
+    in_the_way = rig.sandbox.settings.directory / "sessions" / "a"
+    in_the_way.touch()
+
+    with pytest.raises(FileExistsError):
+        rig.session("a")
+
+    assert rig.logs(rig.session("b"), "6 * 7") == "42"
 
 
 def test_files_of_an_ended_session_are_closed_to_later_users(build_walled: Build) -> None:

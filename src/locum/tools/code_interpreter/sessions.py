@@ -9,7 +9,7 @@ import asyncio
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import aclosing
 from pathlib import Path
 from secrets import token_hex
@@ -263,16 +263,15 @@ class Sessions(ABC):
 
     async def _has_room(self) -> bool:
         while self.live >= self.settings.live:
-            idle = self._idle_for_longest()
-            if idle is None:
+            key = self._idle_for_longest(lambda seat: seat.interpreter is not None)
+            if key is None:
                 return False
-            await idle.empty()
+            await self._seats[key].empty()
         return True
 
-    def _idle_for_longest(self) -> Seat | None:
-        seats = self._seats.values()
-        idle = [seat for seat in seats if seat.interpreter and not seat.turn.locked()]
-        return min(idle, key=lambda seat: seat.used_at, default=None)
+    def _idle_for_longest(self, counts: Callable[[Seat], bool]) -> str | None:
+        idle = [key for key, seat in self._seats.items() if counts(seat) and not seat.turn.locked()]
+        return min(idle, key=lambda key: self._seats[key].used_at, default=None)
 
     @property
     def live(self) -> int:
@@ -290,10 +289,22 @@ class Sessions(ABC):
         return None
 
     async def _open(self, path: Path) -> Seat:
-        uid = self._users.take()
+        uid = await self._user()
         data = DataDirectory(path, owner=uid, limits=self.settings.limits)
-        await data.make()
+        try:
+            await data.make()
+        except BaseException:
+            self._users.give_back(uid)
+            raise
         return Seat(data, uid)
+
+    async def _user(self) -> int | None:
+        """One that is free, else that of the session idle for longest, which ends."""
+        if self._users.all_taken:
+            key = self._idle_for_longest(lambda seat: seat.uid is not None)
+            if key is not None:
+                await self._give_up(self._seats.pop(key))
+        return self._users.take()
 
     async def _fill_pool(self) -> None:
         wanted = self.settings.pool if self.follows_renames else 0

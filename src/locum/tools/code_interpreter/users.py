@@ -16,6 +16,10 @@ class Users:
     def __init__(self, *, any_at_all: bool = True) -> None:
         self._free = list(_block()) if any_at_all and os.geteuid() == 0 else None
 
+    @property
+    def all_taken(self) -> bool:
+        return self._free is not None and not self._free
+
     def take(self) -> int | None:
         if self._free is None:
             return None

@@ -288,7 +288,7 @@ def test_files_of_an_ended_session_are_closed_to_later_users(build_walled: Build
         pytest.skip("only root chooses users")
     rig = build_walled()
     session = rig.session("thread_past")
-    rig.run(session, "_ = open('private', 'w').write('x')")
+    rig.run(session, "import os\n_ = open('private', 'w').write('x')\nos.chmod('.', 0o777)")
     path = rig.sandbox.settings.directory / "sessions" / "thread_past"
     assert path.stat().st_uid > 0
 

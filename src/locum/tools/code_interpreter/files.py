@@ -19,6 +19,7 @@ from locum.tools.code_interpreter.sandbox import Written
 
 _DEEPEST = 32
 _CHUNK = 1 << 20
+_ALL = stat.S_IRWXU
 
 
 def _flags(*names: str) -> int:
@@ -73,6 +74,8 @@ class DataDirectory:
         if self._owner is not None:
             with _opened(self.path) as top:
                 os.fchown(top, 0, 0)
+                # Its code may have opened it to everybody.
+                os.fchmod(top, _ALL)
 
     def move(self, path: Path) -> None:
         """To another place in the same file system; what is bound to it follows."""
@@ -217,6 +220,10 @@ def _opened(path: str | Path, directory: int | None = None) -> Iterator[int]:
         _unlock(path, directory)
         descriptor = os.open(path, _DIRECTORY, dir_fd=directory)
     try:
+        status = os.fstat(descriptor)
+        if status.st_uid == os.geteuid() and status.st_mode & _ALL != _ALL:
+            # It may be listed, which is not yet to see or to remove what is in it.
+            os.fchmod(descriptor, _ALL)
         yield descriptor
     finally:
         os.close(descriptor)
@@ -271,7 +278,7 @@ def _unlock(path: str | Path, directory: int | None) -> None:
     """Take the right to enter a directory, and never what a link in its place points at."""
     handle = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
     try:
-        Path(f"/proc/self/fd/{handle}").chmod(0o700)
+        Path(f"/proc/self/fd/{handle}").chmod(_ALL)
     finally:
         os.close(handle)
 

@@ -312,6 +312,7 @@ REQUIREMENTS: Final = (
         code_interpreter:logs — Prints, last values and tracebacks are logs, and the run goes on.
         code_interpreter:state — Variables stay between the runs of a thread.
         code_interpreter:files — Files are found under their id and under their name.
+        code_interpreter:taken_away — Files deleted or detached since are gone at the next call.
         code_interpreter:written — What code writes becomes a file, and links to it annotations.
         code_interpreter:images — Pictures are outputs, and stand before the text that follows.
         code_interpreter:refused — Where no walls can be built the step fails and says why.

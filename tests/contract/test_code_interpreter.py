@@ -148,6 +148,65 @@ def test_a_file_goes_in_and_another_comes_out(coder: OpenAI) -> None:
     assert coder.files.content(written.id).read() == b"A,B\n1,2\n"
 
 
+@covers("code_interpreter:taken_away")
+def test_a_deleted_file_is_gone_from_the_session_under_whatever_name(coder: OpenAI) -> None:
+    file = coder.files.create(file=("secret.csv", b"a,b\n1,2\n"), purpose="assistants")
+    first = Streamed(
+        coder,
+        "!python import os\nos.chdir('/mnt/data')\n"
+        "os.mkdir('deep'); os.rename('secret.csv', 'deep/renamed')\n"
+        f"os.link('{file.id}', 'linked')\n"
+        "_ = open('own.txt', 'w').write('mine')\n!then\n!say kept",
+        tool_resources={"code_interpreter": {"file_ids": [file.id]}},
+    )
+    coder.files.delete(file.id)
+    second = Streamed(
+        coder,
+        "!python print(sorted(os.listdir('.')), os.listdir('deep'))\n!then\n!say gone",
+        thread_id=first.thread_id,
+    )
+    assert second.logs == "['deep', 'own.txt'] []\n"
+
+
+@covers("code_interpreter:taken_away")
+def test_a_file_that_is_no_longer_attached_makes_way_for_one_of_its_name(coder: OpenAI) -> None:
+    old = coder.files.create(file=("table.csv", b"old"), purpose="assistants")
+    new = coder.files.create(file=("table.csv", b"newer"), purpose="assistants")
+    first = Streamed(
+        coder,
+        "!python open('/mnt/data/table.csv').read()\n!then\n!say read",
+        tool_resources={"code_interpreter": {"file_ids": [new.id, old.id]}},
+    )
+    assert first.logs == "'old'"
+    coder.beta.threads.update(
+        first.thread_id, tool_resources={"code_interpreter": {"file_ids": [new.id]}}
+    )
+    second = Streamed(
+        coder,
+        "!python import os\nprint(len(os.listdir('/mnt/data')), open('/mnt/data/table.csv').read())"
+        "\n!then\n!say read",
+        thread_id=first.thread_id,
+    )
+    assert second.logs == "2 newer\n"
+
+
+@covers("code_interpreter:taken_away")
+def test_a_file_that_code_has_changed_is_its_own(coder: OpenAI) -> None:
+    file = coder.files.create(file=("table.csv", b"a,b\n"), purpose="assistants")
+    first = Streamed(
+        coder,
+        "!python _ = open('/mnt/data/table.csv', 'a').write('1,2\\n')\n!then\n!say changed",
+        tool_resources={"code_interpreter": {"file_ids": [file.id]}},
+    )
+    coder.files.delete(file.id)
+    second = Streamed(
+        coder,
+        "!python import os\nos.listdir('/mnt/data')\n!then\n!say kept",
+        thread_id=first.thread_id,
+    )
+    assert second.logs == "['table.csv']"
+
+
 @covers("code_interpreter:refused")
 def test_without_walls_the_step_fails_and_says_why(
     make_server: Callable[..., Server], monkeypatch: pytest.MonkeyPatch

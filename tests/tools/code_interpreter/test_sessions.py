@@ -438,3 +438,35 @@ def test_killing_the_server_leaves_no_sandbox_process_behind(walled: Rig, tmp_pa
         ended, _, _ = select.select([handle], [], [], PATIENCE_S)
         assert ended, "a process of the sandbox outlived the server"
         os.close(handle)
+
+
+def test_two_servers_over_one_directory_hand_a_session_over(
+    build_any: Build, tmp_path: Path
+) -> None:
+    """As when its thread's runs are driven by the one and then by the other."""
+    one, other = build_any(), build_any()
+
+    assert one.logs(one.session("shared"), "x = open('a', 'w').write('1')\nx") == "1"
+    assert other.logs(other.session("shared"), "open('a').read(), 'x' in dir()") == "('1', False)"
+    assert one.logs(one.session("shared"), "open('a').read(), 'x' in dir()") == "('1', False)"
+    other.wait(other.sandbox.leave("shared"))
+    assert one.logs(one.session("shared"), "open('b', 'w').write('22')") == "2"
+
+
+def test_what_a_dead_server_left_among_the_notes_is_removed_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    for folder in ("notes", "servers"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "notes" / ".half").write_text("{")
+    (tmp_path / "servers" / "dead").touch()
+
+    async def started() -> set[str]:
+        sandbox = sandbox_of("unsafe-subprocess", tmp_path)
+        await sandbox.prepare()
+        found = _names(tmp_path / "notes") | _names(tmp_path / "servers")
+        await sandbox.close()
+        return found
+
+    assert len(asyncio.run(started()) & {".half", "dead"}) == 0
+    assert _names(tmp_path / "servers") == set()

@@ -7,7 +7,7 @@ regular, has one name, and can be printed; a FIFO or a device is never waited fo
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
@@ -38,6 +38,23 @@ class Usage(Struct, frozen=True):
     too_deep: bool
 
 
+class Laid(Struct, frozen=True, array_like=True):
+    """A file as the server has put it there. One that was changed since is its code's own."""
+
+    name: str
+    inode: int
+    size_bytes: int
+    modified_ns: int
+
+    def is_at(self, path: str, status: os.stat_result) -> bool:
+        """Under its name, or another that its code has given it."""
+        return (
+            stat.S_ISREG(status.st_mode)
+            and (status.st_size, status.st_mtime_ns) == (self.size_bytes, self.modified_ns)
+            and (path == self.name or status.st_ino == self.inode)
+        )
+
+
 class DataDirectory:
     """What is `/mnt/data` within; `path` without."""
 
@@ -47,8 +64,11 @@ class DataDirectory:
         self._largest = limits.disk_bytes
         self._most = limits.disk_entries
 
-    async def put(self, name: str, source: Path) -> None:
-        await asyncio.to_thread(self._put, name, source)
+    async def put(
+        self, name: str, source: Path, *, coming: Callable[[Laid], None] | None = None
+    ) -> None:
+        """`coming` hears of it before it is there, in a thread of its own."""
+        await asyncio.to_thread(self._put, name, source, coming)
 
     async def files(self) -> dict[str, Written]:
         return await asyncio.to_thread(self._files)
@@ -92,7 +112,7 @@ class DataDirectory:
             for entry in _walk(top):
                 os.chown(entry.name, owner, owner, dir_fd=entry.directory, follow_symlinks=False)
 
-    def _put(self, name: str, source: Path) -> None:
+    def _put(self, name: str, source: Path, coming: Callable[[Laid], None] | None = None) -> None:
         assert _is_segment(name), name
         temporary = f".{token_hex(8)}"
         with _opened(self.path) as top:
@@ -105,6 +125,10 @@ class DataDirectory:
                         to_file.write(chunk)
                     if self._owner is not None:
                         os.fchown(to_file.fileno(), self._owner, self._owner)
+                    to_file.flush()
+                    state = os.fstat(to_file.fileno())
+                if coming is not None:
+                    coming(Laid(name, state.st_ino, state.st_size, state.st_mtime_ns))
                 _clear_way(top, name)
                 os.rename(temporary, name, src_dir_fd=top, dst_dir_fd=top)
             except BaseException:
@@ -257,6 +281,17 @@ async def _chunks(descriptor: int, size: int) -> AsyncIterator[bytes]:
             yield chunk
     finally:
         os.close(descriptor)
+
+
+def take_away(path: Path, laid: Collection[Laid]) -> set[str]:
+    """Remove what was put there, as far as it is unchanged; where it was. Not while code runs."""
+    found: set[str] = set()
+    with suppress(FileNotFoundError), _opened(path) as top:
+        for entry in _walk(top):
+            if any(one.is_at(entry.path, entry.status) for one in laid):
+                os.unlink(entry.name, dir_fd=entry.directory)
+                found.add(entry.path)
+    return found
 
 
 def remove_tree(path: Path) -> None:

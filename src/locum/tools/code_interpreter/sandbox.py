@@ -1,6 +1,6 @@
 """What the code interpreter asks of the walls around it, whichever they are."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -22,6 +22,13 @@ class Picture(Struct, frozen=True):
 Output = Logs | Picture
 
 
+class Owner(Struct, frozen=True):
+    """Whose session it is."""
+
+    project_id: str = ""
+    thread_id: str = ""
+
+
 class Session(Protocol):
     """One Python process behind walls; its variables live as long as it does."""
 
@@ -35,8 +42,18 @@ class Session(Protocol):
         """
         ...
 
-    async def put(self, name: str, source: Path) -> None:
-        """Show a copy of `source` as `/mnt/data/{name}`; `name` is one safe path segment."""
+    async def put(self, name: str, source: Path, *, of: str = "") -> None:
+        """Show a copy of `source` as `/mnt/data/{name}`; `name` is one safe path segment.
+
+        What is `of` something can be told from what code has written, and taken away.
+        """
+        ...
+
+    async def keep_only(self, of: Collection[str]) -> set[str]:
+        """Take away what was put there of anything but these; the names that have become free.
+
+        What the code has changed since is its own, and stays.
+        """
         ...
 
     async def files(self) -> dict[str, "Written"]:
@@ -57,6 +74,14 @@ class Written(Struct, frozen=True):
     modified_ns: int
 
 
+class Kept(Struct, frozen=True):
+    """What is known of a session, whether it lives or not."""
+
+    owner: Owner
+    of: frozenset[str]
+    """What there are copies of in it."""
+
+
 class Sandbox(Protocol):
     """Makes sessions, or says why it cannot."""
 
@@ -67,12 +92,23 @@ class Sandbox(Protocol):
         """How many sessions have a process, or are about to."""
         ...
 
-    async def session(self, key: str) -> Session:
+    async def session(self, key: str, owner: Owner) -> Session:
         """The live session of `key` (a thread), or a new one over that key's files."""
         ...
 
     async def forget(self, key: str) -> None:
         """End the session and delete its files."""
+        ...
+
+    async def kept(self) -> dict[str, Kept | None]:
+        """Sessions that live here or have files here, but for those of others that still serve.
+
+        What is told of one is None when its files are nobody's.
+        """
+        ...
+
+    async def keep_only(self, key: str, of: Collection[str]) -> None:
+        """As of a `Session`, unless code runs in it. Of what is nobody's nothing is kept."""
         ...
 
     async def check(self) -> str:

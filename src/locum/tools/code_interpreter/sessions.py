@@ -7,10 +7,9 @@ when a new key comes: a bind mount follows its directory. A key that has files s
 
 import asyncio
 import os
-import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Coroutine
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from secrets import token_hex
 from typing import ClassVar
@@ -20,19 +19,27 @@ from msgspec import Struct
 from locum import logs
 from locum.clock import Clock, SystemClock
 from locum.tools.code_interpreter.calls import Call
-from locum.tools.code_interpreter.files import DataDirectory, remove_tree
+from locum.tools.code_interpreter.files import DataDirectory, Laid, remove_tree
 from locum.tools.code_interpreter.interpreter import Interpreter, Launch
 from locum.tools.code_interpreter.limits import Limits
-from locum.tools.code_interpreter.sandbox import Logs, Output, SandboxUnavailable, Written
+from locum.tools.code_interpreter.notes import Notes, session_path
+from locum.tools.code_interpreter.sandbox import (
+    Kept,
+    Logs,
+    Output,
+    Owner,
+    SandboxUnavailable,
+    Written,
+)
 from locum.tools.code_interpreter.users import Users
 
-_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _SWEEP_EVERY_S = 30.0
 _REFILL_AFTER_S = 0.25
 _LOST = (
     "The interpreter was started again: variables of earlier calls are lost, "
     "files in /mnt/data are kept.\n"
 )
+_NOBODY = Owner()
 
 
 class SandboxSettings(Struct, frozen=True, kw_only=True):
@@ -49,49 +56,6 @@ class SandboxSettings(Struct, frozen=True, kw_only=True):
 
     live: int = 64
     """Interpreters of sessions at a time. The one idle for longest makes room."""
-
-
-def session_path(settings: SandboxSettings, key: str) -> Path:
-    """Where the files of a session lie, whether it lives or not."""
-    if not _KEY.fullmatch(key):
-        raise ValueError(f"not the key of a session: {key!r}")
-    return settings.directory / "sessions" / key
-
-
-class WalledSession:
-    """A `Session`: a name for what the sandbox holds under one key."""
-
-    def __init__(self, sessions: "Sessions", key: str) -> None:
-        self._sessions = sessions
-        self._key = key
-
-    async def run(self, code: str) -> AsyncGenerator[Output, None]:
-        """Raises `SandboxUnavailable` when no interpreter can be started."""
-        while True:
-            seat = await self._sessions.seat(self._key)
-            async with seat.turn:
-                # While this call waited for its turn, the session may have been ended.
-                if not self._sessions.holds(self._key, seat):
-                    continue
-                async with aclosing(self._sessions.call(seat, code)) as outputs:
-                    async for output in outputs:
-                        yield output
-                return
-
-    async def put(self, name: str, source: Path) -> None:
-        seat = await self._sessions.seat(self._key)
-        await seat.data.put(name, source)
-
-    async def files(self) -> dict[str, Written]:
-        seat = await self._sessions.seat(self._key)
-        return await seat.data.files()
-
-    async def read(self, name: str) -> AsyncIterator[bytes]:
-        seat = await self._sessions.seat(self._key)
-        return await seat.data.read(name)
-
-    async def close(self) -> None:
-        await self._sessions.leave(self._key)
 
 
 class Seat:
@@ -118,6 +82,57 @@ class Seat:
             await interpreter.end()
 
 
+class WalledSession:
+    """A `Session`: a name for what the sandbox holds under one key."""
+
+    def __init__(self, sessions: "Sessions", key: str, owner: Owner) -> None:
+        self._sessions = sessions
+        self._key = key
+        self._owner = owner
+
+    async def run(self, code: str) -> AsyncGenerator[Output, None]:
+        """Raises `SandboxUnavailable` when no interpreter can be started."""
+        async with self._turn() as seat, aclosing(self._sessions.call(seat, code)) as outputs:
+            async for output in outputs:
+                yield output
+
+    async def put(self, name: str, source: Path, *, of: str = "") -> None:
+        def coming(one: Laid) -> None:
+            if of:
+                self._sessions.notes.add(self._key, of, one)
+
+        seat = await self._seat()
+        await seat.data.put(name, source, coming=coming)
+
+    async def keep_only(self, of: Collection[str]) -> set[str]:
+        async with self._turn():
+            return await asyncio.to_thread(self._sessions.notes.keep_only, self._key, of)
+
+    async def files(self) -> dict[str, Written]:
+        seat = await self._seat()
+        return await seat.data.files()
+
+    async def read(self, name: str) -> AsyncIterator[bytes]:
+        seat = await self._seat()
+        return await seat.data.read(name)
+
+    async def close(self) -> None:
+        await self._sessions.leave(self._key)
+
+    async def _seat(self) -> Seat:
+        return await self._sessions.seat(self._key, self._owner)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[Seat]:
+        while True:
+            seat = await self._seat()
+            async with seat.turn:
+                # While this call waited for its turn, the session may have been ended.
+                if self._sessions.holds(self._key, seat):
+                    yield seat
+                    return
+
+
 class Sessions(ABC):
     """A `Sandbox`, but for its walls. `prepare` comes first."""
 
@@ -130,6 +145,7 @@ class Sessions(ABC):
     def __init__(self, settings: SandboxSettings, *, clock: Clock | None = None) -> None:
         self.settings = settings
         self._clock = clock or SystemClock()
+        self.notes = Notes(settings.directory)
         self._users = Users(any_at_all=self.has_users)
         self._seats: dict[str, Seat] = {}
         self._pool: list[Seat] = []
@@ -162,12 +178,16 @@ class Sessions(ABC):
     async def prepare(self) -> None:
         """Make the directories, remove what a crash has left in the pool, warm the pool."""
         await asyncio.to_thread(_make_ready, self.settings.directory)
+        await asyncio.to_thread(self.notes.begin)
         await self._fill_pool()
         self._do(self._sweep_for_ever())
 
-    async def session(self, key: str) -> WalledSession:
-        await self.seat(key)
-        return WalledSession(self, key)
+    async def session(self, key: str, owner: Owner = _NOBODY) -> WalledSession:
+        async with self._opening:
+            if key in self._seats and not await asyncio.to_thread(self.notes.has, key):
+                await self._give_up(key)
+        await self.seat(key, owner)
+        return WalledSession(self, key, owner)
 
     async def forget(self, key: str) -> None:
         async with self._opening:
@@ -175,14 +195,25 @@ class Sessions(ABC):
             if seat is not None:
                 await seat.empty()
                 self._users.give_back(seat.uid)
-            await asyncio.to_thread(remove_tree, self._path(key))
+            await asyncio.to_thread(self.notes.remove, key)
+
+    async def kept(self) -> dict[str, Kept | None]:
+        return await asyncio.to_thread(self.notes.kept)
+
+    async def keep_only(self, key: str, of: Collection[str]) -> None:
+        async with self._opening:
+            seat = self._seats.get(key)
+            if seat is None:
+                await asyncio.to_thread(self.notes.keep_only, key, of)
+            elif not seat.turn.locked():
+                async with seat.turn:
+                    await asyncio.to_thread(self.notes.keep_only, key, of)
 
     async def leave(self, key: str) -> None:
         """End the interpreter of a key, without a word about it to its next call."""
         async with self._opening:
-            seat = self._seats.pop(key, None)
-            if seat is not None:
-                await self._give_up(seat)
+            if key in self._seats:
+                await self._give_up(key)
 
     async def sweep(self) -> None:
         """End the sessions that have been idle for too long."""
@@ -200,14 +231,16 @@ class Sessions(ABC):
             await self.leave(key)
         while self._pool:
             await self._discard(self._pool.pop())
+        await asyncio.to_thread(self.notes.end)
 
-    async def seat(self, key: str) -> Seat:
+    async def seat(self, key: str, owner: Owner) -> Seat:
         if self._closed:
             raise SandboxUnavailable("The sandbox is closed.")
-        path = self._path(key)
+        path = session_path(self.settings.directory, key)
         async with self._opening:
             seat = self._seats.get(key)
             if seat is None:
+                await asyncio.to_thread(self.notes.take, key, owner)
                 warm = None if path.exists() else await self._take_warm(path)
                 seat = self._seats[key] = warm or await self._open(path)
             seat.used_at = self._clock.monotonic()
@@ -303,7 +336,7 @@ class Sessions(ABC):
         if self._users.all_taken:
             key = self._idle_for_longest(lambda seat: seat.uid is not None)
             if key is not None:
-                await self._give_up(self._seats.pop(key))
+                await self._give_up(key)
         return self._users.take()
 
     async def _fill_pool(self) -> None:
@@ -336,13 +369,13 @@ class Sessions(ABC):
         await asyncio.to_thread(remove_tree, seat.data.path)
         self._users.give_back(seat.uid)
 
-    async def _give_up(self, seat: Seat) -> None:
+    async def _give_up(self, key: str) -> None:
+        seat = self._seats.pop(key)
         await seat.empty()
-        await seat.data.disown()
+        # Else another server over this directory has it by now, and a user of its own in it.
+        if await asyncio.to_thread(self.notes.has, key):
+            await seat.data.disown()
         self._users.give_back(seat.uid)
-
-    def _path(self, key: str) -> Path:
-        return session_path(self.settings, key)
 
     def _do(self, chore: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(chore)

@@ -15,6 +15,7 @@ from locum.store.tables import Store
 from locum.tools.arguments import StringArgument
 from locum.tools.code_interpreter.sandbox import (
     Logs,
+    Owner,
     Picture,
     Sandbox,
     SandboxUnavailable,
@@ -71,7 +72,7 @@ class CodeInterpreter:
         files = await self._desk.files(setting)
         notes = [_LINKS]
         if files:
-            names = "\n".join(f"- {_DATA}/{_safe(file.filename)}" for file in files)
+            names = "\n".join(f"- {_DATA}/{_safe(filename)}" for filename in files.values())
             notes.append(f"Files of this conversation:\n{names}")
         return (Function(_NAME, _DESCRIPTION, _PARAMETERS, "\n".join(notes)),)
 
@@ -79,7 +80,7 @@ class CodeInterpreter:
         return _CodeCall(self._sandbox, self._desk, setting, call_id=call_id, name=name)
 
     async def forget(self, project_id: str, thread_id: str) -> None:
-        await self._sandbox.forget(_session_key(project_id, thread_id))
+        await self._sandbox.forget(_session_key(Owner(project_id, thread_id)))
 
 
 class _CodeCall:
@@ -113,9 +114,8 @@ class _CodeCall:
         if rest := self._type(self._code.rest()):
             yield rest
         try:
-            session = await self._sandbox.session(
-                _session_key(self._setting.project_id, self._setting.run.thread_id)
-            )
+            owner = Owner(self._setting.project_id, self._setting.run.thread_id)
+            session = await self._sandbox.session(_session_key(owner), owner)
             await self._desk.lay_out(session, self._setting)
             before = await session.files()
             async with aclosing(session.run("".join(self._input))) as outputs:
@@ -192,26 +192,30 @@ class _Desk:
         self._clock = clock
         self._ids = ids
 
-    async def files(self, setting: Setting) -> list[File]:
-        found = [
-            await self._store.files.find(setting.project_id, file_id)
-            for file_id in setting.file_ids
-        ]
-        return [document.read() for document in found if document is not None]
+    async def files(self, setting: Setting) -> dict[str, str]:
+        """The names of those that have not been deleted and have not expired, by id."""
+        names = await self._store.files.names(
+            setting.project_id, setting.file_ids, now=self._clock.now(), reader=self._store.db
+        )
+        return {file_id: names[file_id] for file_id in setting.file_ids if file_id in names}
 
     async def lay_out(self, session: Session, setting: Setting) -> None:
-        """Show each file under its id and under its name, once a session."""
+        """Show each file under its id and under its name, once a session, and no others."""
+        files = await self.files(setting)
+        freed = await session.keep_only(files.keys())
         shown = await session.files()
-        for file in await self.files(setting):
-            blob = await self._store.files.blob(setting.project_id, file.id)
-            if blob is None or file.id in shown:
+        for file_id, filename in files.items():
+            if file_id in shown and _safe(filename) not in freed:
                 continue
+            blob = await self._store.files.blob(setting.project_id, file_id)
+            if blob is None:
+                continue  # Deleted since we looked.
             try:
                 async with self._blobs.local(blob) as path:
-                    await session.put(file.id, path)
-                    await session.put(_safe(file.filename), path)
+                    await session.put(file_id, path, of=file_id)
+                    await session.put(_safe(filename), path, of=file_id)
             except BlobMissing as missing:
-                raise ToolFailed(f"The bytes of {file.id} are gone.") from missing
+                raise ToolFailed(f"The bytes of {file_id} are gone.") from missing
 
     async def keep_picture(self, setting: Setting, data: bytes) -> str:
         file_id = self._ids.new("file")
@@ -262,9 +266,9 @@ class _Desk:
         return file_id
 
 
-def _session_key(project_id: str, thread_id: str) -> str:
+def _session_key(owner: Owner) -> str:
     """One session a thread. Ids may be imported, so two projects may know the same thread id."""
-    return hashlib.sha256(f"{project_id}/{thread_id}".encode()).hexdigest()
+    return hashlib.sha256(f"{owner.project_id}/{owner.thread_id}".encode()).hexdigest()
 
 
 def _safe(filename: str) -> str:

@@ -62,6 +62,7 @@ from locum.tools.code_interpreter.choose import Tier
 from locum.tools.code_interpreter.limits import Limits
 from locum.tools.code_interpreter.on_demand import SandboxOnDemand
 from locum.tools.code_interpreter.sessions import SandboxSettings
+from locum.tools.code_interpreter.tidying import Tidying
 from locum.tools.code_interpreter.tool import CodeInterpreter
 from locum.tools.file_search.cutters import Cutters
 from locum.tools.file_search.embedding import SearchEmbedder
@@ -230,10 +231,13 @@ async def _furnished(
         await engine.start()
         if crew.works:
             ingestion, upkeep = open_ingestion(house, embedder), Upkeep(house)
+            tidying = Tidying(sandbox, store=store, clock=clock)
             closing.push_async_callback(ingestion.close)
             await ingestion.start()
             closing.push_async_callback(upkeep.close)
             upkeep.start()
+            closing.push_async_callback(tidying.close)
+            tidying.start()
         yield house
 
 

@@ -1,5 +1,6 @@
 """A real server, killed by the kernel in every state a run can be in, and started again."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -13,6 +14,10 @@ from typing import Any
 import httpx2
 import openai
 import pytest
+
+from locum.settings import Settings
+from locum.store.sqlite import SqliteDatabase
+from locum.store.tables import Store
 
 pytestmark = [
     pytest.mark.slow,
@@ -193,6 +198,48 @@ def test_a_stream_that_was_cut_by_the_kill_resumes_with_exactly_what_was_missed(
     with life(tmp_path) as second:
         for index, (number, _) in enumerate(before[:-1]):
             assert events(second, thread_id, run_id, after=number) == before[index + 1 :]
+
+
+def test_the_session_of_a_thread_that_was_deleted_just_before_the_kill_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOCUM_SANDBOX", "unsafe-subprocess")
+    first = Process(tmp_path)
+    assistant = first.sdk.beta.assistants.create(
+        model="scripted", tools=[{"type": "code_interpreter"}]
+    )
+    message: Any = {"role": "user", "content": "!python _ = open('own', 'w').write('x')"}
+    kept, deleted = (
+        first.sdk.beta.threads.create_and_run_poll(
+            assistant_id=assistant.id, thread={"messages": [message]}, poll_interval_ms=20
+        ).thread_id
+        for _ in range(2)
+    )
+    first.kill()
+    assert len(list(tmp_path.glob("sandbox/sessions/*/own"))) == 2
+
+    # The row goes first, then the process that was to remove the files.
+    async def delete() -> None:
+        database = SqliteDatabase(tmp_path / "locum.db", durable=False)
+        async with database.transaction() as tx:
+            await Store(database).threads.remove(tx, Settings().project, deleted)
+        await database.close()
+
+    asyncio.run(delete())
+    with life(tmp_path) as second:
+        deadline = time.monotonic() + WAIT_S
+        while len(list(tmp_path.glob("sandbox/sessions/*"))) > 1:
+            assert second.sdk.beta.threads.retrieve(kept)
+            assert time.monotonic() < deadline, "the session stays"
+        second.sdk.beta.threads.messages.create(
+            kept, role="user", content="!python import os; print(os.listdir())"
+        )
+        run = second.sdk.beta.threads.runs.create_and_poll(
+            thread_id=kept, assistant_id=assistant.id, poll_interval_ms=20
+        )
+        [step] = [s for s in steps(second, kept, run.id) if s.type == "tool_calls"]
+        [output] = step.step_details.tool_calls[0].code_interpreter.outputs
+        assert output.logs == "['own']\n"
 
 
 def _first_events(process: Process, thread_id: str, run_id: str, count: int) -> list[str]:

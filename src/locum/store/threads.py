@@ -1,6 +1,7 @@
 """The threads table, and the labels by which lists of threads are filtered."""
 
 import hashlib
+from collections.abc import Sequence
 
 from locum.store.database import Reader, Transaction
 from locum.store.documents import Document, Documents, Page
@@ -11,6 +12,7 @@ from locum.wire.threads import Thread
 # Runs first: whoever writes for a run has locked its row before all others, and so must we,
 # or two would wait for each other.
 _CHILDREN = ("runs", "steps", "messages")
+_ASKED_TOGETHER = 500
 
 
 class ThreadTable(Documents[Thread]):
@@ -46,6 +48,20 @@ class ThreadTable(Documents[Thread]):
                 project_id,
                 thread_id,
             )
+
+    async def known(self, project_id: str, thread_ids: Sequence[str]) -> set[str]:
+        """Those of the given threads that are there."""
+        found: set[str] = set()
+        for start in range(0, len(thread_ids), _ASKED_TOGETHER):
+            some = thread_ids[start : start + _ASKED_TOGETHER]
+            places = ", ".join(f"${number}" for number in range(2, len(some) + 2))
+            rows = await self._reader.fetch(
+                f"SELECT id FROM threads WHERE project_id = $1 AND id IN ({places})",
+                project_id,
+                *some,
+            )
+            found.update(row[0] for row in rows)
+        return found
 
     async def labelled(
         self, project_id: str, query: PageQuery, metadata: dict[str, str]

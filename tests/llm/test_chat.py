@@ -164,6 +164,7 @@ def test_a_base_url_that_is_none_is_refused_at_the_start(url: str) -> None:
         ("parallel_tool_calls", "Unsupported parameter: 'parallel_tool_calls'"),
         ("temperature", "Unsupported value: 'temperature' does not support 0.7 with this model"),
         ("top_p", "`top_p` isn't supported with this model"),
+        ("temperature", "`temperature` is deprecated for this model."),
         ("reasoning_effort", "Unknown parameter: 'reasoning_effort'."),
     ],
 )
@@ -190,6 +191,14 @@ def test_a_refused_parameter_is_left_out_from_then_on(parameter: str, words: str
                 assert "stream_options" in server.bodies[3]
 
     asyncio.run(scene())
+
+
+def test_a_model_that_takes_temperature_or_top_p_is_told_the_temperature() -> None:
+    # As Claude does since Opus 4.1; a run always has both.
+    words = "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
+    request = asking("Hi", temperature=1.0, top_p=1.0)
+    _, server = ask(refuses(400, {"error": {"message": words}}), speaks(), request=request)
+    assert ("temperature" in server.bodies[1], "top_p" in server.bodies[1]) == (True, False)
 
 
 def test_a_refusal_may_name_the_parameter_apart_from_its_words() -> None:

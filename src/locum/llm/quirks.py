@@ -18,13 +18,14 @@ _DROPPABLE = (
     "max_tokens",
     "strict",
     "reasoning_effort",
-    "temperature",
+    # Some take one of the next two, never both: the temperature is what people set.
     "top_p",
+    "temperature",
 )
 _REFUSAL = re.compile(
     r"unsupported|not support|n.t support|unrecognized|unrecognised|unknown|unexpected|"
     r"not permitted|not allowed|extra (inputs|fields|parameter)|invalid (parameter|argument)|"
-    r"only supported|not available|additional properties",
+    r"only supported|not available|additional properties|cannot both be|deprecated",
     re.IGNORECASE,
 )
 _REFUSING_STATUSES = (400, 404, 422, 501)

@@ -27,8 +27,8 @@ DROPPABLE: Final = (
     "store",
     "strict",
     "reasoning",
-    "temperature",
     "top_p",
+    "temperature",
 )
 # Tools of the provider that take the place of ours; the others are nobody's but the provider's.
 _REPLACING: Final = ("code_interpreter", "file_search")

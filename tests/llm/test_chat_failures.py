@@ -1,6 +1,7 @@
 """How the adapter fails, tries again, and stops."""
 
 import asyncio
+import json
 import socket
 from typing import Any
 
@@ -99,6 +100,19 @@ def test_an_error_inside_the_stream_fails_the_turn(
 @pytest.mark.parametrize("broken", ["data: nonsense\n\n", 'data: {"choices": 5}\n\n', "{"])
 def test_what_is_no_answer_fails_the_turn(broken: str) -> None:
     assert "sent what is no part of an answer" in failure_of(sends(broken)).message
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        {"content": "Half"},
+        {"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": '{"a'}}]},
+    ],
+)
+def test_an_answer_that_ends_with_neither_a_reason_nor_done_was_cut(begun: dict[str, Any]) -> None:
+    chunk = json.dumps({"choices": [{"delta": begun}]})
+    error = failure_of(sends(f"data: {chunk}\n\n"))
+    assert error.message == "The model's server ended its answer before it was whole."
 
 
 def test_an_event_that_never_ends_fails_the_turn() -> None:

@@ -78,7 +78,7 @@ TWO = json.dumps(says("two", finish_reason="stop"))
         (f"data: {ONE}\ndata: {TWO}\ndata: [DONE]\n",),
         tuple(f"data: {ONE}\n\ndata: {TWO}\n\n"),
         (f"\ufeffdata: {ONE}\n\n", "data\n\n", "data: \n\n", f"data: {TWO}\n\n"),
-        ('data: {"choices":\ndata:  [{"delta": {"content": "One two"}}]}\n\n',),
+        ('data: {"choices":\ndata:  [{"delta": {"content": "One two"}}]}\n\ndata: [DONE]',),
         (f"data: {ONE}\n\ndata: {TWO}\n\ndata: [DONE]\n\n", "data: never read"),
     ],
     ids=[

@@ -105,12 +105,14 @@ class Answer:
             if choice.finish_reason:
                 self._reason = str(choice.finish_reason)
 
-    def finish(self) -> Iterator[Event]:
+    def finish(self, *, is_whole: bool) -> Iterator[Event]:
+        if not (self._text or self._calls.begun or self._reason):
+            raise Fault("The model's server ended its answer before it began.", is_transient=True)
+        if not (is_whole or self._reason):
+            raise Fault("The model's server ended its answer before it was whole.")
         yield from self._calls.finish()
         if self._reason == "error":
             raise Fault("The model stopped with an error.")
-        if not (self._text or self._calls.begun or self._reason):
-            raise Fault("The model's server ended its answer before it began.", is_transient=True)
         yield Finished(
             reason=self._finish_reason(),
             usage=self._usage(),

@@ -52,5 +52,5 @@ class _Chunks:
             )
         yield from self._answer.read(chunk)
 
-    def finish(self) -> Iterator[Event]:
-        yield from self._answer.finish()
+    def finish(self, *, is_whole: bool) -> Iterator[Event]:
+        yield from self._answer.finish(is_whole=is_whole)

@@ -115,7 +115,7 @@ class ResponseAnswer:
             case "response.failed" | "error" | None:
                 raise self._failure(event, document)
 
-    def finish(self) -> Iterator[Event]:
+    def finish(self, *, is_whole: bool) -> Iterator[Event]:  # noqa: ARG002 — its last event says so
         if self._ended is None:
             message = "The model's server ended its answer before it was whole."
             raise Fault(message, is_transient=True)

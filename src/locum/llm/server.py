@@ -45,8 +45,8 @@ class Reader(Protocol):
         """The events of the next document of the stream. What is none is raised as `Fault`."""
         ...
 
-    def finish(self) -> Iterator[Event]:
-        """The last events, when no document follows."""
+    def finish(self, *, is_whole: bool) -> Iterator[Event]:
+        """The last events, when no document follows; `is_whole` when the server said so."""
         ...
 
 
@@ -150,7 +150,7 @@ class ModelServer(ABC):
                         for event in answer.read(document):
                             stream.has_begun = True
                             yield event
-            for event in answer.finish():
+            for event in answer.finish(is_whole=stream.is_whole):
                 yield event
 
     def _remember(self, model: str, without: frozenset[str]) -> None:
@@ -179,6 +179,8 @@ class _Stream:
         self._deadline = deadline
         self._patience = Patience(lambda: response.content.set_exception(_TooSlow()))
         self.has_begun = False
+        # Whether the end was told: a connection that closes may as well have been cut.
+        self.is_whole = False
 
     async def documents(self) -> AsyncGenerator[bytes, None]:
         data = EventData(most_bytes=_MOST_EVENT_BYTES)
@@ -198,13 +200,17 @@ class _Stream:
                 for document in data.feed(received):
                     for one in _apart(document):
                         if one == _DONE:
+                            self.is_whole = True
                             return
                         yield one
             except TooLong:
                 raise Fault("The model's server sent an event that does not end.") from None
+        self.is_whole = whole is not None
         for document in [bytes(whole)] if whole is not None else data.rest():
             for one in _apart(document):
-                if one != _DONE:
+                if one == _DONE:
+                    self.is_whole = True
+                else:
                     yield one
 
     async def _receive(self) -> bytes:

@@ -195,7 +195,9 @@ def test_a_refused_parameter_is_left_out_from_then_on(parameter: str, words: str
 
 def test_a_model_that_takes_temperature_or_top_p_is_told_the_temperature() -> None:
     # As Claude does since Opus 4.1; a run always has both.
-    words = "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
+    words = (
+        "`temperature` and `top_p` cannot both be specified for this model. Please use only one."
+    )
     request = asking("Hi", temperature=1.0, top_p=1.0)
     _, server = ask(refuses(400, {"error": {"message": words}}), speaks(), request=request)
     assert ("temperature" in server.bodies[1], "top_p" in server.bodies[1]) == (True, False)

@@ -163,7 +163,12 @@ def test_only_the_first_of_several_answers_is_heard() -> None:
         ("eos", "stop"),
         (None, "stop"),
         ("length", "length"),
+        ("model_length", "length"),
+        ("MAX_TOKENS", "length"),
         ("content_filter", "content_filter"),
+        ("content_filter: RECITATION", "content_filter"),
+        ("SAFETY", "content_filter"),
+        ("PROHIBITED_CONTENT", "content_filter"),
     ],
 )
 def test_reasons_to_finish_are_told_in_our_words(reason: str | None, heard: str) -> None:
@@ -183,6 +188,15 @@ def test_reasons_to_finish_are_told_in_our_words(reason: str | None, heard: str)
 def test_calls_are_a_reason_to_finish_whatever_it_is_called(reason: str | None, heard: str) -> None:
     called = calls(piece("f", "{}", index=0, id="call_a"))
     assert hear(streams(called, ends(reason))).finished.reason == heard
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["abort", "insufficient_system_resource", "function_call_filter: MALFORMED_FUNCTION_CALL"],
+)
+def test_an_answer_that_broke_off_is_none_whatever_that_is_called(reason: str) -> None:
+    with pytest.raises(ModelError, match=f"broke off its answer: {reason.partition(':')[0]}"):
+        hear(streams(says("Half"), ends(reason)))
 
 
 def test_an_empty_answer_that_says_so_is_one() -> None:

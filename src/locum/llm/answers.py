@@ -24,6 +24,13 @@ from locum.llm.protocol import (
 )
 
 _MOST_CALLS = 128
+# Reasons to stop that are nobody's choice: in words of vLLM, DeepSeek and Gemini.
+_BROKEN = (
+    "abort",
+    "insufficient_system_resource",
+    "function_call_filter",
+    "malformed_function_call",
+)
 
 
 class CalledPiece(Struct):
@@ -103,7 +110,8 @@ class Answer:
             if delta := choice.delta or choice.message:
                 yield from self._delta(delta)
             if choice.finish_reason:
-                self._reason = str(choice.finish_reason)
+                # Gemini shouts in its own words, and says more behind a colon.
+                self._reason = str(choice.finish_reason).lower().partition(":")[0]
 
     def finish(self, *, is_whole: bool) -> Iterator[Event]:
         if not (self._text or self._calls.begun or self._reason):
@@ -113,6 +121,8 @@ class Answer:
         yield from self._calls.finish()
         if self._reason == "error":
             raise Fault("The model stopped with an error.")
+        if self._reason in _BROKEN:
+            raise Fault(f"The model's server broke off its answer: {self._reason}.")
         yield Finished(
             reason=self._finish_reason(),
             usage=self._usage(),
@@ -133,9 +143,9 @@ class Answer:
 
     def _finish_reason(self) -> Literal["stop", "length", "calls", "content_filter"]:
         match self._reason:
-            case "length" | "max_tokens":
+            case "length" | "max_tokens" | "model_length":
                 return "length"
-            case "content_filter":
+            case "content_filter" | "safety" | "recitation" | "blocklist" | "prohibited_content":
                 return "content_filter"
         return "calls" if self._calls.begun else "stop"
 

@@ -22,6 +22,7 @@ from tests.llm.turns import BOUND_S, asking, collect
 from locum.llm import endpoint
 from locum.llm.chat import ChatCompletions
 from locum.llm.endpoint import Timeouts
+from locum.llm.faults import TOO_LONG
 from locum.llm.protocol import (
     Event,
     ModelError,
@@ -81,6 +82,10 @@ def test_a_server_that_points_elsewhere_is_not_followed() -> None:
         ('{"error": {"message": "Out of memory", "code": 500}}', "Out of memory", "server_error"),
         ('{"error": {"message": "Slow", "code": 429}}', "Slow", "rate_limit_exceeded"),
         ('{"error": "Gone"}', "Gone", "server_error"),
+        ('{"error": {"message": "Slow", "code": "429"}}', "Slow", "rate_limit_exceeded"),
+        ('{"error": {"message": "No", "code": "400"}}', "No", "invalid_prompt"),
+        ('{"error": {"message": "Odd", "code": "3051"}}', "Odd", "server_error"),
+        ('{"error": {"message": "context deadline exceeded"}}', "context deadline exceeded", None),
         (
             '{"error": {"message": "No", "type": "invalid_request_error"}}',
             "No",
@@ -185,6 +190,36 @@ def test_a_limit_that_will_not_pass_is_told_at_once(
     naps = Naps()
     error = failure_of(refuses(429, document, headers=headers), naps=naps)
     assert (error.code, naps.taken) == ("rate_limit_exceeded", [])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [{"type": "overloaded_error"}, {"type": "server_error", "code": None}, {"code": "503"}],
+)
+def test_a_stream_that_begins_with_a_passing_error_is_asked_for_again(error: Any) -> None:
+    early = sends(f"data: {json.dumps({'error': error | {'message': 'Busy'}})}\n\n")
+    assert ask(early, speaks())[0].text == "Hello"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "This model's maximum context length is 4097 tokens.",
+        "Trying to keep the first 6547 tokens when context the overflows.",
+        "prompt is too long: 200001 tokens > 200000 maximum",
+        "The input token count (1200293) exceeds the maximum number of tokens allowed (1048576).",
+        "Please reduce the length of the messages or completion.",
+        "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4097. Given: 5000",
+        "Input validation error: `inputs` must have less than 1024 tokens. Given: 4500",
+    ],
+    ids=["OpenAI", "LM Studio", "Anthropic", "Gemini", "Groq", "TGI", "older TGI"],
+)
+def test_a_prompt_that_is_too_long_is_known_whoever_says_so_and_where(words: str) -> None:
+    within = sends(f"data: {json.dumps({'error': words})}\n\n")
+    for reply in (within, refuses(400, {"error": {"message": words}})):
+        error = failure_of(reply)
+        assert error.code == "invalid_prompt"
+        assert TOO_LONG.search(error.message)
 
 
 @pytest.mark.parametrize("reply", [breaks_off(), sends(), sends("data: [DONE]\n\n")])

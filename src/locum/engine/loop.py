@@ -5,7 +5,6 @@ waits for a model or a tool, so a stop never tears a write.
 """
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from typing import Any, Literal, TypeVar
@@ -21,6 +20,7 @@ from locum.engine.recorder import Recorder
 from locum.engine.turn import Hosted, Offered, Turn, usage_of
 from locum.llm import protocol as llm
 from locum.llm import tokens
+from locum.llm.faults import TOO_LONG
 from locum.tools.tool import Setting, Tool, ToolFailed
 from locum.wire.messages import IncompleteReason
 from locum.wire.runs import (
@@ -41,8 +41,7 @@ T = TypeVar("T")
 
 # A run that calls tools for ever is a run that never ends.
 _MOST_TURNS = 128
-# How servers say that a prompt does not fit, and the smallest one worth another try.
-_TOO_LONG = re.compile(r"context|too long|too many tokens|maximum.+length", re.IGNORECASE)
+# The smallest prompt worth another try when one was too long.
 _LEAST_ROOM = 256
 
 
@@ -255,7 +254,7 @@ class Driver:
     def _shorten(self, turn: Turn, error: llm.ModelError) -> bool:
         """Whether to ask again with half the thread: it was too long for the model, no more."""
         automatic = self._recorder.run.truncation_strategy.type == "auto"
-        too_long = error.code == "invalid_prompt" and _TOO_LONG.search(error.message) is not None
+        too_long = error.code == "invalid_prompt" and TOO_LONG.search(error.message) is not None
         if not (automatic and too_long) or turn.is_open:
             return False
         asked = tokens.count_messages(turn.request.messages, turn.request.offers)

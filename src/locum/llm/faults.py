@@ -1,5 +1,6 @@
 """What goes wrong between us and a model server, and what the reader of a run is told of it."""
 
+import re
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
@@ -8,9 +9,24 @@ import msgspec
 
 from locum.llm.protocol import ErrorCode, ModelError
 
+# How servers say that a prompt does not fit; a context of Go's that is over is something else.
+TOO_LONG = re.compile(
+    r"context(?! (deadline|cancel))|too long|too many tokens|maximum.+length|"
+    r"maximum number of tokens|reduce the length|`inputs` (tokens|must)",
+    re.IGNORECASE,
+)
+
 _LONGEST_MESSAGE = 1000
 _FILTERED = ("content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation")
 _LIMITED = ("rate_limit", "insufficient_quota", "quota_exceeded", "overloaded_error")
+# What a stream says that may pass; an answer's status says it otherwise.
+_PASSING = (
+    "server_error",
+    "rate_limit_exceeded",
+    "rate_limit_error",
+    "overloaded_error",
+    "vector_store_timeout",
+)
 
 
 class Fault(Exception):
@@ -63,20 +79,31 @@ def read_fault(
     if message is not None and not isinstance(message, str):
         message = msgspec.json.encode(message).decode()
     code = next((found[key] for key in ("code", "type") if isinstance(found.get(key), str)), None)
-    if status is None and isinstance(found.get("code"), int):
-        status = found["code"]
+    if status is None:
+        status = _status(found.get("code"))
+    if status is None and TOO_LONG.search(message or ""):
+        code = "invalid_prompt"
     param = found.get("param")
     return Fault(
         _told(message or otherwise, secrets),
         status=status,
         code=_inner_code(found) or code,
         param=param if isinstance(param, str) else None,
-        is_transient=code != "insufficient_quota" and is_transient(status),
+        is_transient=code in _PASSING
+        if status is None
+        else code != "insufficient_quota" and is_transient(status),
     )
 
 
 def is_transient(status: int | None) -> bool:
     return status in (408, 409, 425, 429, 500, 502, 503, 504, 529)
+
+
+def _status(code: Any) -> int | None:
+    """The status that an error within a stream has instead of a code; LiteLLM writes it as text."""
+    if isinstance(code, str) and code.isdecimal() and len(code) == len("500"):
+        return int(code)
+    return code if isinstance(code, int) else None
 
 
 def _inner_code(found: dict[str, Any]) -> str | None:

@@ -25,7 +25,6 @@ from locum.llm.protocol import (
 )
 
 _MOST_ITEMS: Final = 512
-_TRANSIENT: Final = ("server_error", "rate_limit_exceeded", "vector_store_timeout")
 _OF_PROMPT: Final = ("invalid_", "image_", "unsupported_image", "empty_image", "failed_to_download")
 # Nothing of these is a call, or shows in a run.
 _UNSEEN: Final = frozenset({"reasoning", "mcp_list_tools", "compaction", "tool_search_call"})
@@ -248,7 +247,6 @@ class ResponseAnswer:
             otherwise="The model's server reported an error.",
             secrets=self._secrets,
         )
-        fault.is_transient = fault.code in _TRANSIENT
         if (fault.code or "").startswith(_OF_PROMPT):
             fault.code = "invalid_prompt"
         return fault

@@ -59,6 +59,14 @@ def test_a_failure_is_told_in_the_servers_words(
     assert (error.message, error.code) == (message, code)
 
 
+def test_what_a_provider_said_is_told_beside_what_a_gateway_says_of_it() -> None:
+    raw = '{"error":{"message":"This model takes one picture at most."}}'
+    error = {"message": "Provider returned error", "code": 400, "metadata": {"raw": raw}}
+    told = failure_of(refuses(400, {"error": error}))
+    assert told.message == f"Provider returned error: {raw}"
+    assert failure_of(sends(f"data: {json.dumps({'error': error})}\n\n")).message == told.message
+
+
 def test_the_key_is_never_told() -> None:
     words = f"Incorrect API key provided: {KEY}, with token hush-hush."
     error = failure_of(

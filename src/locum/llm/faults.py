@@ -78,16 +78,21 @@ def read_fault(
     message = next((found[key] for key in ("message", "detail", "error") if found.get(key)), None)
     if message is not None and not isinstance(message, str):
         message = msgspec.json.encode(message).decode()
+    if raw := _inner(found, "metadata", "raw"):
+        # OpenRouter's own words are the same for all that went wrong at a provider.
+        message = f"{message}: {raw}" if message else raw
     code = next((found[key] for key in ("code", "type") if isinstance(found.get(key), str)), None)
     if status is None:
         status = _status(found.get("code"))
-    if status is None and TOO_LONG.search(message or ""):
+    told = _told(message or otherwise, secrets)
+    if status is None and TOO_LONG.search(told):
         code = "invalid_prompt"
     param = found.get("param")
     return Fault(
-        _told(message or otherwise, secrets),
+        told,
         status=status,
-        code=_inner_code(found) or code,
+        # Azure says why a filter stopped a prompt one level further down.
+        code=_inner(found, "innererror", "code") or code,
         param=param if isinstance(param, str) else None,
         is_transient=code in _PASSING
         if status is None
@@ -106,11 +111,11 @@ def _status(code: Any) -> int | None:
     return code if isinstance(code, int) else None
 
 
-def _inner_code(found: dict[str, Any]) -> str | None:
-    """Azure says why a filter stopped a prompt one level further down."""
-    inner = found.get("innererror")
-    code = inner.get("code") if isinstance(inner, dict) else None
-    return code if isinstance(code, str) else None
+def _inner(found: dict[str, Any], outer: str, name: str) -> str | None:
+    """The text that stands one level further down, if one does."""
+    inner = found.get(outer)
+    text = inner.get(name) if isinstance(inner, dict) else None
+    return text if isinstance(text, str) else None
 
 
 def _told(message: str, secrets: Iterable[str]) -> str:

@@ -170,6 +170,9 @@ def test_a_model_that_refuses_to_fill_says_nothing() -> None:
         "tools param requires --jinja flag",
         "Tool calling is not supported with this model",
         "Unsupported parameter: 'tools'",
+        "No endpoints found that support tool use. To learn more about provider routing, visit …",
+        "`tool calling` is not supported with this model",
+        "This model doesn't support tool use in streaming mode.",
     ],
 )
 def test_a_server_without_tools_is_found_out_and_remembered(words: str) -> None:
@@ -241,3 +244,12 @@ def test_what_is_said_before_a_call_that_must_be_made_is_not_lost() -> None:
     model = Told(f"!say Let me look.\n!call get_weather {PARIS}")
     turn = take(with_tool_mode(model, "auto"), asking("?", offers=BOTH, choice="required"))
     assert (turn.text, len(turn.calls)) == ("Let me look.", 1)
+
+
+def test_a_model_that_was_cut_before_it_could_call_keeps_its_tools() -> None:
+    model = Told("!say Let me look at the weather.", "!call get_weather {}")
+    backend = with_tool_mode(model, "auto")
+    cut = take(backend, asking("?", offers=BOTH, choice="required", max_tokens=2))
+    assert cut.finished.reason == "length"
+    assert take(backend, asking("?", offers=BOTH)).calls
+    assert [request.offers for request in model.asked] == [BOTH, BOTH]

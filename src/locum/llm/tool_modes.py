@@ -23,11 +23,11 @@ ToolMode = Literal["auto", "native", "schema", "none"]
 _MOST_MODELS_REMEMBERED = 1000
 # Nobody says so much before a call he has been told to make.
 _TALKS_CHARS = 1000
-# Ollama, vLLM and llama.cpp, in this order, of a model or a server that has no tools.
+# Ollama, vLLM, llama.cpp, OpenRouter and Groq, in this order, of a model or a server without tools.
 _HAS_NO_TOOLS = re.compile(
-    r"does not support (tools|function)|tool choice requires|--enable-auto-tool-choice|"
-    r"--tool-call-parser|tools? param requires|--jinja|"
-    r"tools?( use| calling|_choice)? (is|are) not supported|unsupported parameter:? .?tools\b",
+    r"does(n.t| not) support (tools?|function)\b|tool choice requires|--enable-auto-tool-choice|"
+    r"--tool-call-parser|tools? param requires|--jinja|no endpoints found that support tool use|"
+    r"tools?( use| calling|_choice)?.? (is|are) not supported|unsupported parameter:? .?tools\b",
     re.IGNORECASE,
 )
 
@@ -101,7 +101,9 @@ class _FoundOut(Around):
                     break
                 held.append(event)
                 said += len(event.text) if isinstance(event, TextDelta) else 0
-                if said > _TALKS_CHARS or (isinstance(event, Finished) and _is_talk(held)):
+                # Cut, it may have been about to call.
+                is_over = isinstance(event, Finished) and event.reason == "stop"
+                if said > _TALKS_CHARS or (is_over and _is_talk(held)):
                     raise _Talked
             else:
                 for earlier in held:

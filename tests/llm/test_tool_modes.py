@@ -71,6 +71,18 @@ def test_the_model_decides_and_then_fills() -> None:
     assert (fill.offers, fill.max_tokens) == ((), 90)
 
 
+def test_a_model_that_thinks_before_it_decides_has_what_the_run_has() -> None:
+    model = Told('!say {"next": "get_weather"}', f"!say {PARIS}")
+    take(ToolsBySchema(model), asking("Paris?", offers=BOTH))
+    assert [request.max_tokens for request in model.asked] == [None, None]
+
+
+def test_a_decision_that_is_cut_ends_the_turn_as_it_was_cut() -> None:
+    model = Told('!say {"next": "get_weather"}')
+    turn = take(ToolsBySchema(model), asking("Paris?", offers=BOTH, max_tokens=1))
+    assert (turn.text, turn.calls, turn.finished.reason) == ("", [], "length")
+
+
 def test_the_model_may_decide_to_reply() -> None:
     model = Told('!say {"next": "reply"}', "!say It is mild.")
     wanted = {"type": "json_object"}

@@ -35,8 +35,7 @@ from locum.llm.protocol import (
 )
 
 _REPLY = "reply"
-_MOST_DECISION_TOKENS = 64
-_NOTHING_SPENT = Usage(prompt_tokens=0, completion_tokens=0)
+_UNASKED = Finished("stop", Usage(prompt_tokens=0, completion_tokens=0))
 
 
 class _Decision(Struct, frozen=True):
@@ -51,7 +50,10 @@ class ToolsBySchema(Around):
         self._ids = ids or RandomIds()
 
     async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
-        offer, spent = await self._decide(request)
+        offer, decision = await self._decide(request)
+        if decision.reason != "stop":
+            yield decision
+            return
         if offer is None:
             speech = self._model.stream(without_tools(request))
         else:
@@ -59,20 +61,20 @@ class ToolsBySchema(Around):
         async with aclosing(speech) as events:
             async for event in events:
                 if isinstance(event, Finished):
-                    yield replace(event, usage=_sum(spent, event.usage))
+                    yield replace(event, usage=_sum(decision.usage, event.usage))
                 else:
                     yield event
 
-    async def _decide(self, request: Request) -> tuple[Offer | None, Usage]:
-        """Let the model choose a tool, unless the request leaves no choice."""
+    async def _decide(self, request: Request) -> tuple[Offer | None, Finished]:
+        """Let the model choose a tool, unless the request leaves no choice; and how that ended."""
         by_name = {offer.function.name: offer for offer in request.offers}
         if isinstance(request.choice, Named):
-            return by_name.get(request.choice.name), _NOTHING_SPENT
+            return by_name.get(request.choice.name), _UNASKED
         names = [*by_name] if request.choice == "required" else [_REPLY, *by_name]
         if request.choice == "none" or not by_name:
-            return None, _NOTHING_SPENT
+            return None, _UNASKED
         if len(names) == 1:
-            return by_name[names[0]], _NOTHING_SPENT
+            return by_name[names[0]], _UNASKED
         listed = "\n".join(_described(offer) for offer in request.offers)
         asked = f"You can use these tools:\n{listed}\n\nDecide what to do next: name the tool that "
         asked += f"is needed now, or '{_REPLY}' to answer with what is known."
@@ -82,26 +84,29 @@ class ToolsBySchema(Around):
             "required": ["next"],
             "additionalProperties": False,
         }
-        wanted = _constrained(request, asked, schema, limit=_MOST_DECISION_TOKENS)
+        wanted = _constrained(request, asked, schema)
         text = ""
-        spent = _NOTHING_SPENT
+        finished = _UNASKED
         async with aclosing(self._model.stream(wanted)) as events:
             async for event in events:
                 if isinstance(event, TextDelta):
                     text += event.text
                 elif isinstance(event, Finished):
-                    spent = event.usage
+                    finished = event
         try:
             decided = msgspec.json.decode(text, type=_Decision).next
         except msgspec.MsgspecError:
-            raise ModelError("The model's server does not hold its model to a schema.") from None
-        return by_name.get(decided), spent
+            if finished.reason not in {"length", "content_filter"}:
+                message = "The model's server does not hold its model to a schema."
+                raise ModelError(message) from None
+            return None, finished
+        return by_name.get(decided), replace(finished, reason="stop")
 
     async def _fill(self, request: Request, offer: Offer) -> AsyncGenerator[Event, None]:
         function = offer.function
         asked = f"Write the arguments of this tool, as JSON:\n{_described(offer)}"
         schema = function.parameters or {"type": "object", "properties": {}}
-        wanted = _constrained(request, asked, schema, limit=request.max_tokens)
+        wanted = _constrained(request, asked, schema)
         yield CallBegun(index=0, id=self._ids.new("call"), name=function.name)
         async with aclosing(self._model.stream(wanted)) as events:
             async for event in events:
@@ -116,9 +121,7 @@ def without_tools(request: Request) -> Request:
     return replace(request, messages=_in_words(request.messages), offers=(), choice="none")
 
 
-def _constrained(
-    request: Request, asked: str, schema: dict[str, Any], *, limit: int | None
-) -> Request:
+def _constrained(request: Request, asked: str, schema: dict[str, Any]) -> Request:
     plain = without_tools(request)
     return replace(
         plain,
@@ -127,7 +130,6 @@ def _constrained(
             "type": "json_schema",
             "json_schema": {"name": "next_step", "schema": schema},
         },
-        max_tokens=limit,
         temperature=0.0,
     )
 

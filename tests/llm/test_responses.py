@@ -326,6 +326,31 @@ def test_a_stream_whose_events_have_no_deltas_loses_nothing() -> None:
     assert turn.finished.usage.completion_tokens > 0
 
 
+def test_an_answer_that_is_numbered_in_two_ways_is_heard_once() -> None:
+    """As LiteLLM sums up: where the reasoning comes first, which its stream has given no number."""
+    document = whole(thinks(), says("Well."), calls("get_weather", "{}"))
+    told = events(thinks(), says("Well."), calls("get_weather", "{}"))
+    for event in told:
+        if event.get("output_index"):
+            event["output_index"] -= 1
+    told[-1]["response"] = document
+    heard, _ = ask(sends(*(f"data: {json.dumps(event)}\n\n" for event in told)))
+    turn = fold(heard)
+    assert (turn.text, turn.calls) == ("Well.", [CalledFunction("get_weather", "{}")])
+
+
+@pytest.mark.parametrize("unsaid", ["nothing", "response.output_item.added"])
+def test_items_that_share_a_number_are_told_apart_by_kind(unsaid: str) -> None:
+    told = [
+        event | {"output_index": 0} if "output_index" in event else event
+        for event in events(thinks(), says("Well."), calls("get_weather", "{}"))
+        if event["type"] != unsaid
+    ]
+    heard, _ = ask(sends(*(f"data: {json.dumps(event)}\n\n" for event in told)))
+    turn = fold(heard)
+    assert (turn.text, turn.calls) == ("Well.", [CalledFunction("get_weather", "{}")])
+
+
 @pytest.mark.parametrize(
     ("reason", "ours"), [("max_output_tokens", "length"), ("content_filter", "content_filter")]
 )

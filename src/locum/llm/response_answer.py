@@ -75,7 +75,9 @@ class ResponseAnswer:
         self._request = request
         self._new_call_id = new_call_id
         self._secrets = list(secrets)
-        self._items: dict[int | str, _Item] = {}
+        self._items: list[_Item] = []
+        # The item that each number, or id where there is none, stood for last.
+        self._at: dict[int | str, _Item] = {}
         self._calls = 0
         self._ended: Finished | None = None
         self._taken = {
@@ -96,9 +98,11 @@ class ResponseAnswer:
             event.response = msgspec.json.decode(document)
         match event.type:
             case "response.output_item.added":
-                yield from self._begin(event, event.item or {})
+                yield from self._begin(event.item or {})
+                self._at[_key(event)] = self._items[-1]
             case "response.output_item.done":
-                yield from self._end(event, event.item or {})
+                item = event.item or {}
+                yield from self._end(self._of(event, item.get("type")), item)
             case "response.output_text.delta":
                 yield from self._speak(event, TextDelta(str(event.delta)))
             case "response.refusal.delta":
@@ -108,7 +112,7 @@ class ResponseAnswer:
                 | "response.code_interpreter_call_code.delta"
                 | "response.mcp_call_arguments.delta"
             ):
-                yield from self._write(self._of(event), str(event.delta))
+                yield from self._write(self._at.get(_key(event)), str(event.delta))
             case "response.completed" | "response.incomplete":
                 yield from self._conclude(event.response or {})
             case "response.failed" | "error" | None:
@@ -122,15 +126,17 @@ class ResponseAnswer:
 
     # ----------------------------------------------------------------------- items
 
-    def _of(self, event: _Event) -> _Item | None:
-        return self._items.get(_key(event))
+    def _of(self, event: _Event, kind: Any) -> _Item | None:
+        """The item this event is about. Gateways give one number to items of several kinds."""
+        item = self._at.get(_key(event))
+        return item if item is not None and item.type == kind else None
 
-    def _begin(self, event: _Event, item: dict[str, Any]) -> Iterator[Event]:
+    def _begin(self, item: dict[str, Any]) -> Iterator[Event]:
         if len(self._items) >= _MOST_ITEMS:
             raise Fault(f"The model's answer has more than {_MOST_ITEMS} items.")
         kind = provider_calls.kind_of(item)
         begun = _Item(str(item.get("type")), kind=kind)
-        self._items[_key(event)] = begun
+        self._items.append(begun)
         if begun.type == "function_call":
             begun.index, begun.name = self._calls, str(item.get("name"))
             begun.call_id = self._id(item.get("call_id"))
@@ -144,12 +150,11 @@ class ResponseAnswer:
         elif begun.type != "message" and not _is_unseen(begun.type):
             raise Fault(f"The model asks for a '{begun.type}', which nobody here carries out.")
 
-    def _end(self, event: _Event, item: dict[str, Any]) -> Iterator[Event]:
+    def _end(self, known: _Item | None, item: dict[str, Any]) -> Iterator[Event]:
         """All that the item says and that no delta has told."""
-        known = self._of(event)
         if known is None:
-            yield from self._begin(event, item)
-            known = self._items[_key(event)]
+            yield from self._begin(item)
+            known = self._items[-1]
         if known.over:
             return
         known.over = True
@@ -178,7 +183,10 @@ class ResponseAnswer:
         )
 
     def _speak(self, event: _Event, said: TextDelta | RefusalDelta) -> Iterator[Event]:
-        item = self._items.setdefault(_key(event), _Item("message"))
+        item = self._of(event, "message")
+        if item is None:
+            item = self._at[_key(event)] = _Item("message")
+            self._items.append(item)
         if said.text:
             item.pieces.append(said.text)
             yield said
@@ -192,7 +200,7 @@ class ResponseAnswer:
                 yield RefusalDelta(text) if part.get("type") == "refusal" else TextDelta(text)
 
     def _write(self, item: _Item | None, text: str) -> Iterator[Event]:
-        if item is None or not text:
+        if item is None or item.type in ("message", "reasoning") or not text:
             return
         item.pieces.append(text)
         if item.kind is None:
@@ -209,8 +217,13 @@ class ResponseAnswer:
     # --------------------------------------------------------------------- the end
 
     def _conclude(self, response: dict[str, Any]) -> Iterator[Event]:
-        for index, item in enumerate(response.get("output") or ()):
-            yield from self._end(_Event(output_index=index), item)
+        # What was streamed, in its order and by kind: gateways number the whole otherwise.
+        streamed: dict[str, list[_Item]] = {}
+        for known in self._items:
+            streamed.setdefault(known.type, []).append(known)
+        for item in response.get("output") or ():
+            same = streamed.get(str(item.get("type")))
+            yield from self._end(same.pop(0) if same else None, item)
         reason: Literal["stop", "length", "calls", "content_filter"] = (
             "calls" if self._calls else "stop"
         )
@@ -225,7 +238,7 @@ class ResponseAnswer:
 
     def _usage(self, told: dict[str, Any]) -> Usage:
         if "input_tokens" not in told:
-            said = "".join(item.told + item.name for item in self._items.values())
+            said = "".join(item.told + item.name for item in self._items)
             return Usage(
                 tokens.count_messages(self._request.messages, self._request.offers),
                 tokens.count(said),

@@ -324,6 +324,13 @@ def test_thoughts_are_no_text_but_are_counted(name: str) -> None:
             calls({"index": 0, "id": "call_late"}),
             calls(piece("get_weather", '{"city":"Rome"}', index=1)),
         ],
+        [
+            calls(piece("get_weather", "", index=0, id="call_a")),
+            calls(piece(None, '{"city":', index=0, id="call_b")),
+            calls(piece(None, '"Paris"}', index=0, id="call_c")),
+            calls(piece("get_weather", "", index=1, id="call_d")),
+            calls(piece(None, '{"city":"Rome"}', index=1, id="call_e")),
+        ],
     ],
     ids=[
         "as OpenAI does",
@@ -338,6 +345,7 @@ def test_thoughts_are_no_text_but_are_counted(name: str) -> None:
         "interleaved",
         "name after arguments, gaps in indexes",
         "id after the name",
+        "another id in every piece",
     ],
 )
 def test_calls_are_told_apart(chunks: list[dict[str, Any]]) -> None:

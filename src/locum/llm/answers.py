@@ -246,7 +246,9 @@ class _Calls:
         call = self._calls[-1] if self._calls else None
         if piece.index is not None:
             call = self._at_index.get(piece.index)
-        if call is None or (piece.id and call.server_id):
+        # Some servers make up another id for every piece of a call that they number and name once.
+        goes_on = piece.index is not None and not called.name
+        if call is None or (piece.id and call.server_id and not goes_on):
             return None
         if called.name and call.name and self._is_another(call, called):
             return None

@@ -48,6 +48,9 @@ def _upstreams(url: str) -> dict[str, UpstreamSettings]:
             url=url, key=SECRET, kind="azure", query={"api-version": "2024-05-01"}
         ),
         "reading": UpstreamSettings(url=url, key=SECRET, methods=("GET",), paths=("a/*",)),
+        "told": UpstreamSettings(
+            url=url, headers={"Authorization": f"Bearer  {SECRET}", "X-Tenant": "tenant name"}
+        ),
         "slow": UpstreamSettings(url=url, key=SECRET, answer_timeout_s=0.05),
         "nowhere": UpstreamSettings(url="http://127.0.0.1:1/v1", key=SECRET),
     }
@@ -137,6 +140,19 @@ def test_a_credential_that_an_upstream_repeats_is_taken_out(http: Http, behind: 
     behind.respond = respond
     answer = http.get("/gateway/other/models")
     assert answer.body == b'{"error":"Wrong key ********. Twice: ********"}'
+    assert SECRET not in str(answer.headers)
+
+
+def test_a_key_in_a_header_of_the_settings_is_taken_out_alone(
+    http: Http, behind: Upstream
+) -> None:
+    """An upstream repeats the key, not the word before it; and words are no secrets."""
+    behind.respond = lambda reply, asked: reply.whole(
+        f"Wrong key {SECRET} of a tenant: {asked.headers['authorization']}".encode(),
+        X_Request_Id=SECRET,
+    )
+    answer = http.get("/gateway/told/models")
+    assert answer.body == b"Wrong key ******** of a tenant: ********"
     assert SECRET not in str(answer.headers)
 
 

@@ -60,6 +60,12 @@ class Upstream:
         """Every string that must not come back in an answer."""
         settings = self.settings
         told = [settings.key, *settings.headers.values(), *settings.query.values()]
+        # Whoever repeats a key says it without the scheme that stands before it.
+        told += [
+            value.partition(" ")[2].strip()
+            for name, value in settings.headers.items()
+            if name.lower().endswith("authorization")
+        ]
         # Short values, such as a version, are no secrets and would turn up everywhere.
         return tuple(value for value in told if value and len(value) >= _SHORTEST_SECRET)
 

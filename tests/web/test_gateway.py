@@ -326,6 +326,17 @@ def test_the_cookie_of_the_page_opens_the_gateway(keyed: Server, behind: Upstrea
     assert plain.get("/gateway/other/models", headers={"Cookie": pair, **_PROOF}).status == 401
 
 
+@pytest.mark.parametrize(("scheme", "is_secure"), [("https", True), ("http", False)])
+def test_the_cookie_of_a_page_that_came_encrypted_is_sent_encrypted_only(
+    keyed: Server, scheme: str, is_secure: bool
+) -> None:
+    """A proxy ends the encryption before us, so the page's own address says that there is any."""
+    http = keyed.http(keyed.add_key("proj_a")[0])
+    origin = f"{scheme}://127.0.0.1:{keyed.port}"
+    answer = http.post("/page/session", headers={**_PROOF, "Origin": origin})
+    assert ("; Secure" in answer.headers["set-cookie"]) is is_secure
+
+
 def test_another_site_cannot_use_the_cookie(keyed: Server, behind: Upstream) -> None:
     """A form can send neither the header nor our origin."""
     pair, _ = _signed_in(keyed, keyed.add_key("proj_a")[0])

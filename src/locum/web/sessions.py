@@ -69,7 +69,7 @@ class Admission:
             path="/",
             httponly=True,
             samesite="strict",
-            secure=request.url.scheme == "https",
+            secure=_came_encrypted(request),
         )
         return response
 
@@ -101,6 +101,12 @@ def _require_proof(request: Request) -> None:
         raise Forbidden("A request from another site opens nothing here.")
     if PROOF not in request.headers:
         raise Forbidden(f"A request with a cookie needs the header '{PROOF}'.")
+
+
+def _came_encrypted(request: Request) -> bool:
+    """Browsers say where a page came from; a proxy may end the encryption before us."""
+    origin = request.headers.get("origin", "")
+    return request.url.scheme == "https" or origin.startswith("https://")
 
 
 def _with_authorization(scope: Scope, authorization: str) -> Scope:

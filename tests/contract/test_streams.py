@@ -279,6 +279,17 @@ def test_a_stream_is_taken_up_after_any_of_its_events(http: Http, talk: Talk) ->
             stream.close()
 
 
+@covers("threads.runs.events:last_event_id")
+def test_a_place_in_a_stream_says_nothing_about_a_list(http: Http, talk: Talk) -> None:
+    """A client that gives the header with every request gets whole lists."""
+    run = talk.run("hello")
+    for told in ("3", run["id"]):
+        answer = http.get(f"{path_of(run)}/steps", headers={"Last-Event-ID": told})
+        assert len(answer.json["data"]) == 1
+        answer = http.get(f"/v1/threads/{run['thread_id']}/runs", headers={"Last-Event-ID": told})
+        assert len(answer.json["data"]) == 1
+
+
 @covers("threads.runs.events:refusals")
 def test_a_place_that_cannot_be_is_refused(http: Http, talk: Talk) -> None:
     run = talk.run("hello")

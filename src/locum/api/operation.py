@@ -12,7 +12,7 @@ from locum.api.http import AnyReply, Headers, Incoming, PiecewiseReply, Reply, s
 from locum.errors import InvalidParameter
 from locum.ids import PREFIXES
 from locum.service.files import Download
-from locum.service.runs import RunStream
+from locum.service.runs import FollowQuery, RunStream
 from locum.service.scope import Scope
 from locum.store.documents import Document, Page
 
@@ -98,13 +98,13 @@ async def call(route: Route, incoming: Incoming, scope: Scope, path: dict[str, s
         body = await incoming.body(limit=settings.max_body_bytes)
         arguments["body"] = validation.decode_body(route.body, body, lenient=settings.lenient)
     if route.query is not None:
-        arguments["query"] = validation.convert_query(route.query, _query(incoming))
+        arguments["query"] = validation.convert_query(route.query, _query(route, incoming))
     return await route.run(scope, **arguments)
 
 
-def _query(incoming: Incoming) -> list[tuple[str, str]]:
-    """Browsers resume a stream by a header; it is the default of `after`."""
-    if "last-event-id" not in incoming.headers:
+def _query(route: Route, incoming: Incoming) -> list[tuple[str, str]]:
+    """Browsers resume a stream by a header; there it is the default of `after`."""
+    if route.query is not FollowQuery or "last-event-id" not in incoming.headers:
         return incoming.query
     return [("after", incoming.headers.get("last-event-id")), *incoming.query]
 

@@ -10,7 +10,7 @@ const { shapeOf } = await load("explorer/shape.js");
 const { requestOf } = await load("explorer/request.js");
 const { LANGUAGES } = await load("snippets/languages.js");
 
-export const HARD = "it's \"quoted\" \\ back\\n\nline\r\ttab ünï☃😀 $HOME ${x} #{y} %s \\(z) ??= `tick` </script> '''\"\"\"";
+export const HARD = "it's \"quoted\" \\ back\\n\nline\r\ttab ünï☃😀 $HOME ${x} #{y} %s \\(z) ??= ???/ \u0085\u2028\ufeff\u202e\u2066 `tick` </script> '''\"\"\"";
 const api = new Api(JSON.parse(readFileSync(openapi, "utf8")));
 
 function sample(schema, depth = 0) {

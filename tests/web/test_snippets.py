@@ -108,6 +108,22 @@ def test_no_snippet_holds_a_key(everything: Any) -> None:
         assert not re.search(r"Bearer (?!\$|\\\(|\"|'|#)\w", one["text"]), one["text"]
 
 
+# U+FEFF too: Go takes it for a mistake wherever it stands but at the beginning.
+_NOT_AS_IT_STANDS = re.compile("[\x85\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+
+
+@pytest.mark.parametrize(
+    "language",
+    "c csharp dart go java javascript node_sdk objc python python_sdk r swift".split(),
+)
+def test_nothing_in_code_breaks_a_line_or_turns_it_around_unseen(
+    texts: Texts, language: str
+) -> None:
+    """C# ends lines where others do not, and people read what is shown, not what is executed."""
+    for text in texts[language]:
+        assert not _NOT_AS_IT_STANDS.search(text), text
+
+
 @pytest.mark.parametrize("language", ["python", "python_sdk"])
 def test_python_parses_and_says_the_same_words(
     texts: Texts, everything: Any, language: str

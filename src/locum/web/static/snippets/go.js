@@ -1,7 +1,7 @@
 /** Go with its standard library. */
 
 import { jsonOf, KEY, partsOf, text } from "./parts.js";
-import { quoted } from "./strings.js";
+import { quoted, UNSEEN } from "./strings.js";
 
 /** @param {import("./parts.js").Request} request */
 export function generate(request) {
@@ -30,7 +30,7 @@ export function generate(request) {
 
   /** @param {string} value */
   function raw(value) {
-    return value.includes("`") ? quoted(value) : `\`${value}\``;
+    return value.search(UNSEEN) >= 0 || value.includes("`") ? quoted(value) : `\`${value}\``;
   }
 
   /** @param {{ name: string, value?: string, file?: string }} part @param {number} at */

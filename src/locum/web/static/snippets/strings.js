@@ -5,9 +5,12 @@ function whole(text) {
   return text.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, "\ufffd");
 }
 
+/** What ends a line in some language, is refused in another, or shows what follows in another order than it runs. */
+export const UNSEEN = /[\u007f\u0085\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g;
+
 /** Double quotes as JSON has them: right for JavaScript, Python, Go, C#, R and JSON. @param {string} text */
 export function quoted(text) {
-  return JSON.stringify(whole(text)).replace(/[\u2028\u2029\u007f]/g, escape16);
+  return JSON.stringify(whole(text)).replace(UNSEEN, escape16);
 }
 
 /** @param {string} one */
@@ -38,13 +41,16 @@ export function dart(text) {
 /** @param {string} text */
 export function swift(text) {
   const plain = whole(text).replace(/[\\"]/g, "\\$&").replaceAll("\n", "\\n").replaceAll("\r", "\\r").replaceAll("\t", "\\t");
-  return `"${plain.replace(/[\x00-\x1f\x7f\u2028\u2029]/g, (one) => `\\u{${one.charCodeAt(0).toString(16)}}`)}"`;
+  const escape = (/** @type {string} */ one) => `\\u{${one.charCodeAt(0).toString(16)}}`;
+  return `"${plain.replace(/[\x00-\x1f]/g, escape).replace(UNSEEN, escape)}"`;
 }
 
 /** Control characters in three octal digits, which nothing after them can lengthen; no trigraphs. @param {string} text */
 export function c(text) {
-  const plain = whole(text).replace(/[\\"]/g, "\\$&").replaceAll("\n", "\\n").replaceAll("\t", "\\t").replaceAll("??", "?\\?");
-  return `"${plain.replace(/[\x00-\x1f\x7f]/g, (one) => `\\${one.charCodeAt(0).toString(8).padStart(3, "0")}`)}"`;
+  const plain = whole(text).replace(/[\\"]/g, "\\$&").replaceAll("\n", "\\n").replaceAll("\t", "\\t").replace(/(?<=\?)\?/g, "\\?");
+  const escape = (/** @type {string} */ one) =>
+    [...new TextEncoder().encode(one)].map((byte) => `\\${byte.toString(8).padStart(3, "0")}`).join("");
+  return `"${plain.replace(/[\x00-\x1f]/g, escape).replace(UNSEEN, escape)}"`;
 }
 
 /** @param {string} text */

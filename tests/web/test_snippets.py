@@ -3,6 +3,7 @@
 import ast
 import ctypes.util
 import json
+import keyword
 import os
 import re
 import shutil
@@ -134,6 +135,14 @@ def test_python_parses_and_says_the_same_words(
             node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)
         }
     assert everything["hard"] in words
+
+
+def test_python_parses_whatever_a_body_is_made_of(write_code: Write) -> None:
+    """No word of the language names an argument."""
+    wanted = [{"operation": "create_thread", "body": {word: 1}} for word in keyword.kwlist]
+    for told in write_code(_BASE, wanted)["snippets"]:
+        if told["language"] == "python_sdk":
+            ast.parse(told["text"])
 
 
 def test_the_shell_parses(texts: Texts, tmp_path: Path) -> None:

@@ -5,7 +5,11 @@ import { callOf } from "./sdk.js";
 import { python, quoted } from "./strings.js";
 
 /** Words that cannot name an argument. */
-const RESERVED = new Set(["from", "in", "is", "not", "and", "or", "if", "for", "as", "def", "class", "pass", "with"]);
+const RESERVED = new Set(
+  "and as assert async await break class continue def del elif else except finally for from global if import in is lambda nonlocal not or pass raise return try while with yield".split(
+    " ",
+  ),
+);
 
 /** @param {import("./parts.js").Request} request */
 export function generate(request) {

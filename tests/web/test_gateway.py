@@ -143,9 +143,7 @@ def test_a_credential_that_an_upstream_repeats_is_taken_out(http: Http, behind: 
     assert SECRET not in str(answer.headers)
 
 
-def test_a_key_in_a_header_of_the_settings_is_taken_out_alone(
-    http: Http, behind: Upstream
-) -> None:
+def test_a_key_in_a_header_of_the_settings_is_taken_out_alone(http: Http, behind: Upstream) -> None:
     """An upstream repeats the key, not the word before it; and words are no secrets."""
     behind.respond = lambda reply, asked: reply.whole(
         f"Wrong key {SECRET} of a tenant: {asked.headers['authorization']}".encode(),

@@ -78,11 +78,12 @@ export function callOf(request) {
 
 /** Forms say `expires_after[seconds]` where clients take an object. @param {Record<string, any>} body */
 function unfolded(body) {
+  // Of nothing, or `__proto__[x]` would be told to every object of the page.
   /** @type {Record<string, any>} */
-  const told = {};
+  const told = Object.create(null);
   for (const [name, value] of Object.entries(body)) {
     const inner = /^(\w+)\[(\w+)\]$/.exec(name);
-    if (inner) (told[inner[1]] ??= {})[inner[2]] = value;
+    if (inner) told[inner[1]] = { ...told[inner[1]], [inner[2]]: value };
     else told[name] = value;
   }
   return told;

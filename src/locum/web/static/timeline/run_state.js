@@ -78,6 +78,8 @@ function withContent(step, old) {
 /** Strings are added, lists go by index: how every client folds deltas. @param {any} into @param {any} delta */
 export function merge(into, delta) {
   for (const [key, value] of Object.entries(delta)) {
+    // What every object has is no field of one, and would be changed for all of them.
+    if (key in Object.prototype) continue;
     if (key === "index" || key === "type" || key === "id" || key === "role") into[key] ??= value;
     else if (Array.isArray(value)) mergeList((into[key] ??= []), value);
     else if (value !== null && typeof value === "object") merge((into[key] ??= {}), value);

@@ -1,4 +1,4 @@
-"""Names that every object of JavaScript has: as words of others they change nothing but what they name."""
+"""Names that every object of JavaScript has: said by others, they change only what they name."""
 
 import subprocess
 from pathlib import Path

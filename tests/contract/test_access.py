@@ -43,6 +43,19 @@ def test_a_wrong_key_is_shown_masked(guarded: Server) -> None:
     )
 
 
+@covers("auth:masked")
+@pytest.mark.parametrize(
+    "headers",
+    [{"Authorization": "Bearer "}, {"api-key": ""}, {"Authorization": "Basic Og=="}],
+)
+def test_an_empty_key_is_shown_as_one(guarded: Server, headers: dict[str, str]) -> None:
+    """As a client sends it whose variable is not set."""
+    answer = guarded.http(None).get("/v1/assistants", headers=headers)
+    assert answer.status == 401
+    assert answer.error["code"] == "invalid_api_key"
+    assert answer.error["message"].startswith("Incorrect API key provided: ''. You can find")
+
+
 @covers("auth:bearer", "auth:basic", "auth:api_key_header")
 def test_a_key_is_taken_from_three_places(guarded: Server) -> None:
     secret, _ = guarded.add_key("proj_mine")

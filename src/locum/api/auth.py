@@ -150,7 +150,9 @@ def digest_of(key: str) -> str:
 
 
 def masked(key: str) -> str:
-    """A key as errors show it: the first eight characters, stars, the last four."""
+    """A key as errors show it: the first eight characters, stars, the last four; none as `''`."""
+    if not key:
+        return "''"
     hidden = len(key) - 12
     return f"{key[:8]}{'*' * hidden}{key[-4:]}" if hidden > 0 else "*" * len(key)
 

@@ -54,7 +54,9 @@ def _as_admin(server: Server) -> Http:
 def test_a_process_that_lives_says_so_to_anybody(http: Http, server: Server) -> None:
     answer = server.http(None).get("/health")
     assert (answer.status, answer.json) == (200, {"status": "ok"})
-    assert server.http(None).send("HEAD", "/health").status == 200
+    head = server.http(None).send("HEAD", "/health")
+    assert (head.status, head.body) == (200, b"")
+    assert head.headers["content-length"] == answer.headers["content-length"]
     assert http.post("/health").status == 405
 
 

@@ -54,8 +54,6 @@ class Operators:
             logs.error("operators.broke", failure=failure, request_id=request)
             reply = broken_reply(request)
         reply.headers += ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
-        if incoming.method == "HEAD":
-            reply.body = b""
         await reply.send(send, incoming)
 
     async def _answer(self, incoming: Incoming) -> Reply:

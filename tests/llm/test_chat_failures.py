@@ -110,8 +110,17 @@ def test_an_error_inside_the_stream_fails_the_turn(
     assert (error.message, error.code) == (message, code or "server_error")
 
 
-@pytest.mark.parametrize("broken", ["data: nonsense\n\n", 'data: {"choices": 5}\n\n', "{"])
-def test_what_is_no_answer_fails_the_turn(broken: str) -> None:
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "data: nonsense\n\n",
+        'data: {"choices": 5}\n\n',
+        "{",
+        b'data: {"object": "\xff"}\n\n',
+        f'data: {{"x": {"[" * 5_000}\n\n',
+    ],
+)
+def test_what_is_no_answer_fails_the_turn(broken: str | bytes) -> None:
     assert "sent what is no part of an answer" in failure_of(sends(broken)).message
 
 
@@ -183,6 +192,14 @@ def test_the_servers_own_waiting_time_is_kept(headers: dict[str, str], wait_s: f
     naps = Naps()
     ask(refuses(429, {}, headers=headers), speaks(), naps=naps)
     assert naps.taken == [wait_s]
+
+
+def test_a_waiting_time_that_no_clock_can_hold_is_passed_over() -> None:
+    naps = Naps()
+    far = "Wed, 21 Oct 99999999999 07:28:09 GMT"
+    headers = {"Retry-After": far, "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}
+    ask(refuses(429, {}, headers=headers), speaks(), naps=naps)
+    assert len(naps.taken) == 1
 
 
 @pytest.mark.parametrize(

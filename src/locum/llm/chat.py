@@ -10,7 +10,7 @@ import msgspec
 
 from locum.llm import quirks
 from locum.llm.answers import Answer, Chunk
-from locum.llm.faults import Fault, read_fault
+from locum.llm.faults import UNREADABLE, Fault, read_fault
 from locum.llm.protocol import Event, Request
 from locum.llm.server import ModelServer, Reader
 
@@ -40,7 +40,7 @@ class _Chunks:
     def read(self, document: bytes) -> Iterator[Event]:
         try:
             chunk = _chunks.decode(document)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             message = f"The model's server sent what is no part of an answer: {error}"
             raise Fault(message) from error
         if chunk.error or chunk.object == "error":

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 from yarl import URL
 
-from locum.llm.faults import Fault, read_fault
+from locum.llm.faults import UNREADABLE, Fault, read_fault
 from locum.llm.protocol import ModelError
 
 _Document = TypeVar("_Document")
@@ -146,7 +146,7 @@ class Endpoint:
                 raise Fault("The model's server stopped in the middle of its answer.") from error
             except aiohttp.ClientError as error:
                 raise self._unreachable(_reason(error)) from error
-            except (msgspec.MsgspecError, RecursionError) as error:
+            except UNREADABLE as error:
                 message = f"What {self.address} answered is not what it should be: {error}"
                 raise Fault(message) from error
 
@@ -179,7 +179,7 @@ class Endpoint:
         try:
             body = await read_most(response, _MOST_ERROR_BYTES)
             document: Any = msgspec.json.decode(body)
-        except (Fault, msgspec.MsgspecError):
+        except (Fault, *UNREADABLE):
             document = None
         finally:
             response.close()
@@ -221,7 +221,7 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         # Measured by the server's own clock, which may not be ours.
         then, now = (parsedate_to_datetime(headers[name]) for name in ("retry-after", "date"))
         return max((then - now).total_seconds(), 0.0)
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, OverflowError):
         return None
 
 

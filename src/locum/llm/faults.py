@@ -16,6 +16,9 @@ TOO_LONG = re.compile(
     re.IGNORECASE,
 )
 
+# What reading a document of theirs raises that is none, is no text, or is nested without end.
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
 _LONGEST_MESSAGE = 1000
 _FILTERED = ("content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation")
 _LIMITED = ("rate_limit", "insufficient_quota", "quota_exceeded", "overloaded_error")

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from locum import logs
 from locum.llm import provider_calls, tokens
-from locum.llm.faults import Fault, read_fault
+from locum.llm.faults import UNREADABLE, Fault, read_fault
 from locum.llm.protocol import (
     Assistant,
     CallBegun,
@@ -90,7 +90,7 @@ class ResponseAnswer:
     def read(self, document: bytes) -> Iterator[Event]:
         try:
             event = _events.decode(document)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             message = f"The model's server sent what is no part of an answer: {error}"
             raise Fault(message) from error
         if event.type is None and event.object == "response":

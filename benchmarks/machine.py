@@ -2,6 +2,8 @@
 
 import os
 import platform
+import statistics
+import threading
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +16,8 @@ _MIB = 1024
 # As Linux numbers the clocks of processes, exact to the nanosecond.
 _OF_PROCESS = 2
 _LAST = 15
+_PAGE_BYTES = 4096
+_LOOK_EVERY_S = 0.1
 # Who is measured has a processor to itself, where there are two; its clients have the others.
 ALL = os.sched_getaffinity(0)
 MEASURED = {max(ALL)}
@@ -69,6 +73,44 @@ class Elsewhere:
         wall, busy, ours = self._begun
         elapsed = max(time.perf_counter_ns() - wall, 1)
         self.cores = (_busy_ns() - busy - (cpu_ns(os.getpid()) - ours)) / elapsed
+
+
+class Disk:
+    """How long the disk takes by itself to keep a page, at the median, while a block runs.
+
+    Some machines have disks that are now and then a hundred times slower for half a minute,
+    whoever writes; what is told of that time tells of the disk.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "disk"
+        self._over = threading.Event()
+        self._took: list[float] = []
+
+    @property
+    def page_ms(self) -> float:
+        return statistics.median(self._took) * 1_000
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._look)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT)
+        page = os.urandom(_PAGE_BYTES)
+        try:
+            while not self._over.wait(_LOOK_EVERY_S):
+                begun = time.perf_counter()
+                os.pwrite(file, page, 0)
+                os.fdatasync(file)
+                self._took.append(time.perf_counter() - begun)
+        finally:
+            os.close(file)
 
 
 def describe() -> list[tuple[str, str]]:

@@ -60,12 +60,16 @@ class Taken(Struct, frozen=True):
     values: Mapping[str, Sequence[float]]
     disturbed: int
     elsewhere: float
+    # Of how many the disk was not itself.
+    slowed: int = 0
 
     @classmethod
-    def of(cls, values: Mapping[str, Sequence[float]], elsewhere: Sequence[float]) -> Self:
+    def of(
+        cls, values: Mapping[str, Sequence[float]], elsewhere: Sequence[float], *, slowed: int = 0
+    ) -> Self:
         """Values, and for each of a side how many processors others used meanwhile."""
         disturbed = [cores for cores in elsewhere if cores > _MOST_ELSEWHERE]
-        return cls(values, len(disturbed), max(disturbed, default=0.0))
+        return cls(values, len(disturbed), max(disturbed, default=0.0), slowed)
 
     def spread(self, side: str) -> Spread:
         return Spread.of(self.values[side])
@@ -90,6 +94,8 @@ class Taken(Struct, frozen=True):
             )
         if self.disturbed > spread.count // 2:
             return f"others used {self.elsewhere:.1f} processors while {self.disturbed} were taken"
+        if self.slowed > spread.count // 2:
+            return f"the disk by itself was slower than before while {self.slowed} were taken"
         return None
 
 

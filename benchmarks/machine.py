@@ -78,7 +78,7 @@ class Elsewhere:
 class Disk:
     """How long the disk takes by itself to keep a page, at the median, while a block runs.
 
-    Some machines have disks that are now and then a hundred times slower for half a minute,
+    Some machines have disks that are now and then many times slower for half a minute,
     whoever writes; what is told of that time tells of the disk.
     """
 

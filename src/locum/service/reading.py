@@ -112,19 +112,18 @@ class FileReader:
 
     async def _text(self, scope: Scope, file_id: str) -> tuple[str, tuple[str, ...]]:
         """The name of a file, and its pages."""
-        found = await scope.store.files.find(scope.project_id, file_id)
-        blob = await scope.store.files.blob(scope.project_id, file_id)
-        if found is None or blob is None:
+        found = await scope.store.files.with_blob(scope.project_id, file_id)
+        if found is None:
             raise ClaimLost
-        filename = found.read().filename
+        file, blob = found
         try:
             async with self._house.blobs.local(blob) as path:
-                extracted = await self._extractor.extract(path, filename)
+                extracted = await self._extractor.extract(path, file.filename)
         except BlobMissing:
             raise ExtractionFailed(
                 "server_error", "The bytes of the file are missing from the file store."
             ) from None
-        return filename, extracted.pages
+        return file.filename, extracted.pages
 
     async def _prepare(
         self, held: VectorStoreFile, pages: Sequence[str], *, title: str

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from msgspec import UNSET, UnsetType
 
 from locum import limits
-from locum.errors import NotFound, array_too_long, no_such
+from locum.errors import array_too_long, no_such
 from locum.service import store_contents, vector_stores
 from locum.service.scope import Scope
 from locum.store.database import Transaction
@@ -56,13 +56,7 @@ def with_tools(resources: ToolResources, tools: Sequence[Tool]) -> ToolResources
 
 async def require_files(scope: Scope, file_ids: Sequence[str], tx: Transaction) -> dict[str, str]:
     """The names of files, all of which must be there."""
-    known = await scope.store.files.names(
-        scope.project_id, list(file_ids), now=scope.now(), reader=tx
-    )
-    missing = [file_id for file_id in file_ids if file_id not in known]
-    if missing:
-        raise NotFound(f"The following files were not found: {', '.join(missing)}")
-    return known
+    return await scope.store.files.required(scope.project_id, file_ids, now=scope.now(), reader=tx)
 
 
 async def attach(

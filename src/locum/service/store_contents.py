@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from locum import limits
-from locum.errors import InvalidParameter, NotFound
+from locum.errors import InvalidParameter
 from locum.service.scope import Scope
 from locum.store.database import Transaction
 from locum.store.passages import StoreKey
@@ -72,10 +72,7 @@ class _Move(Struct, frozen=True, kw_only=True):
 
 async def require_searchable(scope: Scope, tx: Transaction, file_ids: Sequence[str]) -> None:
     """Refuse files that are not there, or whose names end in what no text can be read from."""
-    names = await scope.store.files.names(scope.project_id, file_ids, now=scope.now(), reader=tx)
-    missing = [file_id for file_id in file_ids if file_id not in names]
-    if missing:
-        raise NotFound(f"The following files were not found: {', '.join(missing)}")
+    names = await scope.store.files.required(scope.project_id, file_ids, now=scope.now(), reader=tx)
     endings = [PurePath(names[file_id]).suffix.lower() for file_id in file_ids]
     refused = [ending or "none" for ending in endings if ending not in SEARCHABLE]
     if refused:

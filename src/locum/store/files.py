@@ -53,6 +53,16 @@ class FileTable(Documents[File]):
             names.update({row[0]: _decoder.decode(row[1]).filename for row in rows})
         return names
 
+    async def required(
+        self, project_id: str, file_ids: Sequence[str], *, now: int, reader: Reader
+    ) -> dict[str, str]:
+        """As `names`, of files that must all be there."""
+        names = await self.names(project_id, file_ids, now=now, reader=reader)
+        missing = [file_id for file_id in file_ids if file_id not in names]
+        if missing:
+            raise NotFound(f"The following files were not found: {', '.join(missing)}")
+        return names
+
     async def blob(
         self, project_id: str, file_id: str, *, reader: Reader | None = None
     ) -> str | None:

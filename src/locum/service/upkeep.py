@@ -3,9 +3,8 @@
 Of the processes that share a house one does each round, whichever comes first.
 """
 
-import asyncio
-
 from locum import logs
+from locum.chores import Chore
 from locum.service.scope import House
 from locum.service.sweep import sweep_expired, sweep_orphans
 
@@ -15,18 +14,16 @@ _ORPHANS_S = 3600
 _SLACK_S = 5
 
 
-class Upkeep:
+class Upkeep(Chore):
+    every_s = _ROUND_S
+    failed = "upkeep.failed"
+
     def __init__(self, house: House) -> None:
         self._house = house
-        self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._for_ever())
-
-    async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+    async def once(self) -> None:
+        if await self._is_due("upkeep", _ROUND_S):
+            await self.round(orphans=await self._is_due("orphans", _ORPHANS_S))
 
     async def round(self, *, orphans: bool) -> None:
         """One round of everything; each part stands for itself."""
@@ -38,15 +35,6 @@ class Upkeep:
         blobs = await sweep_orphans(house) if orphans else 0
         if expired or events or blobs:
             logs.info("upkeep", expired=expired, events=events, blobs=blobs)
-
-    async def _for_ever(self) -> None:
-        while True:
-            try:
-                if await self._is_due("upkeep", _ROUND_S):
-                    await self.round(orphans=await self._is_due("orphans", _ORPHANS_S))
-            except Exception as failure:  # noqa: BLE001  # the next round may do better
-                logs.error("upkeep.failed", failure=failure)
-            await asyncio.sleep(_ROUND_S)
 
     async def _is_due(self, duty: str, every_s: int) -> bool:
         return await self._house.store.processes.take_duty(

@@ -55,7 +55,7 @@ class Bench:
 
     async def tidy(self, sandbox: Sandbox) -> None:
         clock = self.scope.house.clock
-        await Tidying(sandbox, store=self.scope.store, clock=clock).round()
+        await Tidying(sandbox, store=self.scope.store, clock=clock).once()
 
     @property
     def kept(self) -> list[str]:
@@ -210,7 +210,7 @@ def test_a_copy_that_comes_while_its_session_is_forgotten_is_not_kept(
 def test_what_cannot_be_tidied_now_is_looked_at_again(
     at_bench: Callable[[Work], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("locum.tools.code_interpreter.tidying._EVERY_S", 0)
+    monkeypatch.setattr(Tidying, "every_s", 0)
 
     async def work(bench: Bench) -> None:
         sandbox = bench.unbuilt()

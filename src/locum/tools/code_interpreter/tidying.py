@@ -5,34 +5,26 @@ call takes away what its run may no longer see, unless no call comes. Each proce
 own directory, at its start and then every few minutes.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Mapping
 
 from locum import logs
+from locum.chores import Chore
 from locum.clock import Clock
 from locum.store.tables import Store
 from locum.tools.code_interpreter.sandbox import Kept, Sandbox
 
-_EVERY_S = 600.0
 
+class Tidying(Chore):
+    every_s = 600.0
+    failed = "sandbox.not_tidied"
 
-class Tidying:
     def __init__(self, sandbox: Sandbox, *, store: Store, clock: Clock) -> None:
         self._sandbox = sandbox
         self._store = store
         self._clock = clock
-        self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._for_ever())
-
-    async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-
-    async def round(self) -> None:
+    async def once(self) -> None:
         of_projects: dict[str, dict[str, Kept]] = defaultdict(dict)
         for key, kept in (await self._sandbox.kept()).items():
             if kept is None:
@@ -57,14 +49,6 @@ class Tidying:
                 await _try(self._sandbox.forget(key))
             elif not kept.of <= files.keys():
                 await _try(self._sandbox.keep_only(key, files.keys()))
-
-    async def _for_ever(self) -> None:
-        while True:
-            try:
-                await self.round()
-            except Exception as failure:  # noqa: BLE001  # the next round may do better
-                logs.error("sandbox.not_tidied", failure=failure)
-            await asyncio.sleep(_EVERY_S)
 
 
 async def _try(chore: Awaitable[object]) -> None:

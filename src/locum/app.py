@@ -148,6 +148,7 @@ def _cors(settings: Settings) -> list[Middleware]:
                 "x-request-id",
                 "openai-poll-after-ms",
                 "retry-after",
+                "retry-after-ms",
                 "x-locum-adopted",
             ],
         )

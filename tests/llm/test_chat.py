@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+from typing import Any
 
 import pytest
+from aiohttp import web
 from tests.kit.fake_model import (
     FakeModel,
     refuses,
@@ -263,6 +265,33 @@ def test_models_are_listed_and_counted() -> None:
             chat = ChatCompletions(server.url)
             assert await chat.models() == ["qwen3", "llama3"]
             assert await chat.check() == f"{server.url} answers, with 2 models."
+            await chat.close()
+
+    asyncio.run(scene())
+
+
+class _Listing(FakeModel):
+    def __init__(self, document: Any) -> None:
+        super().__init__()
+        self._document = document
+
+    async def _list(self, _: web.Request) -> web.Response:
+        return web.json_response(self._document)
+
+
+@pytest.mark.parametrize(
+    ("document", "names"),
+    [
+        ({"object": "list", "data": None}, []),
+        ([{"id": "qwen3", "object": "model"}, {"id": "llama3"}], ["qwen3", "llama3"]),
+    ],
+    ids=["Ollama without models", "Together"],
+)
+def test_models_are_listed_in_other_forms_too(document: Any, names: list[str]) -> None:
+    async def scene() -> None:
+        async with _Listing(document) as server:
+            chat = ChatCompletions(server.url, retries=0)
+            assert await chat.models() == names
             await chat.close()
 
     asyncio.run(scene())

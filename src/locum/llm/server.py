@@ -35,7 +35,12 @@ class _Model(Struct):
 
 
 class _Models(Struct):
-    data: list[_Model]
+    # Ollama without models has none.
+    data: list[_Model] | None
+
+
+# Together has no more than the list.
+_Listed: type[_Models | list[_Model]] = _Models | list[_Model]  # type: ignore[assignment]
 
 
 class Reader(Protocol):
@@ -113,13 +118,14 @@ class ModelServer(ABC):
         try:
             async with asyncio.timeout(_LISTED_WITHIN_S):
                 listed = await self._endpoint.call(
-                    "GET", "models", _Models, within_s=_LISTED_WITHIN_S
+                    "GET", "models", _Listed, within_s=_LISTED_WITHIN_S
                 )
         except TimeoutError as error:
             raise ModelError(
                 f"{self._endpoint.address} did not list its models in time."
             ) from error
-        return [model.id for model in listed.data]
+        models = listed if isinstance(listed, list) else listed.data or []
+        return [model.id for model in models]
 
     async def check(self) -> str:
         try:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import aiohttp
@@ -267,6 +268,14 @@ def test_nothing_is_tried_again_once_the_model_has_spoken() -> None:
 
     asyncio.run(scene())
     assert heard == [TextDelta("Half")]
+
+
+@pytest.mark.parametrize("ended", [breaks_off, Hanging])
+def test_an_answer_whose_end_was_told_lacks_no_farewell(ended: Callable[[str], Reply]) -> None:
+    told = {"choices": [{"delta": {"content": "All."}, "finish_reason": "stop"}]}
+    reply = ended(f"data: {json.dumps(told)}\n\n")
+    turn, server = ask(reply, timeouts=Timeouts(idle_s=0.05))
+    assert (turn.text, turn.finished.reason, len(server.bodies)) == ("All.", "stop", 1)
 
 
 # Time --------------------------------------------------------------------------------------

@@ -102,6 +102,10 @@ class Answer:
         self._reported: ReportedUsage | None = None
         self._reason: str | None = None
 
+    @property
+    def is_over(self) -> bool:
+        return self._reason is not None
+
     def read(self, chunk: Chunk) -> Iterator[Event]:
         if chunk.usage and chunk.usage.prompt_tokens is not None:
             # Some servers report with every chunk; the last report is the whole.

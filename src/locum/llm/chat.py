@@ -37,6 +37,10 @@ class _Chunks:
         self._answer = answer
         self._secrets = secrets
 
+    @property
+    def is_over(self) -> bool:
+        return self._answer.is_over
+
     def read(self, document: bytes) -> Iterator[Event]:
         try:
             chunk = _chunks.decode(document)

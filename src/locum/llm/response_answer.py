@@ -87,6 +87,10 @@ class ResponseAnswer:
             for call in message.tool_calls or ()
         }
 
+    @property
+    def is_over(self) -> bool:
+        return self._ended is not None
+
     def read(self, document: bytes) -> Iterator[Event]:
         try:
             event = _events.decode(document)

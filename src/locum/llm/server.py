@@ -46,6 +46,11 @@ _Listed: type[_Models | list[_Model]] = _Models | list[_Model]  # type: ignore[a
 class Reader(Protocol):
     """Makes events of one answer."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the model has said why it stopped."""
+        ...
+
     def read(self, document: bytes) -> Iterator[Event]:
         """The events of the next document of the stream. What is none is raised as `Fault`."""
         ...
@@ -151,11 +156,15 @@ class ModelServer(ABC):
             "POST", self.path, document=sent, within_s=within_s
         ) as response:
             with closing(_Stream(response, timeouts=timeouts, deadline=deadline)) as stream:
-                async with aclosing(stream.documents()) as documents:
-                    async for document in documents:
-                        for event in answer.read(document):
-                            stream.has_begun = True
-                            yield event
+                try:
+                    async with aclosing(stream.documents()) as documents:
+                        async for document in documents:
+                            for event in answer.read(document):
+                                stream.has_begun = True
+                                yield event
+                except _Cut:
+                    if not answer.is_over:
+                        raise  # Else nothing is lacking but a farewell.
             for event in answer.finish(is_whole=stream.is_whole):
                 yield event
 
@@ -172,6 +181,10 @@ class ModelServer(ABC):
 
 class _TooSlow(Exception):
     """The server has sent nothing for too long."""
+
+
+class _Cut(Fault):
+    """Nothing more comes, and nobody has said that this is all."""
 
 
 class _Stream:
@@ -232,10 +245,10 @@ class _Stream:
                 message = f"The model said nothing for {silence_s:g} s in mid-answer."
             else:
                 message = f"The model said nothing within {silence_s:g} s."
-            raise Fault(message) from None
+            raise _Cut(message) from None
         except aiohttp.ClientError:
             message = "The model's server closed the connection in mid-answer."
-            raise Fault(message, is_transient=True) from None
+            raise _Cut(message, is_transient=True) from None
         finally:
             self._patience.end()
 

@@ -24,6 +24,7 @@ from locum.llm.protocol import (
 )
 
 _MOST_CALLS = 128
+_CALLED = ("tool_calls", "function_call")
 # Reasons to stop that are nobody's choice: in words of vLLM, DeepSeek and Gemini.
 _BROKEN = (
     "abort",
@@ -123,6 +124,8 @@ class Answer:
         if not (is_whole or self._reason):
             raise Fault("The model's server ended its answer before it was whole.")
         yield from self._calls.finish()
+        if self._reason in _CALLED and not (self._text or self._calls.begun):
+            raise Fault("The model stopped to call functions and called none.", is_transient=True)
         if self._reason == "error":
             raise Fault("The model stopped with an error.")
         if self._reason in _BROKEN:

@@ -350,6 +350,7 @@ REQUIREMENTS: Final = (
         streams:ids — Events are numbered without a gap.
         backends:provider_calls — What a provider carries out itself is a step, in its place.
         backends:provider_streams — Its deltas add up to the step that lists show.
+        backends:given_back — What a model wants to see again with its calls' results goes back.
         backends:real_server — A real OpenAI-compatible server gives the same shapes of steps.
         streams:many — Two hundred streams and a sleeping reader disturb nobody.
         streams:keep_alive — Silence is filled with comments.

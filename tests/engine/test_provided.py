@@ -1,10 +1,7 @@
 """What a provider does by itself, seen as run steps through the official client."""
 
-import asyncio
 import json
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +9,7 @@ from openai import OpenAI
 from openai.types.beta.threads import Run
 from openai.types.beta.threads.runs import RunStep
 from tests.contract.requirements import covers
-from tests.kit.fake_model import FakeModel, Hanging, Reply, sends
+from tests.kit.fake_model import Hanging, model_server, sends
 from tests.kit.fake_responses import (
     browses,
     calls,
@@ -40,23 +37,6 @@ _TOOLS: Any = [
     {"type": "file_search"},
     {"type": "function", "function": {"name": "get_weather"}},
 ]
-
-
-@contextmanager
-def _provider(*replies: Reply) -> Iterator[FakeModel]:
-    """A Responses API in a thread of its own, because the test waits for our server."""
-    fake = FakeModel(*replies)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="provider", daemon=True)
-    thread.start()
-    try:
-        asyncio.run_coroutine_threadsafe(fake.__aenter__(), loop).result(10)
-        yield fake
-    finally:
-        asyncio.run_coroutine_threadsafe(fake.__aexit__(), loop).result(10)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
-        loop.close()
 
 
 def _backend(url: str) -> dict[str, Any]:
@@ -92,7 +72,7 @@ def test_each_of_a_provider_s_calls_is_a_step_in_its_place(
         says("On the 3rd."),
         usage=(100, 60, 10, 5),
     )
-    with _provider(answer) as provider:
+    with model_server(answer) as provider:
         client = make_server(**_backend(provider.url)).sdk()
         run = _run(client, "When is rent due?")
         assert run.status == "completed", run.last_error
@@ -137,7 +117,7 @@ def test_a_stream_of_a_provider_s_calls_adds_up_to_their_steps(
         reaches("notes", "read", '{"n": 1}', output="Rent."),
         says("On the 3rd."),
     )
-    with _provider(answer) as provider:
+    with model_server(answer) as provider:
         talk = Talk(make_server(**_backend(provider.url)).http())
         frames = talk.frames("When?", tools=_TOOLS)
         run = last(frames, "thread.run.completed")
@@ -182,7 +162,7 @@ def test_a_function_of_the_client_s_is_answered_and_the_model_remembers_what_was
     make_server: Callable[..., Server],
 ) -> None:
     asking = responds(codes("print(3)", logs="3\n"), calls("get_weather", '{"city": "Paris"}'))
-    with _provider(asking, responds(says("Mild."))) as provider:
+    with model_server(asking, responds(says("Mild."))) as provider:
         talk = Talk(make_server(**_backend(provider.url)).http())
         run = talk.run("And the weather?", tools=_TOOLS)
         assert run["status"] == "requires_action"
@@ -205,7 +185,7 @@ def test_what_a_provider_could_not_do_is_a_failed_step_of_a_run_that_goes_on(
     make_server: Callable[..., Server],
 ) -> None:
     answer = responds(reaches("notes", "read", "{}", error="Bad gateway"), says("Sorry."))
-    with _provider(answer) as provider:
+    with model_server(answer) as provider:
         talk = Talk(make_server(**_backend(provider.url)).http())
         run = talk.run("Read", tools=_TOOLS)
         failed, said = talk.steps(run)
@@ -222,7 +202,7 @@ def test_a_provider_that_fails_in_a_call_fails_the_run_and_leaves_nothing_open(
     half = "".join(f"data: {json.dumps(event)}\n\n" for event in broken)
     error = {"type": "error", "code": "server_error", "message": "Sorry", "param": None}
     end = f"data: {json.dumps(error | {'sequence_number': 9})}\n\n"
-    with _provider(sends(half, end), fails("rate_limit_exceeded", "Slow down")) as provider:
+    with model_server(sends(half, end), fails("rate_limit_exceeded", "Slow down")) as provider:
         talk = Talk(make_server(**_backend(provider.url)).http())
         run = talk.run("Compute", tools=_TOOLS)
         (step,) = talk.steps(run)
@@ -234,10 +214,10 @@ def test_a_provider_that_fails_in_a_call_fails_the_run_and_leaves_nothing_open(
     assert limited["last_error"] == {"code": "rate_limit_exceeded", "message": "Slow down"}
 
 
-def test_cancelling_a_run_hangs_up_on_the_provider(make_server: Callable[..., Server]) -> None:
+def test_cancelling_a_run_hangs_up_on_theprovider(make_server: Callable[..., Server]) -> None:
     broken = events(codes("print(3)", logs="3\n"))[:5]
     hanging = Hanging("".join(f"data: {json.dumps(event)}\n\n" for event in broken))
-    with _provider(hanging) as provider:
+    with model_server(hanging) as provider:
         talk = Talk(make_server(**_backend(provider.url)).http())
         stream = talk.open("Compute", tools=_TOOLS)
         run = stream.until("thread.run.step.delta")[0].data
@@ -259,7 +239,7 @@ def test_a_run_that_is_cancelled_has_cost_what_its_steps_have(
     if last == "thread.run.step.delta":
         del told[-1]
     hanging = Hanging(_written(told))
-    with _provider(hanging) as provider:
+    with model_server(hanging) as provider:
         talk = Talk(make_server(**_backend(provider.url)).http())
         stream = talk.open("Compute", tools=_TOOLS)
         run = stream.until("thread.run.created")[-1].data
@@ -281,7 +261,7 @@ def test_a_run_whose_model_fails_has_cost_what_its_steps_have(
     words_of_it = "Your input exceeds the context window of this model."
     error = {"type": "error", "code": "invalid_prompt", "message": words_of_it, "param": None}
     told.append(error | {"sequence_number": len(told)})
-    with _provider(sends(_written(told)), responds(says("Three."))) as provider:
+    with model_server(sends(_written(told)), responds(says("Three."))) as provider:
         talk = Talk(make_server(**_backend(provider.url)).http())
         thread = talk.thread("word " * words, "Compute")
         body = {"assistant_id": talk.assistant(tools=_TOOLS)}

@@ -6,7 +6,9 @@ async with FakeModel(refuses(503, {}), speaks()) as server:  # one answer a requ
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self
 
 import msgspec
@@ -88,6 +90,23 @@ class FakeModel:
         )
         reply = self._replies[0] if len(self._replies) == 1 else self._replies.pop(0)
         return await reply(request, body)
+
+
+@contextmanager
+def model_server(*replies: Reply) -> Iterator[FakeModel]:
+    """A model's server in a thread of its own, because the test waits for ours."""
+    fake = FakeModel(*replies)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="provider", daemon=True)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(fake.__aenter__(), loop).result(10)
+        yield fake
+    finally:
+        asyncio.run_coroutine_threadsafe(fake.__aexit__(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
 
 
 def sends(*pieces: bytes | str, content_type: str = "text/event-stream") -> Reply:

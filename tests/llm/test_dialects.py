@@ -252,6 +252,12 @@ def test_missing_usage_of_calls_is_counted_here() -> None:
     )
 
 
+def test_thoughts_told_by_both_names_are_counted_once() -> None:
+    thought = {"reasoning_content": "Let me think", "reasoning": "Let me think"}
+    turn = hear(streams({"choices": [{"delta": thought}]}, says("Hi"), ends("stop")))
+    assert turn.finished.usage.reasoning_tokens == tokens.count("Let me think")
+
+
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
 def test_thoughts_are_no_text_but_are_counted(name: str) -> None:
     thought = {"choices": [{"delta": {name: "Let me think"}}]}

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from locum.llm import tokens
 from locum.llm.faults import Fault
+from locum.llm.kept import Given, Kept, joined
 from locum.llm.protocol import (
     Assistant,
     CallBegun,
@@ -43,6 +44,8 @@ class CallPiece(Struct):
     index: int | None = None
     id: str | None = None
     function: CalledPiece | None = None
+    # Where Gemini signs the call.
+    extra_content: Any = None
 
 
 class ContentPart(Struct):
@@ -59,6 +62,8 @@ class Delta(Struct):
     function_call: CalledPiece | None = None
     reasoning_content: Any = None
     reasoning: Any = None
+    # Where OpenRouter has what models sign.
+    reasoning_details: Any = None
 
 
 class Choice(Struct):
@@ -95,11 +100,13 @@ class Chunk(Struct):
 class Answer:
     """One answer as it arrives. Call `read` for each chunk, and `finish` when there are no more."""
 
-    def __init__(self, request: Request, *, new_call_id: Callable[[], str]) -> None:
+    def __init__(self, request: Request, *, new_call_id: Callable[[], str], kept: Kept) -> None:
         self._request = request
+        self._kept = kept
         self._calls = _Calls(request, new_call_id)
         self._text: list[str] = []
         self._thoughts: list[str] = []
+        self._details: list[Any] = []
         self._reported: ReportedUsage | None = None
         self._reason: str | None = None
 
@@ -130,6 +137,10 @@ class Answer:
             raise Fault("The model stopped with an error.")
         if self._reason in _BROKEN:
             raise Fault(f"The model's server broke off its answer: {self._reason}.")
+        if self._calls.begun:
+            thoughts = "".join(self._thoughts)
+            given = Given(self._calls.extras, thoughts, joined(self._details))
+            self._kept.keep(self._request, self._calls.ids, given)
         yield Finished(
             reason=self._finish_reason(),
             usage=self._usage(),
@@ -137,9 +148,12 @@ class Answer:
         )
 
     def _delta(self, delta: Delta) -> Iterator[Event]:
-        for thought in (delta.reasoning_content, delta.reasoning):
-            if isinstance(thought, str):
-                self._thoughts.append(thought)
+        # Some give it both names, and say it twice.
+        thought = delta.reasoning_content or delta.reasoning
+        if isinstance(thought, str):
+            self._thoughts.append(thought)
+        if isinstance(delta.reasoning_details, list):
+            self._details += delta.reasoning_details
         for text, is_refusal in _spoken(delta):
             self._text.append(text)
             yield RefusalDelta(text) if is_refusal else TextDelta(text)
@@ -183,6 +197,7 @@ class _Call(Struct):
     server_id: str | None
     name: str = ""
     arguments: list[str] = field(default_factory=list)
+    extra: Any = None
     is_begun: bool = False
 
     def has_all_arguments(self) -> bool:
@@ -212,11 +227,20 @@ class _Calls:
     def begun(self) -> bool:
         return bool(self._calls)
 
+    @property
+    def ids(self) -> list[str]:
+        return [call.id for call in self._calls]
+
+    @property
+    def extras(self) -> tuple[Any, ...]:
+        return tuple(call.extra for call in self._calls)
+
     def read(self, piece: CallPiece) -> Iterator[Event]:
         called = piece.function or CalledPiece()
         call = self._find(piece, called) or self._add(piece)
         if piece.index is not None:
             self._at_index[piece.index] = call
+        call.extra = call.extra or piece.extra_content
         call.name = call.name or called.name or ""
         arguments = called.arguments or ""
         if not isinstance(arguments, str):

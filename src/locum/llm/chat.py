@@ -4,13 +4,14 @@
 """
 
 from collections.abc import Iterable, Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
 from locum.llm import quirks
 from locum.llm.answers import Answer, Chunk
 from locum.llm.faults import UNREADABLE, Fault, read_fault
+from locum.llm.kept import Kept
 from locum.llm.protocol import Event, Request
 from locum.llm.server import ModelServer, Reader
 
@@ -21,14 +22,19 @@ class ChatCompletions(ModelServer):
     name: ClassVar[str] = "chat"
     path: ClassVar[str] = "chat/completions"
 
+    def __init__(self, base_url: str, **options: Any) -> None:
+        super().__init__(base_url, **options)
+        self._kept = Kept()
+
     def _body(self, request: Request, without: frozenset[str]) -> bytes:
-        return quirks.body(request, without=without)
+        return quirks.body(request, kept=self._kept, without=without)
 
     def _refused(self, fault: Fault, without: frozenset[str], sent: bytes) -> str | None:
-        return quirks.refused(fault, without=without, sent=sent)
+        missed = quirks.missed(fault, without=without)
+        return missed or quirks.refused(fault, without=without, sent=sent)
 
     def _reader(self, request: Request) -> Reader:
-        answer = Answer(request, new_call_id=lambda: self._ids.new("call"))
+        answer = Answer(request, new_call_id=lambda: self._ids.new("call"), kept=self._kept)
         return _Chunks(answer, secrets=self._endpoint.secrets)
 
 

@@ -1,13 +1,14 @@
 """The body of a Chat Completions request, and what a server that refuses part of it gets next."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from locum.llm.faults import Fault
-from locum.llm.protocol import Named, Offer, Request
+from locum.llm.kept import Given, Kept
+from locum.llm.protocol import Assistant, Message, Named, Offer, Request
 
 # What may be left out without changing what is asked, or only how finely. A limit of tokens has
 # two names, so the first refusal of one means the other.
@@ -29,13 +30,24 @@ _REFUSAL = re.compile(
     re.IGNORECASE,
 )
 _REFUSING_STATUSES = (400, 404, 422, 501)
+# What some want to see again of their own answers, and how they ask for it.
+_SIGNATURE = "thought_signature"
+_THOUGHTS = "reasoning_content"
+_MISSED = re.compile(r"missing|must be (passed|provided|included)|requires", re.IGNORECASE)
+# Where it is lost: Google's own word for a call that it has not signed, and, as Kimi takes no
+# empty text, next to nothing.
+_UNSIGNED = {"google": {_SIGNATURE: "skip_thought_signature_validator"}}
+_NO_THOUGHTS = "."
 
 
-def body(request: Request, *, without: frozenset[str] = frozenset()) -> bytes:
-    """Write the request, leaving out the parameters `without` names."""
+def body(request: Request, *, kept: Kept, without: frozenset[str] = frozenset()) -> bytes:
+    """Write the request, leaving out the parameters `without` names.
+
+    What is missed of earlier answers is named there as well: messages are not sent without it.
+    """
     document: dict[str, Any] = {
         "model": request.model,
-        "messages": request.messages,
+        "messages": _messages(request, kept, without),
         "stream": True,
         "stream_options": {"include_usage": True},
         "temperature": request.temperature,
@@ -75,6 +87,46 @@ def refused(
         if is_named and name not in without and f'"{name}":'.encode() in sent:
             return name
     return None
+
+
+def missed(fault: Fault, *, without: frozenset[str]) -> str | None:
+    """Name what this fault misses of an earlier answer, if it does."""
+    if fault.status not in _REFUSING_STATUSES or not _MISSED.search(fault.message):
+        return None
+    wanted = (name for name in (_SIGNATURE, _THOUGHTS) if name in fault.message)
+    return next((name for name in wanted if name not in without), None)
+
+
+def _messages(request: Request, kept: Kept, without: frozenset[str]) -> Sequence[Any]:
+    given = kept.of(request)
+    if not given and without.isdisjoint((_SIGNATURE, _THOUGHTS)):
+        return request.messages
+    return [
+        _given_back(message, given.get(place), without)
+        if isinstance(message, Assistant)
+        else message
+        for place, message in enumerate(request.messages)
+    ]
+
+
+def _given_back(message: Message, given: Given | None, without: frozenset[str]) -> dict[str, Any]:
+    """An answer with what its server wants to see again.
+
+    Signatures and details go to whoever has given them, thoughts only to who asks: others refuse
+    them.
+    """
+    document: dict[str, Any] = msgspec.to_builtins(message)
+    if _THOUGHTS in without:
+        document[_THOUGHTS] = (given and given.thoughts) or _NO_THOUGHTS
+    if given and given.details:
+        document["reasoning_details"] = given.details
+    extras = given.extras if given else ()
+    if _SIGNATURE in without and not any(extras):
+        extras = (_UNSIGNED,)  # Of calls made together only the first is signed.
+    for call, extra in zip(document.get("tool_calls", ()), extras, strict=False):
+        if extra:
+            call["extra_content"] = extra
+    return document
 
 
 def _name_of_limit(without: frozenset[str]) -> str:

@@ -81,16 +81,16 @@ class ModelServer(ABC):
             base_url, key=key, headers=headers, timeouts=timeouts, retries=retries, sleep=sleep
         )
         self._ids = ids or RandomIds()
-        # By model: what this server has refused to be told about it.
+        # By model: what this server has refused to be told about it, or not to be told.
         self._without: dict[str, frozenset[str]] = {}
 
     @abstractmethod
     def _body(self, request: Request, without: frozenset[str]) -> bytes:
-        """The request as it is sent, leaving out the parameters `without` names."""
+        """The request as it is sent, as a server wants it that has refused what `without` names."""
 
     @abstractmethod
     def _refused(self, fault: Fault, without: frozenset[str], sent: bytes) -> str | None:
-        """The parameter this fault is about, if it is one we can do without."""
+        """What this fault is about, if it is a parameter that we can do without, or missed."""
 
     @abstractmethod
     def _reader(self, request: Request) -> Reader: ...

@@ -1,0 +1,112 @@
+"""What a server gave with the calls of an answer and wants to see again with their results.
+
+Gemini signs calls and refuses them without the signature; OpenRouter has details of its own for
+that; DeepSeek and Kimi want to read again what they thought before they called. None of it belongs
+to a run: it is kept in memory, the newest of it, and `quirks.py` knows what to write where it is
+lost.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from locum.llm.protocol import Assistant, Message, Request
+
+_MOST_BYTES = 16 << 20
+_IN_PIECES = ("text", "summary")
+
+
+class Given(Struct, frozen=True):
+    # Of each call, in their order.
+    extras: tuple[Any, ...] = ()
+    thoughts: str = ""
+    details: Sequence[Any] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.thoughts or self.details or any(self.extras))
+
+
+class Kept:
+    """Found again by all that was said before the calls, so that nobody reads another's."""
+
+    def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._given: dict[bytes, Given] = {}
+
+    def keep(self, request: Request, call_ids: Sequence[str], given: Given) -> None:
+        if not given:
+            return
+        said = _said_to(request.model)
+        for message in request.messages:
+            said.update(_encoded(message))
+        key = _key(said, call_ids)
+        self._drop(key)
+        self._given[key] = given
+        self._bytes += _size(given)
+        while self._bytes > self._most_bytes:
+            self._drop(next(iter(self._given)))
+
+    def of(self, request: Request) -> Mapping[int, Given]:
+        """What was given with the calls of each of these messages, by their places."""
+        found: dict[int, Given] = {}
+        ids = [_call_ids(message) for message in request.messages]
+        last = max((place for place, those in enumerate(ids) if those), default=-1)
+        if not self._given or last < 0:
+            return found
+        said = _said_to(request.model)
+        for place, message in enumerate(request.messages[: last + 1]):
+            if ids[place] and (given := self._given.get(_key(said, ids[place]))):
+                found[place] = given
+            said.update(_encoded(message))
+        return found
+
+    def _drop(self, key: bytes) -> None:
+        if given := self._given.pop(key, None):
+            self._bytes -= _size(given)
+
+
+def joined(pieces: Iterable[Any]) -> list[dict[str, Any]]:
+    """Details as OpenRouter wants them back; what is text comes in pieces of one place."""
+    details: list[dict[str, Any]] = []
+    for piece in pieces:
+        if not isinstance(piece, dict):
+            continue
+        told = next((name for name in _IN_PIECES if isinstance(piece.get(name), str)), None)
+        last = details[-1] if details else {}
+        if told and isinstance(last.get(told), str) and _place(last) == _place(piece):
+            filled = {name: value for name, value in piece.items() if value is not None}
+            details[-1] = last | filled | {told: last[told] + piece[told]}
+        else:
+            details.append(piece)
+    return details
+
+
+def _place(piece: Mapping[str, Any]) -> tuple[Any, Any]:
+    return piece.get("type"), piece.get("index")
+
+
+def _call_ids(message: Message) -> list[str]:
+    calls = message.tool_calls if isinstance(message, Assistant) else ()
+    return [call.id for call in calls or ()]
+
+
+def _said_to(model: str) -> blake2b:
+    return blake2b(_encoded(model), digest_size=16)
+
+
+def _key(said: blake2b, call_ids: Sequence[str]) -> bytes:
+    key = said.copy()
+    key.update(_encoded(call_ids))
+    return key.digest()
+
+
+def _encoded(told: Any) -> bytes:
+    return msgspec.json.encode(told)
+
+
+def _size(given: Given) -> int:
+    return len(_encoded(given))

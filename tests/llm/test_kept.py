@@ -1,11 +1,12 @@
 """What servers give with the calls of an answer and want to see again with their results."""
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from tests.kit.fake_model import FakeModel, Reply, streams
+from tests.kit.fake_model import FakeModel, Reply, refuses, streams
 from tests.kit.insisting_model import (
     ALL_THOUGHTS,
     MISSES_SIGNATURE,
@@ -158,6 +159,30 @@ def test_nobody_reads_what_was_thought_about_anothers_question() -> None:
     assert bodies[2]["messages"][1]["reasoning_content"] == "."
     _, bodies = _turns(asking("My secret is 7."), None, replies=replies)
     assert bodies[2]["messages"][1]["reasoning_content"] == "His secret is 7."
+
+
+# Ids ---------------------------------------------------------------------------------------
+
+
+def test_calls_of_another_model_get_ids_that_mistral_takes() -> None:
+    words = "Tool call id was call_0 but must be a-z, A-Z, 0-9, with a length of 9."
+    refusal = {"object": "error", "message": words, "type": "invalid_function_call", "code": "3280"}
+    said = {"choices": [{"delta": {"content": "Sunny."}, "finish_reason": "stop"}]}
+    own = Call("a1B2c3D4e", CalledFunction("get_weather", "{}"))
+    asked = _remembered("Paris", "Rome")
+    asked = replace(
+        asked,
+        messages=(*asked.messages, Assistant(None, (own,)), ToolResult(own.id, "19 °C")),
+    )
+    turns, bodies = _turns(asked, asked, replies=(refuses(400, refusal), streams(said)))
+    assert [turn.text for turn in turns] == ["Sunny.", "Sunny."]
+    assert bodies[1] == bodies[2]
+    messages = bodies[2]["messages"]
+    made = [call["id"] for message in messages for call in message.get("tool_calls", ())]
+    assert [one["tool_call_id"] for one in messages if one["role"] == "tool"] == made
+    assert all(re.fullmatch("[A-Za-z0-9]{9}", one) for one in made)
+    assert len(set(made)) == 3
+    assert made[2] == own.id
 
 
 # What is kept ------------------------------------------------------------------------------

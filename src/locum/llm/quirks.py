@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
 from locum.llm.faults import Fault
 from locum.llm.kept import Given, Kept
-from locum.llm.protocol import Assistant, Message, Named, Offer, Request
+from locum.llm.protocol import Assistant, Message, Named, Offer, Request, ToolResult
 
 # What may be left out without changing what is asked, or only how finely. A limit of tokens has
 # two names, so the first refusal of one means the other.
@@ -38,12 +39,17 @@ _MISSED = re.compile(r"missing|must be (passed|provided|included)|requires", re.
 # empty text, next to nothing.
 _UNSIGNED = {"google": {_SIGNATURE: "skip_thought_signature_validator"}}
 _NO_THOUGHTS = "."
+# Mistral takes no ids of calls but those in its own form; other models' have another.
+_SHORT_IDS = "tool_call_id"
+_TOO_LONG_AN_ID = re.compile(r"tool call id .+ with a length of 9", re.IGNORECASE)
+_SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
+_OF_MESSAGES = frozenset({_SIGNATURE, _THOUGHTS, _SHORT_IDS})
 
 
 def body(request: Request, *, kept: Kept, without: frozenset[str] = frozenset()) -> bytes:
     """Write the request, leaving out the parameters `without` names.
 
-    What is missed of earlier answers is named there as well: messages are not sent without it.
+    What it wants of messages is named there as well: they are not sent without it.
     """
     document: dict[str, Any] = {
         "model": request.model,
@@ -90,26 +96,35 @@ def refused(
 
 
 def missed(fault: Fault, *, without: frozenset[str]) -> str | None:
-    """Name what this fault misses of an earlier answer, if it does."""
-    if fault.status not in _REFUSING_STATUSES or not _MISSED.search(fault.message):
+    """Name what this fault misses of the messages, if it does."""
+    if fault.status not in _REFUSING_STATUSES:
         return None
-    wanted = (name for name in (_SIGNATURE, _THOUGHTS) if name in fault.message)
+    wanted = [_SHORT_IDS] if _TOO_LONG_AN_ID.search(fault.message) else []
+    if _MISSED.search(fault.message):
+        wanted += [name for name in (_SIGNATURE, _THOUGHTS) if name in fault.message]
     return next((name for name in wanted if name not in without), None)
 
 
 def _messages(request: Request, kept: Kept, without: frozenset[str]) -> Sequence[Any]:
     given = kept.of(request)
-    if not given and without.isdisjoint((_SIGNATURE, _THOUGHTS)):
+    if not given and without.isdisjoint(_OF_MESSAGES):
         return request.messages
     return [
-        _given_back(message, given.get(place), without)
-        if isinstance(message, Assistant)
-        else message
+        _wanted(message, given.get(place), without)
         for place, message in enumerate(request.messages)
     ]
 
 
-def _given_back(message: Message, given: Given | None, without: frozenset[str]) -> dict[str, Any]:
+def _wanted(message: Message, given: Given | None, without: frozenset[str]) -> Any:
+    match message:
+        case Assistant():
+            return _given_back(message, given, without)
+        case ToolResult(call_id, content) if _SHORT_IDS in without:
+            return ToolResult(_short(call_id), content)
+    return message
+
+
+def _given_back(message: Assistant, given: Given | None, without: frozenset[str]) -> dict[str, Any]:
     """An answer with what its server wants to see again.
 
     Signatures and details go to whoever has given them, thoughts only to who asks: others refuse
@@ -126,7 +141,16 @@ def _given_back(message: Message, given: Given | None, without: frozenset[str]) 
     for call, extra in zip(document.get("tool_calls", ()), extras, strict=False):
         if extra:
             call["extra_content"] = extra
+    if _SHORT_IDS in without:
+        for call in document.get("tool_calls", ()):
+            call["id"] = _short(call["id"])
     return document
+
+
+def _short(call_id: str) -> str:
+    if _SHORT_ID.fullmatch(call_id):
+        return call_id
+    return blake2b(call_id.encode(), digest_size=5).hexdigest()[:9]
 
 
 def _name_of_limit(without: frozenset[str]) -> str:

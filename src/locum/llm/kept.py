@@ -71,18 +71,19 @@ class Kept:
 
 def joined(pieces: Iterable[Any]) -> list[dict[str, Any]]:
     """Details as OpenRouter wants them back; what is text comes in pieces of one place."""
-    details: list[dict[str, Any]] = []
+    # Each with the name of its text, if it has one, and the pieces of that.
+    details: list[tuple[dict[str, Any], str | None, list[str]]] = []
     for piece in pieces:
         if not isinstance(piece, dict):
             continue
         told = next((name for name in _IN_PIECES if isinstance(piece.get(name), str)), None)
-        last = details[-1] if details else {}
-        if told and isinstance(last.get(told), str) and _place(last) == _place(piece):
-            filled = {name: value for name, value in piece.items() if value is not None}
-            details[-1] = last | filled | {told: last[told] + piece[told]}
+        last, last_told, text = details[-1] if details else ({}, None, [])
+        if told and told == last_told and _place(last) == _place(piece):
+            last.update({name: value for name, value in piece.items() if value is not None})
+            text.append(piece[told])
         else:
-            details.append(piece)
-    return details
+            details.append((dict(piece), told, [piece[told]] if told else []))
+    return [detail | {told: "".join(text)} if told else detail for detail, told, text in details]
 
 
 def _place(piece: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -214,7 +214,7 @@ def test_a_provider_that_fails_in_a_call_fails_the_run_and_leaves_nothing_open(
     assert limited["last_error"] == {"code": "rate_limit_exceeded", "message": "Slow down"}
 
 
-def test_cancelling_a_run_hangs_up_on_theprovider(make_server: Callable[..., Server]) -> None:
+def test_cancelling_a_run_hangs_up_on_the_provider(make_server: Callable[..., Server]) -> None:
     broken = events(codes("print(3)", logs="3\n"))[:5]
     hanging = Hanging("".join(f"data: {json.dumps(event)}\n\n" for event in broken))
     with model_server(hanging) as provider:

@@ -97,7 +97,7 @@ def model_server(*replies: Reply) -> Iterator[FakeModel]:
     """A model's server in a thread of its own, because the test waits for ours."""
     fake = FakeModel(*replies)
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="provider", daemon=True)
+    thread = threading.Thread(target=loop.run_forever, name="model", daemon=True)
     thread.start()
     try:
         asyncio.run_coroutine_threadsafe(fake.__aenter__(), loop).result(10)

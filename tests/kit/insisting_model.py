@@ -14,6 +14,7 @@ MISSES_SIGNATURE = (
 MISSES_THOUGHTS = (
     "thinking is enabled but reasoning_content is missing in assistant tool call message at index 1"
 )
+SUNNY = streams({"choices": [{"delta": {"content": "Sunny."}, "finish_reason": "stop"}]})
 ALL_THOUGHTS = "The `reasoning_content` in the thinking mode must be passed back to the API."
 
 
@@ -43,8 +44,7 @@ def insists(check: str, words: str) -> Reply:
             else one.get(check)
             for one in answers
         ]
-        said = {"choices": [{"delta": {"content": "Sunny."}, "finish_reason": "stop"}]}
-        chosen = streams(said) if all(given) else refuses(400, [{"error": {"message": words}}])
+        chosen = SUNNY if all(given) else refuses(400, [{"error": {"message": words}}])
         return await chosen(request, body)
 
     return reply

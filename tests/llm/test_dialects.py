@@ -205,14 +205,14 @@ def test_an_empty_answer_that_says_so_is_one() -> None:
     assert (turn.text, turn.calls, turn.finished.reason) == ("", [], "stop")
 
 
-# Usage -------------------------------------------------------------------------------------
-
-
 def test_calls_that_are_told_of_and_do_not_come_are_asked_for_again() -> None:
     with pytest.raises(ModelError, match="stopped to call functions and called none"):
         hear(streams(says(""), ends("tool_calls")))
     turn, server = ask(streams(ends("tool_calls")), streams(says("Hi"), ends("stop")))
     assert (turn.text, len(server.bodies)) == ("Hi", 2)
+
+
+# Usage -------------------------------------------------------------------------------------
 
 
 def test_usage_in_a_last_chunk_without_choices() -> None:

@@ -12,6 +12,7 @@ from tests.kit.insisting_model import (
     MISSES_SIGNATURE,
     MISSES_THOUGHTS,
     SIGNED,
+    SUNNY,
     calls,
     insists,
 )
@@ -91,8 +92,7 @@ def test_a_lost_signature_is_no_reason_to_fail() -> None:
 
 
 def test_who_signs_nothing_is_given_nothing() -> None:
-    said = {"choices": [{"delta": {"content": "Sunny."}, "finish_reason": "stop"}]}
-    replies = (calls("Paris", reasoning_content="Where?"), streams(said))
+    replies = (calls("Paris", reasoning_content="Where?"), SUNNY)
     _, bodies = _turns(asking("Hi"), None, replies=replies)
     assert bodies[1]["messages"][1].keys() == {"role", "content", "tool_calls"}
     assert _signatures(bodies[1]) == [None]
@@ -108,8 +108,7 @@ def test_details_go_back_as_a_whole() -> None:
         signed | {"id": "call_1"},
         None,
     ]
-    said = {"choices": [{"delta": {"content": "Sunny."}, "finish_reason": "stop"}]}
-    replies = (calls("Paris", "Rome", reasoning_details=pieces), streams(said))
+    replies = (calls("Paris", "Rome", reasoning_details=pieces), SUNNY)
     _, bodies = _turns(asking("Hi"), None, replies=replies)
     assert bodies[1]["messages"][1]["reasoning_details"] == [
         {
@@ -167,14 +166,13 @@ def test_nobody_reads_what_was_thought_about_anothers_question() -> None:
 def test_calls_of_another_model_get_ids_that_mistral_takes() -> None:
     words = "Tool call id was call_0 but must be a-z, A-Z, 0-9, with a length of 9."
     refusal = {"object": "error", "message": words, "type": "invalid_function_call", "code": "3280"}
-    said = {"choices": [{"delta": {"content": "Sunny."}, "finish_reason": "stop"}]}
     own = Call("a1B2c3D4e", CalledFunction("get_weather", "{}"))
     asked = _remembered("Paris", "Rome")
     asked = replace(
         asked,
         messages=(*asked.messages, Assistant(None, (own,)), ToolResult(own.id, "19 °C")),
     )
-    turns, bodies = _turns(asked, asked, replies=(refuses(400, refusal), streams(said)))
+    turns, bodies = _turns(asked, asked, replies=(refuses(400, refusal), SUNNY))
     assert [turn.text for turn in turns] == ["Sunny.", "Sunny."]
     assert bodies[1] == bodies[2]
     messages = bodies[2]["messages"]

@@ -13,7 +13,6 @@ from locum.llm import tokens
 from locum.llm.faults import Fault
 from locum.llm.kept import Given, Kept, joined
 from locum.llm.protocol import (
-    Assistant,
     CallBegun,
     CallDelta,
     Event,
@@ -22,6 +21,7 @@ from locum.llm.protocol import (
     Request,
     TextDelta,
     Usage,
+    call_ids,
 )
 
 _MOST_CALLS = 128
@@ -216,12 +216,7 @@ class _Calls:
         self._calls: list[_Call] = []
         self._at_index: dict[int, _Call] = {}
         # Some servers begin to number anew with every turn; an id must stay one call's own.
-        self._taken = {
-            call.id
-            for message in request.messages
-            if isinstance(message, Assistant)
-            for call in message.tool_calls or ()
-        }
+        self._taken = {taken for message in request.messages for taken in call_ids(message)}
 
     @property
     def begun(self) -> bool:

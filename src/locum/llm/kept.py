@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from locum.llm.protocol import Assistant, Message, Request
+from locum.llm.protocol import Request, call_ids
 
 _MOST_BYTES = 16 << 20
 _IN_PIECES = ("text", "summary")
@@ -37,13 +37,13 @@ class Kept:
         self._bytes = 0
         self._given: dict[bytes, Given] = {}
 
-    def keep(self, request: Request, call_ids: Sequence[str], given: Given) -> None:
+    def keep(self, request: Request, ids: Sequence[str], given: Given) -> None:
         if not given:
             return
         said = _said_to(request.model)
         for message in request.messages:
             said.update(_encoded(message))
-        key = _key(said, call_ids)
+        key = _key(said, ids)
         self._drop(key)
         self._given[key] = given
         self._bytes += _size(given)
@@ -53,7 +53,7 @@ class Kept:
     def of(self, request: Request) -> Mapping[int, Given]:
         """What was given with the calls of each of these messages, by their places."""
         found: dict[int, Given] = {}
-        ids = [_call_ids(message) for message in request.messages]
+        ids = [call_ids(message) for message in request.messages]
         last = max((place for place, those in enumerate(ids) if those), default=-1)
         if not self._given or last < 0:
             return found
@@ -90,18 +90,13 @@ def _place(piece: Mapping[str, Any]) -> tuple[Any, Any]:
     return piece.get("type"), piece.get("index")
 
 
-def _call_ids(message: Message) -> list[str]:
-    calls = message.tool_calls if isinstance(message, Assistant) else ()
-    return [call.id for call in calls or ()]
-
-
 def _said_to(model: str) -> blake2b:
     return blake2b(_encoded(model), digest_size=16)
 
 
-def _key(said: blake2b, call_ids: Sequence[str]) -> bytes:
+def _key(said: blake2b, ids: Sequence[str]) -> bytes:
     key = said.copy()
-    key.update(_encoded(call_ids))
+    key.update(_encoded(ids))
     return key.digest()
 
 

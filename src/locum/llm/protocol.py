@@ -61,6 +61,12 @@ class ToolResult(Struct, frozen=True, tag_field="role", tag="tool"):
 Message = System | User | Assistant | ToolResult
 
 
+def call_ids(message: Message) -> list[str]:
+    """The ids of the calls that were made in this message."""
+    calls = message.tool_calls if isinstance(message, Assistant) else ()
+    return [call.id for call in calls or ()]
+
+
 class Function(Struct, frozen=True, omit_defaults=True):
     """A function as the model sees it. `kind` is ours: which tool of the run stands behind it."""
 

@@ -41,7 +41,7 @@ _UNSIGNED = {"google": {_SIGNATURE: "skip_thought_signature_validator"}}
 _NO_THOUGHTS = "."
 # Mistral takes no ids of calls but those in its own form; other models' have another.
 _SHORT_IDS = "tool_call_id"
-_TOO_LONG_AN_ID = re.compile(r"tool call id .+ with a length of 9", re.IGNORECASE)
+_FOREIGN_ID = re.compile(r"tool call id .+ with a length of 9", re.IGNORECASE)
 _SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
 _OF_MESSAGES = frozenset({_SIGNATURE, _THOUGHTS, _SHORT_IDS})
 
@@ -99,7 +99,7 @@ def missed(fault: Fault, *, without: frozenset[str]) -> str | None:
     """Name what this fault misses of the messages, if it does."""
     if fault.status not in _REFUSING_STATUSES:
         return None
-    wanted = [_SHORT_IDS] if _TOO_LONG_AN_ID.search(fault.message) else []
+    wanted = [_SHORT_IDS] if _FOREIGN_ID.search(fault.message) else []
     if _MISSED.search(fault.message):
         wanted += [name for name in (_SIGNATURE, _THOUGHTS) if name in fault.message]
     return next((name for name in wanted if name not in without), None)

@@ -10,7 +10,6 @@ from locum import logs
 from locum.llm import provider_calls, tokens
 from locum.llm.faults import UNREADABLE, Fault, read_fault
 from locum.llm.protocol import (
-    Assistant,
     CallBegun,
     CallDelta,
     Event,
@@ -22,6 +21,7 @@ from locum.llm.protocol import (
     Request,
     TextDelta,
     Usage,
+    call_ids,
 )
 
 _MOST_ITEMS: Final = 512
@@ -80,12 +80,7 @@ class ResponseAnswer:
         self._at: dict[int | str, _Item] = {}
         self._calls = 0
         self._ended: Finished | None = None
-        self._taken = {
-            call.id
-            for message in request.messages
-            if isinstance(message, Assistant)
-            for call in message.tool_calls or ()
-        }
+        self._taken = {taken for message in request.messages for taken in call_ids(message)}
 
     @property
     def is_over(self) -> bool:

@@ -258,6 +258,13 @@ def test_what_is_said_before_a_call_that_must_be_made_is_not_lost() -> None:
     assert (turn.text, len(turn.calls)) == ("Let me look.", 1)
 
 
+def test_a_model_that_talks_until_it_is_cut_is_found_out() -> None:
+    model = Told("!say " + "The weather is fine. " * 30, f"!say {PARIS}")
+    request = asking("?", offers=BOTH, choice=Named("get_weather"), max_tokens=110)
+    turn = take(with_tool_mode(model, "auto"), request)
+    assert (turn.text, turn.calls) == ("", [CalledFunction("get_weather", PARIS)])
+
+
 def test_a_model_that_was_cut_before_it_could_call_keeps_its_tools() -> None:
     model = Told("!say Let me look at the weather.", "!call get_weather {}")
     backend = with_tool_mode(model, "auto")

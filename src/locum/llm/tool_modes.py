@@ -22,7 +22,7 @@ ToolMode = Literal["auto", "native", "schema", "none"]
 
 _MOST_MODELS_REMEMBERED = 1000
 # Nobody says so much before a call he has been told to make.
-_TALKS_CHARS = 1000
+_TALKS_CHARS = 400
 # Ollama, vLLM, llama.cpp, OpenRouter and Groq, in this order, of a model or a server without tools.
 _HAS_NO_TOOLS = re.compile(
     r"does(n.t| not) support (tools?|function)\b|tool choice requires|--enable-auto-tool-choice|"

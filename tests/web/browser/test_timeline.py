@@ -99,6 +99,32 @@ def test_a_broken_connection_is_taken_up_again(visit: Visit, talk: Talk) -> None
     assert broken == [None, "1"]
 
 
+def test_too_many_requests_are_waited_out(visit: Visit, talk: Talk) -> None:
+    """Both while a run speaks and while it waits for its client."""
+    run = talk.run("!call f {}\n!then\n!pace 0.05\n!words 9000", tools=[function("f")])
+    path = f"**/runs/{run['id']}"
+    busy = {path: 1, f"{path}/events": 2}
+
+    def meddle(route: Route, request: Request) -> None:
+        [asked] = [path for path in busy if request.url.endswith(path.removeprefix("**"))]
+        if not busy[asked]:
+            route.continue_()
+            return
+        busy[asked] -= 1
+        error = {"message": "Slow down.", "type": "requests", "param": None, "code": None}
+        route.fulfill(status=429, json={"error": error})
+
+    page = visit.open(f"timeline/{run['thread_id']}/{run['id']}")
+    expect(page.locator(".callout")).to_contain_text("waits for the output")
+    for asked in busy:
+        page.route(asked, meddle)
+    talk.submit(run, ["done"])
+    expect(page.locator(".conversation")).to_contain_text("word3 ")
+    assert set(busy.values()) == {0}
+    talk.cancel(run)
+    expect(page.locator(".facts")).to_contain_text("cancelled")
+
+
 def test_a_run_of_a_thousand_steps_opens_and_scrolls(
     visit: Visit, server: Server, talk: Talk, report: Report
 ) -> None:

@@ -28,6 +28,11 @@ export class Offline extends Error {
   }
 }
 
+/** Whether the same request may do better in a while. @param {unknown} error */
+export function passes(error) {
+  return !(error instanceof ApiError) || error.status === 429 || error.status >= 500;
+}
+
 class Connection extends EventTarget {
   constructor() {
     super();

@@ -1,6 +1,6 @@
 /** Server-sent events over fetch: with a key in a header, and resumed where they broke off. */
 
-import { ApiError, connection } from "./connection.js";
+import { ApiError, connection, passes } from "./connection.js";
 
 /** @typedef {{ id: string, event: string, data: string }} Frame */
 
@@ -77,7 +77,7 @@ export async function follow(threadId, runId, { signal, onFrame, onState, after 
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof ApiError && error.status < 500) throw error;
+      if (!passes(error)) throw error;
     }
     if (signal.aborted) return;
     onState?.("lost");

@@ -1,6 +1,6 @@
 /** One run: its steps on a time axis, its messages beside them, live while it goes. */
 
-import { config, connection } from "../core/connection.js";
+import { config, connection, passes } from "../core/connection.js";
 import { fill, h, icon } from "../core/dom.js";
 import { follow, pause } from "../core/events.js";
 import { clockTime, dateTime, duration, money, number, shortId } from "../core/format.js";
@@ -130,7 +130,11 @@ class RunView {
     while (asked(this.state.run) === before) {
       await pause(LOOK_AGAIN_MS, this.signal);
       if (this.signal.aborted) return;
-      this.state.run = await connection.json(this.path, { signal: this.signal });
+      try {
+        this.state.run = await connection.json(this.path, { signal: this.signal });
+      } catch (error) {
+        if (!passes(error)) throw error;
+      }
     }
     await this.#follow();
   }

@@ -109,13 +109,11 @@ def test_no_snippet_holds_a_key(everything: Any) -> None:
         assert not re.search(r"Bearer (?!\$|\\\(|\"|'|#)\w", one["text"]), one["text"]
 
 
-# What quotes a text and leaves it as it is, and the bytes of HTTP themselves.
-_AS_TYPED = {"http", "ocaml", "php", "ruby", "shell"}
 # U+FEFF too: Go takes it for a mistake wherever it stands but at the beginning.
 _NOT_AS_IT_STANDS = re.compile("[\x85\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
 
 
-@pytest.mark.parametrize("language", sorted(_LANGUAGES - _AS_TYPED))
+@pytest.mark.parametrize("language", sorted(_LANGUAGES))
 def test_nothing_in_code_breaks_a_line_or_turns_it_around_unseen(
     texts: Texts, language: str
 ) -> None:

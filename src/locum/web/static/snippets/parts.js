@@ -1,13 +1,15 @@
 /** What several languages need of a request. */
 
+import { json } from "./strings.js";
+
 /** @typedef {import("../explorer/request.js").Request} Request */
 
 export const KEY = "OPENAI_API_KEY";
 export const BOUNDARY = "----locum-7MA4YWxkTrZu0gW";
 
-/** The body as compact JSON, if it is one. @param {Request} request */
-export function jsonOf(request) {
-  return request.body?.kind === "json" ? JSON.stringify(request.body.value) : null;
+/** The body as JSON, compact if nothing else is said, if it is one. @param {Request} request @param {number} [indent] */
+export function jsonOf(request, indent) {
+  return request.body?.kind === "json" ? json(request.body.value, indent) : null;
 }
 
 /** @param {Request} request */

@@ -1,10 +1,11 @@
 /** curl. */
 
-import { KEY, partsOf, text } from "./parts.js";
+import { jsonOf, KEY, partsOf, text } from "./parts.js";
 import { shell } from "./strings.js";
 
 /** @param {import("./parts.js").Request} request */
 export function generate(request) {
+  const json = jsonOf(request, 2);
   const lines = [`curl ${request.stream ? "-N " : ""}${shell(request.url)}`];
   if (request.method !== "GET" && !(request.method === "POST" && request.body)) lines.push(`-X ${request.method}`);
   // Brackets in an address are patterns to curl.
@@ -12,7 +13,7 @@ export function generate(request) {
   lines.push(`-H "Authorization: Bearer $${KEY}"`);
   for (const [name, value] of request.headers) lines.push(`-H ${shell(`${name}: ${value}`)}`);
   for (const part of partsOf(request) ?? []) lines.push(partOf(part));
-  if (request.body?.kind === "json") lines.push(`--data-raw ${shell(JSON.stringify(request.body.value, null, 2))}`);
+  if (json !== null) lines.push(`--data-raw ${shell(json)}`);
   if (request.operation.downloads) lines.push("-o file");
   return text(lines.join(" \\\n  "));
 }

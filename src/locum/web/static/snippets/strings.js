@@ -18,6 +18,11 @@ function escape16(one) {
   return `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`;
 }
 
+/** @param {any} value @param {number} [indent] */
+export function json(value, indent) {
+  return JSON.stringify(value, null, indent).replace(UNSEEN, escape16);
+}
+
 /** ASCII only, because older compilers guess how a file is encoded. @param {string} text */
 export function ascii16(text) {
   return quoted(text).replace(/[^\x00-\x7f]/g, escape16);

@@ -187,6 +187,32 @@ async def test_a_batch_of_failures_has_failed_and_may_be_tried_again(
 
 
 @on_every_database
+async def test_how_a_batch_ended_stays_when_its_files_leave_it(
+    scope: Scope, clock: SteppedClock
+) -> None:
+    good, bad = await _file(scope), await _file(scope)
+    store_id = await _store(scope)
+    batch_id = await _batch(scope, store_id, good, bad)
+    await _settle(scope, store_id, **{_named(good): _DONE, _named(bad): _FAILED})
+
+    async def shown(batch_id: str) -> tuple[str, FileCounts]:
+        document = await file_batches.get_file_batch(
+            scope, vector_store_id=store_id, batch_id=batch_id
+        )
+        return document.read().status, document.read().file_counts
+
+    assert await shown(batch_id) == ("completed", _counts(completed=1, failed=1))
+    await vector_store_files.delete_vector_store_file(scope, vector_store_id=store_id, file_id=good)
+    assert await shown(batch_id) == ("completed", _counts(failed=1))
+    # Another batch takes over what failed, and fails with it.
+    second = await _batch(scope, store_id, bad)
+    assert await shown(batch_id) == ("completed", _counts())
+    await _settle(scope, store_id, **{_named(bad): _FAILED})
+    await files.delete_file(scope, file_id=bad)
+    assert await shown(second) == ("failed", _counts())
+
+
+@on_every_database
 async def test_many_files_at_once_are_counted_right(scope: Scope, clock: SteppedClock) -> None:
     ids = [await _file(scope) for _ in range(30)]
     store_id = await _store(scope)

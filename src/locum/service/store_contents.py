@@ -275,10 +275,10 @@ def _batch_status(
     batch: FileBatch, counts: FileCounts
 ) -> Literal["in_progress", "completed", "failed", "cancelled"]:
     """Final exactly when nothing is waiting: one SDK looks at the counts, another at the status."""
-    if batch.status == "cancelled" and not counts.in_progress:
-        return "cancelled"
     if counts.in_progress:
         return "in_progress"
+    if batch.status != "in_progress":
+        return batch.status  # Files that leave it do not change how it has ended.
     if counts.cancelled:
         return "cancelled"
     return "failed" if counts.failed and counts.failed == counts.total else "completed"

@@ -1,10 +1,13 @@
 """`tool_resources`: what is refused of them, and in which order; what attachments make of them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from tests.kit.http import Http
+from tests.kit.server import Server
 
+Make = Callable[..., Server]
 _UNKNOWN = ["file-nope"]
 
 
@@ -86,6 +89,22 @@ def test_only_what_is_created_may_have_a_store_made_in_passing(
     assert http.get(f"{path}/{owner['id']}").json["tool_resources"]["file_search"] == held
     cleared = http.post(f"{path}/{owner['id']}", {"tool_resources": {"file_search": {}}}).json
     assert cleared["tool_resources"] == {"file_search": {"vector_store_ids": []}}
+
+
+@pytest.mark.parametrize(
+    "unknown", [_made_in_passing(), {"tool_resources": {"file_search": {"x": 1}}}]
+)
+@pytest.mark.parametrize("made", [{"path": "/assistants", "model": "m"}, {"path": "/threads"}])
+def test_a_lenient_server_takes_what_it_passes_over_for_absent_not_for_empty(
+    make_server: Make, made: dict[str, str], unknown: Any
+) -> None:
+    http = make_server(lenient=True).http()
+    path = f"/v1{made['path']}"
+    body = {name: value for name, value in made.items() if name != "path"}
+    held = http.post(path, body | _made_in_passing()).json
+    assert len(held["tool_resources"]["file_search"]["vector_store_ids"]) == 1
+    answer = http.post(f"{path}/{held['id']}", unknown | {"metadata": {"a": "b"}})
+    assert answer.json == held | {"metadata": {"a": "b"}}
 
 
 @pytest.mark.parametrize("later", [False, True])

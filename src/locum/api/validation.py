@@ -366,11 +366,13 @@ def _known_only(value: Any, kind: inspect.Type) -> Any:
     match kind:
         case inspect.StructType() if isinstance(value, dict):
             fields = {field.encode_name: field for field in kind.fields}
-            return {
+            known = {
                 key: _known_only(inner, fields[key].type) if key in fields else inner
                 for key, inner in value.items()
                 if key in fields or key == kind.tag_field
             }
+            # What holds nothing that is known is absent: taken for empty, it might clear something.
+            return {key: left for key, left in known.items() if left != {} or value[key] == {}}
         case inspect.UnionType() if isinstance(value, dict):
             structs = [t for t in kind.types if isinstance(t, inspect.StructType)]
             for struct in structs:

@@ -185,6 +185,17 @@ def test_csv_rows_name_their_columns(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_csv_has_lines_that_end_in_any_way_and_cells_of_any_length(
+    tmp_path: Path, end: str
+) -> None:
+    long = "word " * 30_000 + "end"
+    data = end.join(["Name,Story", f"Ann,{long}", f'Bob,"two{end}lines"'])
+    assert _extract(tmp_path, "a.csv", data.encode()).text == (
+        f"Name | Story\nName: Ann | Story: {long}\nName: Bob | Story: two\nlines"
+    )
+
+
 @pytest.mark.parametrize("wide", [True, False])
 def test_doc_gives_its_text_without_field_codes(tmp_path: Path, wide: bool) -> None:
     data = documents.doc("Dear é,\rsee \x13PAGEREF x\x14page 3\x15.\r", wide=wide)

@@ -13,7 +13,7 @@ from locum.tools.file_search.reading import Limits, Unreadable, read_all, too_mu
 
 # A spreadsheet has no more either.
 _MOST_COLUMNS = 16_384
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 _SNIFFED_CHARS = 8192
 _DELIMITERS = ",;\t|"
 
@@ -24,13 +24,12 @@ def read(file: BinaryIO, limits: Limits) -> Iterator[str]:
         dialect: type[csv.Dialect] = csv.Sniffer().sniff(text[:_SNIFFED_CHARS], _DELIMITERS)
     except csv.Error:
         dialect = csv.excel
+    # One cell may hold a whole letter, or all that follows a quote that is never closed.
+    csv.field_size_limit(len(text) + 1)
     table = Table(limits)
-    try:
-        # Lines one by one: a file in memory would be another copy, of four bytes a letter.
-        for row in csv.reader((line.group() for line in _LINE.finditer(text)), dialect):
-            table.add(enumerate(row), width=len(row))
-    except csv.Error:
-        raise Unreadable("The file could not be parsed as comma-separated values.") from None
+    # Lines one by one: a file in memory would be another copy, of four bytes a letter.
+    for row in csv.reader((line.group() for line in _LINE.finditer(text)), dialect):
+        table.add(enumerate(row), width=len(row))
     yield table.text()
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 # As file search writes them before each passage: `【4:0†places.txt】`.
-MARKER = re.compile(r"【[^】\n]*】")
+MARKER = re.compile(r"【[^【】\n]*】")
 
 _WORD = re.compile(r"\s*\S+(?:\s+$)?|\s+$")
 _QUOTED_CHARACTERS = 300

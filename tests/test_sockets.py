@@ -345,6 +345,38 @@ def test_a_body_in_chunks_is_read_after_its_sender_was_told_to_go_on() -> None:
     _visit(visit)
 
 
+async def _in_pieces(_: Scope, receive: Receive, send: Send) -> None:
+    """Answers without telling how long it will go on."""
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for piece in (b"one ", b"two ", b""):
+        await send({"type": "http.response.body", "body": piece, "more_body": bool(piece)})
+
+
+def test_whoever_speaks_http_1_0_is_sent_pieces_as_they_are() -> None:
+    """That version knows of no chunks: the end of the connection is the end of the answer."""
+
+    async def visit(reader: _Reader, writer: _Writer) -> None:
+        writer.write(b"GET / HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert b"transfer-encoding" not in head
+        assert b"connection: close" in head
+        assert await reader.read() == b"one two "
+
+    _visit(visit, to=_in_pieces)
+
+
+def test_whoever_speaks_http_1_0_is_sent_a_length_that_is_known() -> None:
+    async def visit(reader: _Reader, writer: _Writer) -> None:
+        writer.write(b"POST /b HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\nz")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert b"content-length: 9" in head
+        assert await reader.read() == b"POST /b z"
+
+    _visit(visit)
+
+
 @pytest.mark.parametrize(
     "said",
     [

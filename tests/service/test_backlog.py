@@ -18,7 +18,8 @@ class Queue:
         self.waiting = 0
         self.looks = 0
 
-    async def queued(self, _: str, *, most: int) -> int:
+    async def queued(self, _: str, *, now: int, most: int) -> int:
+        assert now > 0
         self.looks += 1
         return min(self.waiting, most)
 

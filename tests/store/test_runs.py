@@ -150,6 +150,14 @@ async def test_runs_whose_time_is_up_are_found(store: Store) -> None:
     assert await store.runs.overdue(49) == []
 
 
+@on_every_database
+async def test_whoever_waits_longer_than_there_was_time_is_counted_no_more(store: Store) -> None:
+    await _add(store, "run_a", thread_id="thread_a", expires_at=50)
+    await _add(store, "run_b", thread_id="thread_b", expires_at=100)
+    assert await store.runs.queued("p", now=49, most=10) == 2
+    assert await store.runs.queued("p", now=50, most=10) == 1
+
+
 def test_whoever_waits_is_counted_without_reading_all_the_runs_there_ever_were() -> None:
     class Spy:
         def __init__(self, database: Database) -> None:
@@ -167,7 +175,7 @@ def test_whoever_waits_is_counted_without_reading_all_the_runs_there_ever_were()
             await _add(store, "run_a", thread_id="thread_a")
             await _add(store, "run_b", thread_id="thread_b", status="in_progress")
             spy = Spy(database)
-            assert await RunTable(spy, "sqlite").queued("p", most=10) == 1
+            assert await RunTable(spy, "sqlite").queued("p", now=1, most=10) == 1
             assert any("runs_alive" in plan for plan in spy.plans), spy.plans
 
     asyncio.run(check())

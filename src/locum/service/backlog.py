@@ -51,6 +51,7 @@ class Backlog:
     async def _look(self, project_id: str) -> _Count:
         if len(self._counts) >= _MOST_REMEMBERED:
             self._counts.clear()
-        runs = await self._store.runs.queued(project_id, most=self._most)
+        now = self._clock.now()
+        runs = await self._store.runs.queued(project_id, now=now, most=self._most)
         count = self._counts[project_id] = _Count(runs, self._clock.monotonic())
         return count

@@ -149,13 +149,15 @@ class RunTable(Documents[Run]):
         )
         return self.read(rows[0]) if rows else None
 
-    async def queued(self, project_id: str, *, most: int) -> int:
-        """How many runs of a project wait to be begun; counted no further than `most`."""
+    async def queued(self, project_id: str, *, now: int, most: int) -> int:
+        """How many runs of a project wait to be begun in time; counted no further than `most`."""
         rows = await self._reader.fetch(
             # What is alive is said for SQLite, which would read all the runs there ever were.
             "SELECT count(*) FROM (SELECT 1 FROM runs"
-            f" WHERE project_id = $1 AND status = 'queued' AND {_ALIVE} LIMIT $2) AS waiting",
+            f" WHERE project_id = $1 AND status = 'queued' AND {_ALIVE} AND expires_at > $2"
+            " LIMIT $3) AS waiting",
             project_id,
+            now,
             most,
         )
         return int(rows[0][0])

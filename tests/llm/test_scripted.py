@@ -121,6 +121,13 @@ def test_turns_follow_one_another_as_calls_are_answered() -> None:
     assert take(Scripted(), request).text == "three at last"
 
 
+def test_an_answer_full_of_beginnings_of_markers_is_quoted_at_once() -> None:
+    """Looking from each for its end would take minutes, in which nobody is served."""
+    request = asking("!call f\n!then\n!say None: {marker}")
+    request = after(request, take(Scripted(), request), ["【" * 200_000])
+    assert take(Scripted(), request).text == "None: "
+
+
 def test_a_turn_can_be_taken_again_and_again() -> None:
     request = asking("!call poll\n!again")
     for _ in range(3):

@@ -86,6 +86,12 @@ def test_html_keeps_the_lines_of_what_is_set_as_code(tmp_path: Path) -> None:
     assert text == "So run\n\ndef f():\n    return  1\n\nand\n\nx\n\ny"
 
 
+def test_html_with_much_white_space_is_read_in_time(tmp_path: Path) -> None:
+    for space in (" " * 150_000, " \t" * 50_000):
+        text = _extract(tmp_path, "a.html", f"<pre>one{space}two</pre>".encode()).text
+        assert text == f"one{space}two"
+
+
 def test_html_is_read_in_the_encoding_it_names(tmp_path: Path) -> None:
     page = '<meta charset="windows-1251"><p>Привет</p>'.encode("cp1251")
     assert _extract(tmp_path, "a.html", page).text == "Привет"

@@ -62,7 +62,7 @@ def visible(html: str) -> str:
         elif node.tag not in _INLINE:
             words.append("\n" if node.tag in {"br", "li", "tr", "dd", "dt"} else "\n\n")
     folded = re.sub(r"\n +", "\n", "".join(words))
-    return tidy(re.sub(r" +\n", "\n", folded.translate(_RESTORED)))
+    return tidy(re.sub(r"(?<! ) +\n", "\n", folded.translate(_RESTORED)))
 
 
 def _refuse_depth(html: str) -> None:

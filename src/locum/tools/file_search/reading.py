@@ -15,7 +15,8 @@ OURS = "server_error"
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 _NEWLINE = re.compile("\r\n?|\x85|\u2028|\u2029")
-_BLANK_LINES = re.compile(r"[ \t]*\n(?:[ \t]*\n){2,}")
+# Nothing is tried again from within white space, or much of it takes time in its square.
+_BLANK_LINES = re.compile(r"(?<![ \t])[ \t]*+\n(?:[ \t]*+\n){2,}")
 
 
 class Limits(Struct, frozen=True, kw_only=True):

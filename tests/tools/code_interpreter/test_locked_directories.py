@@ -77,7 +77,7 @@ def test_files_are_laid_out_in_a_closed_directory(data: Path, mode: int) -> None
     _close(data, mode)
     directory = DataDirectory(data, owner=None, limits=Limits())
 
-    directory._put("sub", source)
+    directory._put("sub", source, data.parent / "coming")
 
     assert directory._files().keys() == {"sub"}
 

@@ -204,21 +204,38 @@ def test_a_warm_interpreter_that_has_died_is_not_used(build_walled: Build) -> No
     assert rig.logs(rig.session("thread_new"), "6 * 7") == "42"
 
 
-def test_what_a_crash_left_in_the_pool_is_removed_at_the_next_start(tmp_path: Path) -> None:
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    left = tmp_path / "pool" / f"{gone.pid}-0123"
-    (left / "sub").mkdir(parents=True)
-    alive = tmp_path / "pool" / "1-0123"
-    alive.mkdir()
+def test_what_a_crash_left_in_the_pool_is_removed_at_the_next_start(build_walled: Build) -> None:
+    """A server is told from others by a lock: in containers, numbers of processes are alike."""
+    other = build_walled(pool=1)
+    pool = other.sandbox.settings.directory / "pool"
+    waiting = _names(pool)
+    (pool / f"{os.getppid()}-0123" / "sub").mkdir(parents=True)
+    (pool / "0123456789abcdef-0123").write_text("half a copy")
 
-    async def started() -> None:
-        sandbox = sandbox_of("unsafe-subprocess", tmp_path)
-        await sandbox.prepare()
-        await sandbox.close()
+    build_walled(pool=0)
 
-    asyncio.run(started())
-    assert _names(tmp_path / "pool") == {"1-0123"}
+    assert _names(pool) == waiting
+    assert other.logs(other.session(), "6 * 7") == "42"
+
+
+def test_a_copy_that_is_not_whole_yet_is_in_no_session(any_rig: Rig, tmp_path: Path) -> None:
+    """So that none is left there, unknown to all, if the server is killed meanwhile."""
+    session = any_rig.session("a")
+    slow = tmp_path / "slow"
+    os.mkfifo(slow)
+
+    async def put() -> set[str]:
+        putting = asyncio.create_task(session.put("a.csv", slow))
+        with await asyncio.to_thread(slow.open, "wb") as source:
+            source.write(b"1,2")
+            source.flush()
+            seen = _names(any_rig.sandbox.settings.directory / "sessions" / "a")
+        await putting
+        return seen
+
+    assert any_rig.wait(put()) == set()
+    assert any_rig.read(session, "a.csv") == b"1,2"
+    assert _names(any_rig.sandbox.settings.directory / "pool") == set()
 
 
 def test_each_session_has_a_user_of_its_own_when_the_server_is_root(walled: Rig) -> None:

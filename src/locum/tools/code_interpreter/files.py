@@ -65,10 +65,18 @@ class DataDirectory:
         self._most = limits.disk_entries
 
     async def put(
-        self, name: str, source: Path, *, coming: Callable[[Laid], None] | None = None
+        self,
+        name: str,
+        source: Path,
+        *,
+        through: Path,
+        coming: Callable[[Laid], None] | None = None,
     ) -> None:
-        """`coming` hears of it before it is there, in a thread of its own."""
-        await asyncio.to_thread(self._put, name, source, coming)
+        """A whole copy or none: it is made in another place of the same file system.
+
+        `coming` hears of it before it is there, in a thread of its own.
+        """
+        await asyncio.to_thread(self._put, name, source, through, coming)
 
     async def files(self) -> dict[str, Written]:
         return await asyncio.to_thread(self._files)
@@ -112,29 +120,31 @@ class DataDirectory:
             for entry in _walk(top):
                 os.chown(entry.name, owner, owner, dir_fd=entry.directory, follow_symlinks=False)
 
-    def _put(self, name: str, source: Path, coming: Callable[[Laid], None] | None = None) -> None:
+    def _put(
+        self,
+        name: str,
+        source: Path,
+        through: Path,
+        coming: Callable[[Laid], None] | None = None,
+    ) -> None:
         assert _is_segment(name), name
-        temporary = f".{token_hex(8)}"
-        with _opened(self.path) as top:
-            target = os.open(
-                temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644, dir_fd=top
-            )
-            try:
-                with source.open("rb") as from_file, os.fdopen(target, "wb") as to_file:
-                    while chunk := from_file.read(_CHUNK):
-                        to_file.write(chunk)
-                    if self._owner is not None:
-                        os.fchown(to_file.fileno(), self._owner, self._owner)
-                    to_file.flush()
-                    state = os.fstat(to_file.fileno())
+        target = os.open(through, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+        try:
+            with source.open("rb") as from_file, os.fdopen(target, "wb") as to_file:
+                while chunk := from_file.read(_CHUNK):
+                    to_file.write(chunk)
+                if self._owner is not None:
+                    os.fchown(to_file.fileno(), self._owner, self._owner)
+                to_file.flush()
+                state = os.fstat(to_file.fileno())
+            with _opened(self.path) as top:
                 if coming is not None:
                     coming(Laid(name, state.st_ino, state.st_size, state.st_mtime_ns))
                 _clear_way(top, name)
-                os.rename(temporary, name, src_dir_fd=top, dst_dir_fd=top)
-            except BaseException:
-                with suppress(FileNotFoundError):
-                    os.unlink(temporary, dir_fd=top)
-                raise
+                os.rename(through, name, dst_dir_fd=top)
+        except BaseException:
+            through.unlink(missing_ok=True)
+            raise
 
     def _files(self) -> dict[str, Written]:
         found: dict[str, Written] = {}

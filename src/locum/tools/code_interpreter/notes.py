@@ -51,7 +51,7 @@ class Notes:
         self._directory = directory
         self._notes = directory / "notes"
         self._servers = directory / "servers"
-        self._server = ""
+        self.server = ""
         self._held: int | None = None
 
     def begin(self) -> None:
@@ -62,30 +62,44 @@ class Notes:
             for left in self._notes.glob(".*"):
                 left.unlink()
             for server in self._servers.iterdir():
-                if not self._lives(server.name):
-                    server.unlink()
-            self._server = token_hex(8)
+                if not self.lives(server.name):
+                    server.unlink(missing_ok=True)
+            self.server = token_hex(8)
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            self._held = os.open(self._servers / self._server, flags, 0o600)
+            self._held = os.open(self._servers / self.server, flags, 0o600)
             fcntl.flock(self._held, fcntl.LOCK_EX)
 
     def end(self) -> None:
         if self._held is not None:
-            (self._servers / self._server).unlink()
+            (self._servers / self.server).unlink()
             os.close(self._held)
             self._held = None
+
+    def lives(self, server: str) -> bool:
+        """Whether a server over this directory still runs, in whichever container."""
+        try:
+            handle = os.open(self._servers / server, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(handle)
+        return False
 
     def take(self, key: str, owner: Owner) -> None:
         """The session is this server's from now on, with what was laid out in it before."""
         with self._alone():
             old = self._read(key)
-            note = Note(server=self._server, owner=owner, laid={} if old is None else old.laid)
+            note = Note(server=self.server, owner=owner, laid={} if old is None else old.laid)
             self._write(key, note)
 
     def has(self, key: str) -> bool:
         """Whether no other server has taken it since."""
         note = self._read(key)
-        return note is not None and note.server == self._server
+        return note is not None and note.server == self.server
 
     def add(self, key: str, of: str, one: Laid) -> None:
         with self._alone():
@@ -106,8 +120,8 @@ class Notes:
         paths = [path for path in (self._directory / "sessions").glob("*") if path.is_dir()]
         paths += self._notes.glob("*")
         found = {path.name: self._read(path.name) for path in paths if _KEY.fullmatch(path.name)}
-        others = {note.server for note in found.values() if note is not None} - {self._server}
-        living = {server for server in others if self._lives(server)}
+        others = {note.server for note in found.values() if note is not None} - {self.server}
+        living = {server for server in others if self.lives(server)}
         return {
             key: None if note is None else Kept(note.owner, frozenset(note.laid))
             for key, note in found.items()
@@ -126,7 +140,7 @@ class Notes:
             if note is None:
                 remove_tree(path)
                 return set()
-            if note.server != self._server and self._lives(note.server):
+            if note.server != self.server and self.lives(note.server):
                 return set()
             gone = note.laid.keys() - set(of)
             freed = take_away(path, [one for name in gone for one in note.laid[name]])
@@ -144,19 +158,6 @@ class Notes:
         temporary = self._notes / f".{key}"
         temporary.write_bytes(msgspec.json.encode(note))
         temporary.replace(self._notes / key)
-
-    def _lives(self, server: str) -> bool:
-        try:
-            handle = os.open(self._servers / server, os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(handle)
-        return False
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

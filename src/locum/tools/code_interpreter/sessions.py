@@ -2,11 +2,11 @@
 
 What the walls are is not known here: a tier gives the `Launch`. The files of a session are in
 `sessions/{key}`. A warm interpreter waits over an empty directory in `pool/`, which is renamed
-when a new key comes: a bind mount follows its directory. A key that has files starts cold.
+when a new key comes: a bind mount follows its directory. A key that has files starts cold. Copies
+of files are made in the pool as well: all in it bears the name of its server, and ends with it.
 """
 
 import asyncio
-import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Coroutine
 from contextlib import aclosing, asynccontextmanager
@@ -102,7 +102,7 @@ class WalledSession:
                 self._sessions.notes.add(self._key, of, one)
 
         seat = await self._seat()
-        await seat.data.put(name, source, coming=coming)
+        await seat.data.put(name, source, through=self._sessions.in_pool(), coming=coming)
 
     async def keep_only(self, of: Collection[str]) -> set[str]:
         async with self._turn():
@@ -177,8 +177,7 @@ class Sessions(ABC):
 
     async def prepare(self) -> None:
         """Make the directories, remove what a crash has left in the pool, warm the pool."""
-        await asyncio.to_thread(_make_ready, self.settings.directory)
-        await asyncio.to_thread(self.notes.begin)
+        await asyncio.to_thread(self._make_ready)
         await self._fill_pool()
         self._do(self._sweep_for_ever())
 
@@ -245,6 +244,10 @@ class Sessions(ABC):
                 seat = self._seats[key] = warm or await self._open(path)
             seat.used_at = self._clock.monotonic()
         return seat
+
+    def in_pool(self) -> Path:
+        """A place for what belongs to no session yet."""
+        return self.settings.directory / "pool" / f"{self.notes.server}-{token_hex(8)}"
 
     def holds(self, key: str, seat: Seat) -> bool:
         return self._seats.get(key) is seat
@@ -356,7 +359,7 @@ class Sessions(ABC):
 
     async def _start_fresh(self) -> Seat:
         """An interpreter over an empty directory of no key."""
-        seat = await self._open(self.settings.directory / "pool" / f"{os.getpid()}-{token_hex(8)}")
+        seat = await self._open(self.in_pool())
         try:
             seat.interpreter = await Interpreter.start(self.launch(seat.data.path, seat.uid))
         except BaseException:
@@ -387,18 +390,18 @@ class Sessions(ABC):
             await asyncio.sleep(_SWEEP_EVERY_S)
             await self.sweep()
 
-
-def _make_ready(directory: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    directory.chmod(0o700)
-    for name in ("sessions", "pool"):
-        (directory / name).mkdir(exist_ok=True)
-    for left in (directory / "pool").iterdir():
-        if not _belongs_to_the_living(left.name):
-            remove_tree(left)
-
-
-def _belongs_to_the_living(name: str) -> bool:
-    """Whether a directory of the pool belongs to a server that still runs."""
-    pid, _, _ = name.partition("-")
-    return int(pid) != os.getpid() and Path("/proc", pid).exists()
+    def _make_ready(self) -> None:
+        directory = self.settings.directory
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o700)
+        for name in ("sessions", "pool"):
+            (directory / name).mkdir(exist_ok=True)
+        self.notes.begin()
+        for left in (directory / "pool").iterdir():
+            server, _, _ = left.name.partition("-")
+            if self.notes.lives(server):
+                continue
+            if left.is_dir():
+                remove_tree(left)
+            else:
+                left.unlink(missing_ok=True)

@@ -39,6 +39,19 @@ def test_in_a_container_with_few_users_they_are_among_its_own(
     assert 1_000 < uid < 65_536
 
 
+def test_two_servers_with_one_process_id_have_users_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in two containers, where the first process is number one."""
+    _map(monkeypatch, (0, 1 << 32))
+    drawn = iter([7, 8])
+    monkeypatch.setattr(users, "randbelow", lambda _: next(drawn))
+
+    one, other = Users(), Users()
+
+    assert {one.take() for _ in range(1024)}.isdisjoint({other.take() for _ in range(1024)})
+
+
 def test_a_container_with_too_few_users_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     _map(monkeypatch, (0, 1))
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from secrets import randbelow
 
 from locum.tools.code_interpreter.sandbox import SandboxUnavailable
 
@@ -33,7 +34,10 @@ class Users:
 
 
 def _block() -> range:
-    """One block per server process, so that two servers on one machine seldom share a user."""
+    """One block per server, drawn, so that two on one machine seldom share a user.
+
+    In containers of their own, their processes may have the same number.
+    """
     first, end = _FIRST, _END
     mapped = _mapped()
     if not any(start <= first and end <= stop for start, stop in mapped):
@@ -43,7 +47,7 @@ def _block() -> range:
     blocks = (end - first) // _BLOCK
     if blocks < 1:
         raise SandboxUnavailable("This user namespace has too few user ids for sessions.")
-    start = first + os.getpid() % blocks * _BLOCK
+    start = first + randbelow(blocks) * _BLOCK
     return range(start, start + _BLOCK)
 
 

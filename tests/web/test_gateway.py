@@ -119,6 +119,26 @@ def test_what_an_upstream_sets_for_browsers_does_not_pass(http: Http, behind: Up
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+def test_a_header_in_letters_of_the_world_passes_as_it_is(http: Http, behind: Upstream) -> None:
+    """As servers name a file; what no header may hold does not pass."""
+    told = 'attachment; filename="日本.txt"'
+    behind.respond = lambda reply, _: reply.whole(
+        b"x", Content_Disposition=told.encode().decode("latin-1"), X_Ratelimit_Limit="a\x01b"
+    )
+    answer = http.get("/gateway/other/files/a/content")
+    assert (answer.status, answer.body) == (200, b"x")
+    assert answer.headers["content-disposition"].encode("latin-1").decode() == told
+    assert "x-ratelimit-limit" not in answer.headers
+
+
+@pytest.mark.parametrize("status", [101, 600, 999])
+def test_a_status_that_is_no_answer_is_told_so(http: Http, behind: Upstream, status: int) -> None:
+    behind.respond = lambda reply, _: reply.whole(b"{}", status)
+    answer = http.get("/gateway/other/models")
+    assert answer.status == 502
+    assert answer.error["message"] == f"The upstream 'other' answers with status {status}."
+
+
 def test_an_error_of_the_upstream_passes_as_it_is(http: Http, behind: Upstream) -> None:
     told = b'{"error":{"message":"No.","type":"invalid_request_error","param":null,"code":null}}'
     behind.respond = lambda reply, _: reply.whole(

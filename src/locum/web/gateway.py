@@ -104,6 +104,9 @@ def _passed_on(upstream: Upstream, response: aiohttp.ClientResponse) -> Response
     if 300 <= response.status < 400:  # noqa: PLR2004  # the class of redirects
         response.close()
         raise BadGateway(f"The upstream '{upstream.name}' points elsewhere; that is not followed.")
+    if not 200 <= response.status < 600:  # noqa: PLR2004  # all there are but the provisional
+        response.close()
+        raise BadGateway(f"The upstream '{upstream.name}' answers with status {response.status}.")
     if response.headers.get("content-encoding", "identity") != "identity":
         response.close()
         raise BadGateway(f"The upstream '{upstream.name}' compresses though it was asked not to.")

@@ -41,6 +41,7 @@ _PASSED_BACK: Final = frozenset(
 )
 _PASSED_BACK_PREFIXES: Final = ("x-ratelimit-",)
 _SECRET_QUERIES: Final = frozenset({"api-key", "key", "subscription-key", "access_token"})
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SEGMENT: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+")
 
 
@@ -92,11 +93,13 @@ class Upstream:
 
 
 def passed_back(headers: Mapping[str, str], secrets: tuple[str, ...]) -> dict[str, str]:
+    """Values as the bytes they came as, whatever the letters."""
     return {
-        name.lower(): value
+        name.lower(): value.encode(errors="surrogateescape").decode("latin-1")
         for name, value in headers.items()
         if (name.lower() in _PASSED_BACK or name.lower().startswith(_PASSED_BACK_PREFIXES))
         and not any(secret in value for secret in secrets)
+        and not _CONTROL.search(value)
     }
 
 

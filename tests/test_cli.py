@@ -156,6 +156,18 @@ def test_the_doctor_builds_the_walls() -> None:
     assert "code interpreter" in finding.said or "standard library" in finding.said
 
 
+def test_what_a_doctor_left_who_was_killed_is_removed_by_a_later_one(tmp_path: Path) -> None:
+    """A server is one, at its start; and the next may be at work this moment."""
+    left, at_work = tmp_path / ".doctor-left", tmp_path / ".doctor-at-work"
+    (left / "servers").mkdir(parents=True)
+    at_work.mkdir()
+    os.utime(left, (1_000_000_000, 1_000_000_000))
+
+    asyncio.run(doctor.sandbox(Settings(data=tmp_path, sandbox="unsafe-subprocess")))
+
+    assert list(tmp_path.glob(".doctor-*")) == [at_work]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("signal_number", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_tells_where_it_is_serves_and_ends_in_good_order(

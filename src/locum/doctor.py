@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from locum.app import embedder_folder, open_blobs, open_database, sandbox_settings
+from locum.clock import SystemClock
 from locum.errors import LocumError
 from locum.llm.choose import choose_backend
 from locum.llm.embeddings import OpenAIEmbeddings
@@ -24,12 +26,16 @@ from locum.store.blobs import BlobMissing
 from locum.store.database import Database
 from locum.store.migrations import MigrationError, pending
 from locum.tools.code_interpreter.choose import Tier, build_sandbox
+from locum.tools.code_interpreter.files import remove_tree
 from locum.tools.code_interpreter.sandbox import SandboxUnavailable
 from locum.tools.file_search import minilm
 from locum.tools.file_search.reranking import RerankingFailed
 
 _LITTLE_BYTES = 1 << 30
 _TOO_LITTLE_BYTES = 100 << 20
+# Where the sandbox is tried, and after which time nobody is at work there any more.
+_FOLDER = ".doctor-"
+_ABANDONED_S = 3600
 
 Verdict = Literal["ok", "warn", "fail"]
 
@@ -133,8 +139,9 @@ async def sandbox(settings: Settings) -> Finding:
     options = sandbox_settings(settings)
     try:
         settings.data.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(settings.data)
         # A folder of its own: a server may be running over the other one.
-        with tempfile.TemporaryDirectory(prefix=".doctor-", dir=settings.data) as folder:
+        with tempfile.TemporaryDirectory(prefix=_FOLDER, dir=settings.data) as folder:
             apart = replace(options, directory=Path(folder), pool=0)
             walls = await build_sandbox(apart, tier=tier)
             try:
@@ -151,6 +158,15 @@ async def sandbox(settings: Settings) -> Finding:
         said += ". Only the standard library is there: run `locum sandbox install` for numpy & co."
         return Finding("sandbox", "warn", said)
     return Finding("sandbox", "ok", f"{said}.")
+
+
+def _remove_abandoned(data: Path) -> None:
+    """What is left where somebody was killed while he looked."""
+    before = SystemClock().now() - _ABANDONED_S
+    for folder in data.glob(f"{_FOLDER}*"):
+        with suppress(FileNotFoundError):  # Another removes it as well.
+            if folder.stat().st_mtime < before:
+                remove_tree(folder)
 
 
 async def model(settings: Settings) -> Finding:

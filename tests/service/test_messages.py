@@ -1,4 +1,4 @@
-"""What a message costs that shows pictures."""
+"""What messages cost: pictures that are shown, and thousands at once."""
 
 import asyncio
 from functools import partial
@@ -33,3 +33,30 @@ def test_parts_of_a_message_do_not_each_ask_the_database() -> None:
 
     one, many = asyncio.run(scenario())
     assert many == one
+
+
+def test_others_have_their_turn_while_a_thousand_messages_are_added() -> None:
+    async def scenario() -> int:
+        async with inside() as door:
+            turns = 0
+
+            async def take_turns() -> None:
+                nonlocal turns
+                while True:
+                    turns += 1
+                    await asyncio.sleep(0)
+
+            said = {"messages": [{"role": "user", "content": "hello"}] * 1_000}
+            other = asyncio.create_task(take_turns())
+            try:
+                await asyncio.sleep(0)
+                before = turns
+                thread = await door.json("POST", "/v1/threads", said)
+                meanwhile = turns - before
+            finally:
+                other.cancel()
+            listed = await door.json("GET", f"/v1/threads/{thread.json['id']}/messages?limit=1")
+            assert listed.json["has_more"]
+            return meanwhile
+
+    assert asyncio.run(scenario()) >= 20

@@ -1,5 +1,6 @@
 """Messages: what was said in a thread, and what hangs on it."""
 
+import asyncio
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -30,6 +31,8 @@ from locum.wire.messages import (
 )
 from locum.wire.threads import Thread
 
+# How many of a request's messages are added before others get their turn.
+_AT_ONCE = 50
 _IMAGES = (".jpeg", ".jpg", ".png", ".gif", ".webp")
 _DATA_URL = re.compile(r"data:image/(jpeg|jpg|png|gif|webp);base64,", re.IGNORECASE)
 
@@ -63,7 +66,9 @@ async def append(
     """Add messages that were checked, in order; their attachments become the thread's resources."""
     added = []
     found = thread.tool_resources
-    for body in bodies:
+    for number, body in enumerate(bodies, start=1):
+        if number % _AT_ONCE == 0:
+            await asyncio.sleep(0)
         message = Message(
             id=scope.new_id("msg"),
             created_at=scope.now(),

@@ -23,6 +23,7 @@ from locum.llm.protocol import (
     Usage,
     call_ids,
 )
+from locum.llm.reported import usage_of
 
 _MOST_CALLS = 128
 _CALLED = ("tool_calls", "function_call")
@@ -37,12 +38,13 @@ _BROKEN = (
 
 class CalledPiece(Struct):
     name: str | None = None
-    arguments: str | dict[str, Any] | None = None
+    # As text, or as what the text would say.
+    arguments: Any = None
 
 
 class CallPiece(Struct):
-    index: int | None = None
-    id: str | None = None
+    index: int | float | str | None = None
+    id: str | int | None = None
     function: CalledPiece | None = None
     # Where Gemini signs the call.
     extra_content: Any = None
@@ -55,7 +57,8 @@ class ContentPart(Struct):
 
 
 class Delta(Struct):
-    content: str | list[ContentPart] | None = None
+    # Workers AI makes numbers of digits, and objects of JSON.
+    content: str | list[ContentPart] | int | float | bool | dict[str, Any] | None = None
     refusal: str | None = None
     tool_calls: list[CallPiece] | None = None
     # What calls were before there could be several.
@@ -71,30 +74,16 @@ class Choice(Struct):
     # A server that does not stream sends the whole answer here.
     message: Delta | None = None
     finish_reason: Any = None
-
-
-class PromptDetails(Struct):
-    cached_tokens: int | None = None
-
-
-class CompletionDetails(Struct):
-    reasoning_tokens: int | None = None
-
-
-class ReportedUsage(Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: PromptDetails | None = None
-    completion_tokens_details: CompletionDetails | None = None
+    # Where OpenRouter says what went wrong, and Moonshot what it cost.
+    error: Any = None
+    usage: Any = None
 
 
 class Chunk(Struct):
     choices: list[Choice] | None = None
-    usage: ReportedUsage | None = None
+    usage: Any = None
     error: Any = None
     object: Any = None
-    message: Any = None
-    code: Any = None
 
 
 class Answer:
@@ -107,7 +96,7 @@ class Answer:
         self._text: list[str] = []
         self._thoughts: list[str] = []
         self._details: list[Any] = []
-        self._reported: ReportedUsage | None = None
+        self._told: Any = None
         self._reason: str | None = None
 
     @property
@@ -115,15 +104,16 @@ class Answer:
         return self._reason is not None
 
     def read(self, chunk: Chunk) -> Iterator[Event]:
-        if chunk.usage and chunk.usage.prompt_tokens is not None:
-            # Some servers report with every chunk; the last report is the whole.
-            self._reported = chunk.usage
+        if chunk.usage:
+            self._report(chunk.usage)
         for choice in (chunk.choices or ())[:1]:
             if delta := choice.delta or choice.message:
                 yield from self._delta(delta)
             if choice.finish_reason:
                 # Gemini shouts in its own words, and says more behind a colon.
                 self._reason = str(choice.finish_reason).lower().partition(":")[0]
+            if choice.usage:
+                self._report(choice.usage)
 
     def finish(self, *, is_whole: bool) -> Iterator[Event]:
         if not (self._text or self._calls.begun or self._reason):
@@ -141,11 +131,17 @@ class Answer:
             thoughts = "".join(self._thoughts)
             given = Given(self._calls.extras, thoughts, joined(self._details))
             self._kept.keep(self._request, self._calls.ids, given)
+        reported = usage_of(self._told, "prompt", "completion")
         yield Finished(
             reason=self._finish_reason(),
-            usage=self._usage(),
-            counted_by_backend=self._reported is not None,
+            usage=reported or self._counted(),
+            counted_by_backend=reported is not None,
         )
+
+    def _report(self, told: Any) -> None:
+        # Some servers report with every chunk; the last report is the whole.
+        if isinstance(told, dict) and told.get("prompt_tokens") is not None:
+            self._told = told
 
     def _delta(self, delta: Delta) -> Iterator[Event]:
         # Some give it both names, and say it twice.
@@ -170,24 +166,13 @@ class Answer:
                 return "content_filter"
         return "calls" if self._calls.begun else "stop"
 
-    def _usage(self) -> Usage:
-        reported = self._reported
-        if reported is None:
-            reasoning = tokens.count("".join(self._thoughts))
-            return Usage(
-                prompt_tokens=tokens.count_messages(self._request.messages, self._request.offers),
-                completion_tokens=tokens.count("".join(self._text))
-                + self._calls.tokens()
-                + reasoning,
-                reasoning_tokens=reasoning,
-            )
-        prompt = reported.prompt_tokens_details or PromptDetails()
-        completion = reported.completion_tokens_details or CompletionDetails()
+    def _counted(self) -> Usage:
+        reasoning = tokens.count("".join(self._thoughts))
+        said = tokens.count("".join(self._text)) + self._calls.tokens()
         return Usage(
-            prompt_tokens=reported.prompt_tokens or 0,
-            completion_tokens=reported.completion_tokens or 0,
-            cached_tokens=prompt.cached_tokens or 0,
-            reasoning_tokens=completion.reasoning_tokens or 0,
+            prompt_tokens=tokens.count_messages(self._request.messages, self._request.offers),
+            completion_tokens=said + reasoning,
+            reasoning_tokens=reasoning,
         )
 
 
@@ -214,7 +199,8 @@ class _Calls:
     def __init__(self, request: Request, new_call_id: Callable[[], str]) -> None:
         self._new_call_id = new_call_id
         self._calls: list[_Call] = []
-        self._at_index: dict[int, _Call] = {}
+        self._at_index: dict[int | float | str, _Call] = {}
+        self._offered = [offer.function.name for offer in request.offers]
         # Some servers begin to number anew with every turn; an id must stay one call's own.
         self._taken = {taken for message in request.messages for taken in call_ids(message)}
 
@@ -232,25 +218,30 @@ class _Calls:
 
     def read(self, piece: CallPiece) -> Iterator[Event]:
         called = piece.function or CalledPiece()
-        call = self._find(piece, called) or self._add(piece)
+        id_ = str(piece.id) if piece.id else None
+        call = self._find(piece, called, id_)
+        if call is None:
+            if not (id_ or called.name or called.arguments):
+                return  # Some servers put an empty call where there is none.
+            yield from self._begin_named()
+            call = self._add(id_)
         if piece.index is not None:
             self._at_index[piece.index] = call
         call.extra = call.extra or piece.extra_content
-        call.name = call.name or called.name or ""
+        if called.name and self._takes(call, called.name):
+            call.name += called.name
         arguments = called.arguments or ""
         if not isinstance(arguments, str):
             arguments = msgspec.json.encode(arguments).decode()
-        if call.name and not call.is_begun:
-            call.is_begun = True
-            yield CallBegun(index=call.index, id=call.id, name=call.name)
-            if held := "".join(call.arguments):
-                yield CallDelta(index=call.index, arguments=held)
+        if call.name in self._offered or not self._is_half(call.name):
+            yield from self._begin_named()
         if arguments:
             call.arguments.append(arguments)
             if call.is_begun:
                 yield CallDelta(index=call.index, arguments=arguments)
 
     def finish(self) -> Iterator[Event]:
+        yield from self._begin_named()
         for call in self._calls:
             if not call.is_begun:
                 raise Fault("The model called a function without saying which.")
@@ -263,47 +254,67 @@ class _Calls:
             tokens.count(call.name) + tokens.count("".join(call.arguments)) for call in self._calls
         )
 
-    def _find(self, piece: CallPiece, called: CalledPiece) -> _Call | None:
+    def _begin_named(self) -> Iterator[Event]:
+        for call in self._calls:
+            if call.is_begun or not call.name:
+                continue
+            call.is_begun = True
+            yield CallBegun(index=call.index, id=call.id, name=call.name)
+            if held := "".join(call.arguments):
+                yield CallDelta(index=call.index, arguments=held)
+
+    def _takes(self, call: _Call, name: str) -> bool:
+        """Whether this is the call's name, or more of it."""
+        return not call.name or (not call.is_begun and self._is_half(call.name + name))
+
+    def _is_half(self, name: str) -> bool:
+        """Whether a name begins so that may be called: some servers stream names in pieces."""
+        return any(offered.startswith(name) for offered in self._offered)
+
+    def _find(self, piece: CallPiece, called: CalledPiece, id_: str | None) -> _Call | None:
         """Find the call this piece goes on with; none when it begins one."""
         known = {call.server_id: call for call in self._calls if call.server_id}
         is_new_place = piece.index is not None and piece.index not in self._at_index
-        if piece.id in known and not (is_new_place and called.name):
-            return known[piece.id]
+        if id_ in known and not (is_new_place and called.name):
+            return known[id_]
         call = self._calls[-1] if self._calls else None
         if piece.index is not None:
             call = self._at_index.get(piece.index)
         # Some servers make up another id for every piece of a call that they number and name once.
         goes_on = piece.index is not None and not called.name
-        if call is None or (piece.id and call.server_id and not goes_on):
+        if call is None or (id_ and call.server_id and not goes_on):
             return None
-        if called.name and call.name and self._is_another(call, called):
+        if called.name and not self._takes(call, called.name) and self._is_another(call, called):
             return None
-        call.server_id = call.server_id or piece.id
+        call.server_id = call.server_id or id_
         return call
 
     def _is_another(self, call: _Call, called: CalledPiece) -> bool:
         # A server may repeat the name with every piece, or number every call zero.
         return called.name != call.name or (bool(called.arguments) and call.has_all_arguments())
 
-    def _add(self, piece: CallPiece) -> _Call:
+    def _add(self, server_id: str | None) -> _Call:
         if len(self._calls) == _MOST_CALLS:
             raise Fault(f"The model made more than {_MOST_CALLS} calls in one turn.")
-        id_ = piece.id if piece.id and piece.id not in self._taken else self._new_call_id()
+        id_ = self._new_call_id() if server_id in {None, *self._taken} else server_id
         self._taken.add(id_)
-        call = _Call(index=len(self._calls), id=id_, server_id=piece.id or None)
+        call = _Call(index=len(self._calls), id=id_, server_id=server_id)
         self._calls.append(call)
         return call
 
 
 def _spoken(delta: Delta) -> Iterator[tuple[str, bool]]:
-    if isinstance(delta.content, str):
-        if delta.content:
-            yield delta.content, False
-    else:
-        for part in delta.content or ():
+    content = delta.content
+    if isinstance(content, str):
+        if content:
+            yield content, False
+    elif isinstance(content, list):
+        for part in content:
             if part.type in ("text", "output_text") and part.text:
                 yield part.text, False
             elif part.refusal:
                 yield part.refusal, True
+    elif content is not None:
+        yield msgspec.json.encode(content).decode(), False
     if delta.refusal:
         yield delta.refusal, True

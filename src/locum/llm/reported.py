@@ -1,0 +1,27 @@
+"""What a server reports of tokens, in whichever numbers, and whichever way it counts thoughts."""
+
+from typing import Any, Literal
+
+from locum.llm.protocol import Usage
+
+
+def usage_of(
+    told: Any, prompt: Literal["prompt", "input"], completion: Literal["completion", "output"]
+) -> Usage | None:
+    """Read a report, whose numbers have other names in each API. None where it says nothing."""
+    asked = _number(told, f"{prompt}_tokens")
+    if asked is None:
+        return None
+    said = _number(told, f"{completion}_tokens") or 0
+    cached = _number(told, f"{prompt}_tokens_details", "cached_tokens") or 0
+    reasoning = _number(told, f"{completion}_tokens_details", "reasoning_tokens") or 0
+    if _number(told, "total_tokens") == asked + said + reasoning:
+        said += reasoning  # xAI counts thoughts beside what is said; to us they are part of it.
+    return Usage(asked, said, cached_tokens=cached, reasoning_tokens=reasoning)
+
+
+def _number(told: Any, *path: str) -> int | None:
+    for name in path:
+        told = told.get(name) if isinstance(told, dict) else None
+    is_number = isinstance(told, int | float) and not isinstance(told, bool)
+    return max(int(told), 0) if is_number else None

@@ -205,13 +205,16 @@ class _Stream:
         data = EventData(most_bytes=_MOST_EVENT_BYTES)
         whole: bytearray | None = None
         size = 0
+        is_blank = True
         while received := await self._receive():
             size += len(received)
             if size > _MOST_ANSWER_BYTES:
                 raise Fault("The model's server sent more than an answer may hold.")
-            if size == len(received) and received.lstrip()[:1] in (b"{", b"["):
-                # A stream was asked for, and a document came, whatever its media type says.
-                whole = bytearray()
+            if is_blank and (begun := received.lstrip()[:1]):
+                is_blank = False
+                if begun in (b"{", b"["):
+                    # A stream was asked for, and a document came, whatever its media type says.
+                    whole = bytearray()
             if whole is not None:
                 whole += received
                 continue

@@ -1,13 +1,18 @@
 """What servers send that is not quite Chat Completions, and what is understood of it."""
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
-from tests.kit.fake_model import streams
+from aiohttp import web
+from tests.kit.fake_model import sends, streams
+from tests.llm.asking_chat import ask, failure_of
 from tests.llm.hearing import PARIS, ROME, calls, ends, hear, piece, says
 from tests.llm.turns import WEATHER, asking
 
 from locum.llm.protocol import CalledFunction, Usage
+from locum.llm.sse import EventData
 
 
 def test_ids_and_numbers_of_calls_come_in_other_types() -> None:
@@ -117,3 +122,143 @@ def test_a_name_that_stays_half_is_told_as_it_came() -> None:
         streams(calls(piece("get_", "{}", index=0)), ends("stop")), asking("Hi", offers=(WEATHER,))
     )
     assert turn.calls == [CalledFunction("get_", "{}")]
+
+
+# Framing -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ("data: null\n\n", f"data: {json.dumps(says('Hi'))}\n\ndata: [DONE]\n\n"),
+        (f"data: {json.dumps(says('Hi'))}\n\n", "data: [DONE] \n\n"),
+    ],
+    ids=["null", "blank after DONE"],
+)
+def test_what_says_nothing_is_passed_over(pieces: tuple[str, ...]) -> None:
+    assert hear(sends(*pieces)).text == "Hi"
+
+
+def test_a_whole_answer_may_come_after_blanks() -> None:
+    """As OpenRouter keeps a connection awake; each packet is read before the next is sent."""
+
+    async def waits(request: web.Request, _: dict[str, Any]) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for packet in (b" \n", b"\n", json.dumps(says("Hi")).encode()):
+            await response.write(packet)
+            for _turn in range(100):
+                await asyncio.sleep(0)
+        return response
+
+    assert hear(waits).text == "Hi"
+
+
+def test_an_event_in_very_many_packets_is_not_copied_with_each() -> None:
+    """Reaches inside: how often bytes are copied shows nowhere else but on a clock."""
+
+    class Packet(bytes):
+        copied = 0
+
+        def __radd__(self, before: bytes) -> bytes:
+            Packet.copied += len(before)
+            return before + bytes(self)
+
+    data = EventData(most_bytes=1 << 20)
+    packets = [Packet(b"data: "), *[Packet(b"12345678")] * 1_000, Packet(b"\n\n")]
+    events = [event for packet in packets for event in data.feed(packet)]
+    assert events == [b"12345678" * 1_000]
+    assert Packet.copied < 10 * len(events[0])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'error: {"code":500,"message":"Out of memory","type":"server_error"}\n\n',
+        '{"error":{"message":"Out of memory","type":"api_error"}}\n',
+    ],
+    ids=["older llama.cpp", "Ollama"],
+)
+def test_an_error_beside_the_events_is_told(line: str) -> None:
+    half = f"data: {json.dumps(says('Half'))}\n\n"
+    assert failure_of(sends(half, line)).message == "Out of memory"
+
+
+@pytest.mark.parametrize(
+    "halves",
+    [(r'"\ud83d"', r'"\ude00 yes"'), (r'"a \ud83d"', r'"\ude00"')],
+)
+def test_a_character_that_was_cut_in_two_is_whole_again(halves: tuple[str, str]) -> None:
+    told = [f'data: {{"choices": [{{"delta": {{"content": {half}}}}}]}}\n\n' for half in halves]
+    text = hear(sends(*told, "data: [DONE]\n\n")).text
+    assert "\N{GRINNING FACE}" in text
+    assert "\ufffd" not in text
+
+
+@pytest.mark.parametrize("lone", [r"a\ude00b", r"a\ud83db"])
+def test_half_a_character_fails_no_run(lone: str) -> None:
+    told = f'data: {{"choices": [{{"delta": {{"content": "{lone}"}}}}]}}\n\n'
+    assert hear(sends(told, "data: [DONE]\n\n")).text == "a\ufffdb"
+
+
+# Errors ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("document", "message", "code"),
+    [
+        (
+            {"choices": None, "base_resp": {"status_code": 1004, "status_msg": "login fail"}},
+            "login fail",
+            "server_error",
+        ),
+        ({"message": "Internal server error"}, "Internal server error", "server_error"),
+        ({"detail": "No such model"}, "No such model", "server_error"),
+        (
+            {"success": False, "errors": [{"code": 5006, "message": "Bad input"}], "result": {}},
+            "Bad input",
+            "server_error",
+        ),
+        (
+            {
+                "choices": [
+                    {
+                        "delta": {"content": ""},
+                        "finish_reason": "error",
+                        "error": {"code": 429, "message": "Slow down"},
+                    }
+                ]
+            },
+            "Slow down",
+            "rate_limit_exceeded",
+        ),
+    ],
+    ids=["MiniMax", "API Gateway", "FastAPI", "Workers AI", "OpenRouter"],
+)
+def test_an_error_is_one_whatever_its_shape(
+    document: dict[str, Any], message: str, code: str
+) -> None:
+    error = failure_of(sends(json.dumps(document)), retries=0)
+    assert (error.message, error.code) == (message, code)
+    half = f"data: {json.dumps(says('Half'))}\n\n"
+    error = failure_of(sends(half, f"data: {json.dumps(document)}\n\n"))
+    assert (error.message, error.code) == (message, code)
+
+
+def test_an_answer_with_a_report_of_success_is_no_error() -> None:
+    done = {"choices": None, "base_resp": {"status_code": 0, "status_msg": ""}}
+    assert hear(streams(says("Hi"), done)).text == "Hi"
+
+
+def test_a_call_that_groq_cannot_read_is_asked_for_again() -> None:
+    error = {
+        "message": "Failed to call a function. Please adjust your prompt.",
+        "type": "invalid_request_error",
+        "code": "tool_use_failed",
+    }
+    turn, server = ask(
+        sends(f"event: error\ndata: {json.dumps({'error': error})}\n\n"),
+        streams(says("Hi"), ends("stop")),
+    )
+    assert (turn.text, len(server.bodies)) == ("Hi", 2)
+    assert failure_of(streams({"error": error})).code == "server_error"

@@ -10,12 +10,14 @@ import msgspec
 
 from locum.llm import quirks
 from locum.llm.answers import Answer, Chunk
-from locum.llm.faults import UNREADABLE, Fault, read_fault
+from locum.llm.faults import UNREADABLE, Fault, read_fault, tells_fault
+from locum.llm.halves import Halves
 from locum.llm.kept import Kept
 from locum.llm.protocol import Event, Request
 from locum.llm.server import ModelServer, Reader
 
-_chunks = msgspec.json.Decoder(Chunk)
+# Some servers put in a null.
+_chunks = msgspec.json.Decoder(Chunk | None)
 
 
 class ChatCompletions(ModelServer):
@@ -42,25 +44,37 @@ class _Chunks:
     def __init__(self, answer: Answer, *, secrets: Iterable[str]) -> None:
         self._answer = answer
         self._secrets = secrets
+        self._halves = Halves()
 
     @property
     def is_over(self) -> bool:
         return self._answer.is_over
 
     def read(self, document: bytes) -> Iterator[Event]:
-        try:
-            chunk = _chunks.decode(document)
-        except UNREADABLE as error:
-            message = f"The model's server sent what is no part of an answer: {error}"
-            raise Fault(message) from error
-        if chunk.error or chunk.object == "error":
-            raise read_fault(
-                msgspec.json.decode(document),
-                status=None,
-                otherwise="The model's server reported an error.",
-                secrets=self._secrets,
-            )
+        chunk, document = self._chunk(document)
+        if chunk is None:
+            return
+        choices = chunk.choices
+        if chunk.error or chunk.object == "error" or (choices is None and tells_fault(document)):
+            raise self._fault(msgspec.json.decode(document))
+        if choices and choices[0].error:
+            raise self._fault(choices[0].error)
         yield from self._answer.read(chunk)
 
     def finish(self, *, is_whole: bool) -> Iterator[Event]:
         yield from self._answer.finish(is_whole=is_whole)
+
+    def _chunk(self, document: bytes) -> tuple[Chunk | None, bytes]:
+        try:
+            return _chunks.decode(document), document
+        except UNREADABLE as error:
+            mended = self._halves.mended(document)
+            try:
+                return _chunks.decode(mended), mended
+            except UNREADABLE:
+                message = f"The model's server sent what is no part of an answer: {error}"
+                raise Fault(message) from error
+
+    def _fault(self, told: Any) -> Fault:
+        otherwise = "The model's server reported an error."
+        return read_fault(told, status=None, otherwise=otherwise, secrets=self._secrets)

@@ -20,8 +20,14 @@ TOO_LONG = re.compile(
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _LONGEST_MESSAGE = 1000
+# Where the words of an error stand: Workers AI has `errors`, MiniMax the last of each.
+_WRAPS = ("error", "errors", "base_resp")
+_WORDS = ("message", "detail", "error", "status_msg")
+_TELLING = ("message", "detail", "errors")
 _FILTERED = ("content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation")
 _LIMITED = ("rate_limit", "insufficient_quota", "quota_exceeded", "overloaded_error")
+# The model's fault and nobody else's: at Groq, calls that it wrote and that cannot be read.
+_MISWRITTEN = "tool_use_failed"
 # What a stream says that may pass; an answer's status says it otherwise.
 _PASSING = (
     "server_error",
@@ -59,6 +65,8 @@ class Fault(Exception):
     def _error_code(self) -> ErrorCode:
         if self.code in _FILTERED:
             return "invalid_prompt"
+        if self.code == _MISWRITTEN:
+            return "server_error"
         if self.status == HTTPStatus.TOO_MANY_REQUESTS or (self.code or "").startswith(_LIMITED):
             return "rate_limit_exceeded"
         if self.status in (400, 413, 422) or (
@@ -76,9 +84,11 @@ def read_fault(
         document = document[0]
     if isinstance(document, dict):
         # One dialect wraps its error, another is the error, a third says `detail`.
-        document = document.get("error") or document
+        document = next((document[key] for key in _WRAPS if document.get(key)), document)
+    if isinstance(document, list) and document:
+        document = document[0]
     found: dict[str, Any] = document if isinstance(document, dict) else {"message": document}
-    message = next((found[key] for key in ("message", "detail", "error") if found.get(key)), None)
+    message = next((found[key] for key in _WORDS if found.get(key)), None)
     if message is not None and not isinstance(message, str):
         message = msgspec.json.encode(message).decode()
     if raw := _inner(found, "metadata", "raw"):
@@ -97,10 +107,22 @@ def read_fault(
         # Azure says why a filter stopped a prompt one level further down.
         code=_inner(found, "innererror", "code") or code,
         param=param if isinstance(param, str) else None,
-        is_transient=code in _PASSING
-        if status is None
-        else code != "insufficient_quota" and is_transient(status),
+        is_transient=code == _MISWRITTEN
+        or (
+            code in _PASSING
+            if status is None
+            else code != "insufficient_quota" and is_transient(status)
+        ),
     )
+
+
+def tells_fault(document: bytes) -> bool:
+    """Whether what has no part of an answer tells of an error, as some do without that word."""
+    told: Any = msgspec.json.decode(document)
+    wrapped = told.get("base_resp")
+    if isinstance(wrapped, dict):
+        return bool(wrapped.get("status_code"))
+    return any(isinstance(told.get(key), str | list) and told[key] for key in _TELLING)
 
 
 def is_transient(status: int | None) -> bool:

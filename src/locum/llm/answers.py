@@ -296,7 +296,8 @@ class _Calls:
     def _add(self, server_id: str | None) -> _Call:
         if len(self._calls) == _MOST_CALLS:
             raise Fault(f"The model made more than {_MOST_CALLS} calls in one turn.")
-        id_ = self._new_call_id() if server_id in {None, *self._taken} else server_id
+        is_fresh = server_id not in self._taken
+        id_ = server_id if server_id and is_fresh else self._new_call_id()
         self._taken.add(id_)
         call = _Call(index=len(self._calls), id=id_, server_id=server_id)
         self._calls.append(call)

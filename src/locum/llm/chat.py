@@ -51,7 +51,15 @@ class _Chunks:
         return self._answer.is_over
 
     def read(self, document: bytes) -> Iterator[Event]:
-        chunk, document = self._chunk(document)
+        try:
+            chunk = _chunks.decode(document)
+        except UNREADABLE as error:
+            document = self._halves.mended(document)
+            try:
+                chunk = _chunks.decode(document)
+            except UNREADABLE:
+                message = f"The model's server sent what is no part of an answer: {error}"
+                raise Fault(message) from error
         if chunk is None:
             return
         choices = chunk.choices
@@ -63,17 +71,6 @@ class _Chunks:
 
     def finish(self, *, is_whole: bool) -> Iterator[Event]:
         yield from self._answer.finish(is_whole=is_whole)
-
-    def _chunk(self, document: bytes) -> tuple[Chunk | None, bytes]:
-        try:
-            return _chunks.decode(document), document
-        except UNREADABLE as error:
-            mended = self._halves.mended(document)
-            try:
-                return _chunks.decode(mended), mended
-            except UNREADABLE:
-                message = f"The model's server sent what is no part of an answer: {error}"
-                raise Fault(message) from error
 
     def _fault(self, told: Any) -> Fault:
         otherwise = "The model's server reported an error."

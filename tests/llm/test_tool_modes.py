@@ -13,6 +13,7 @@ from locum.llm.protocol import (
     Call,
     CalledFunction,
     Event,
+    Finished,
     Image,
     ImageURL,
     Message,
@@ -68,7 +69,7 @@ def test_the_model_decides_and_then_fills() -> None:
     assert "get_weather: The weather of a city." in str(decide.messages[-1])
     assert fill.response_format
     assert fill.response_format["json_schema"]["schema"] == WEATHER.function.parameters
-    assert (fill.offers, fill.max_tokens) == ((), 90)
+    assert (fill.offers, decide.max_tokens, fill.max_tokens) == ((), 90, 85)
 
 
 def test_a_model_that_thinks_before_it_decides_has_what_the_run_has() -> None:
@@ -81,6 +82,14 @@ def test_a_decision_that_is_cut_ends_the_turn_as_it_was_cut() -> None:
     model = Told('!say {"next": "get_weather"}')
     turn = take(ToolsBySchema(model), asking("Paris?", offers=BOTH, max_tokens=1))
     assert (turn.text, turn.calls, turn.finished.reason) == ("", [], "length")
+
+
+@pytest.mark.parametrize("next_", ["get_weather", "reply"])
+def test_a_decision_that_takes_all_tokens_leaves_none_for_what_was_decided(next_: str) -> None:
+    model = Told(f'!usage 10 90\n!say {{"next": "{next_}"}}')
+    turn = take(ToolsBySchema(model), asking("Paris?", offers=BOTH, max_tokens=90))
+    assert (turn.text, turn.calls) == ("", [])
+    assert turn.finished == Finished("length", Usage(10, 90))
 
 
 def test_the_model_may_decide_to_reply() -> None:

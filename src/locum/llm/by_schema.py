@@ -54,6 +54,13 @@ class ToolsBySchema(Around):
         if decision.reason != "stop":
             yield decision
             return
+        if request.max_tokens is not None:
+            # The limit is one for both: what was spent to decide is not there any more.
+            left = request.max_tokens - decision.usage.completion_tokens
+            if left <= 0:
+                yield replace(decision, reason="length")
+                return
+            request = replace(request, max_tokens=left)
         if offer is None:
             speech = self._model.stream(without_tools(request))
         else:

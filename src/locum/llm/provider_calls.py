@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 import msgspec
 from msgspec import Struct
 
+from locum.llm import loose
 from locum.wire.steps import (
     Code,
     CodeInterpreterCall,
@@ -63,13 +64,13 @@ def arguments_of(item: dict[str, Any]) -> str:
     """What the call was given, written as the model would have written it."""
     match item["type"]:
         case "code_interpreter_call":
-            return item.get("code") or ""
+            return loose.text(item.get("code"))
         case "mcp_call":
-            return item.get("arguments") or ""
+            return loose.text(item.get("arguments"))
         case "file_search_call":
             return _json({"queries": item.get("queries") or []})
         case "web_search_call":
-            action = item.get("action") or {}
+            action = loose.record(item.get("action"))
             return _json({name: value for name, value in action.items() if name != "sources"})
     prompt = item.get("revised_prompt")
     return _json({"prompt": prompt} if prompt else {})
@@ -82,13 +83,16 @@ def told_of(item: dict[str, Any]) -> Told:
         case "code_interpreter_call":
             return Told(logs=tuple(_logs(item)), error=error)
         case "file_search_call":
-            return Told(passages=tuple(map(_passage, item.get("results") or ())), error=error)
+            return Told(
+                passages=tuple(map(_passage, loose.records(item.get("results")))), error=error
+            )
         case "web_search_call":
-            sources = (item.get("action") or {}).get("sources")
+            sources = loose.record(item.get("action")).get("sources")
             return Told(output=_json({"sources": sources}) if sources else None, error=error)
         case "mcp_call":
-            return Told(output=item.get("output"), error=error)
-    made = item.get("result")
+            output = item.get("output")
+            return Told(output=None if output is None else loose.text(output), error=error)
+    made = loose.text(item.get("result"))
     return Told(output=f"[a picture, {len(made)} characters of base64]" if made else None)
 
 
@@ -114,9 +118,9 @@ def result_of(told: Told) -> str:
 def _logs(item: dict[str, Any]) -> list[str]:
     """What code has printed. A picture is the provider's own: its place is told, no more."""
     lines = []
-    for output in item.get("outputs") or ():
+    for output in loose.records(item.get("outputs")):
         if output.get("type") == "logs":
-            lines.append(output.get("logs") or "")
+            lines.append(loose.text(output.get("logs")))
         elif output.get("type") == "image":
             url = str(output.get("url"))
             lines.append(f"[a picture: {'within the answer' if url[:5] == 'data:' else url}]\n")
@@ -125,11 +129,15 @@ def _logs(item: dict[str, Any]) -> list[str]:
 
 def _passage(result: dict[str, Any]) -> FoundPassage:
     return FoundPassage(
-        file_id=result.get("file_id") or "",
-        file_name=result.get("filename") or "",
-        score=float(result.get("score") or 0.0),
-        attributes=result.get("attributes") or {},
-        content=(TextContent(result.get("text") or ""),),
+        file_id=loose.text(result.get("file_id")),
+        file_name=loose.text(result.get("filename")),
+        score=float(loose.number(result.get("score")) or 0.0),
+        attributes={
+            name: value
+            for name, value in loose.record(result.get("attributes")).items()
+            if isinstance(value, str | int | float)
+        },
+        content=(TextContent(loose.text(result.get("text"))),),
     )
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from locum.llm import loose
 from locum.llm.protocol import Usage
 
 
@@ -22,6 +23,6 @@ def usage_of(
 
 def _number(told: Any, *path: str) -> int | None:
     for name in path:
-        told = told.get(name) if isinstance(told, dict) else None
-    is_number = isinstance(told, int | float) and not isinstance(told, bool)
-    return max(int(told), 0) if is_number else None
+        told = loose.record(told).get(name)
+    number = loose.number(told)
+    return None if number is None else max(int(number), 0)

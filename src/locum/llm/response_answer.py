@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct, field
 
 from locum import logs
-from locum.llm import provider_calls, tokens
+from locum.llm import loose, provider_calls, tokens
 from locum.llm.faults import UNREADABLE, Fault, read_fault
 from locum.llm.protocol import (
     CallBegun,
@@ -23,6 +23,7 @@ from locum.llm.protocol import (
     Usage,
     call_ids,
 )
+from locum.llm.reported import usage_of
 
 _MOST_ITEMS: Final = 512
 _OF_PROMPT: Final = ("invalid_", "image_", "unsupported_image", "empty_image", "failed_to_download")
@@ -33,11 +34,11 @@ _UNSEEN_OUTPUTS: Final = ("_output", "_response")
 
 class _Event(Struct):
     type: str | None = None
-    output_index: int | None = None
-    item_id: str | None = None
+    output_index: int | float | str | None = None
+    item_id: str | int | None = None
     delta: Any = None
-    item: dict[str, Any] | None = None
-    response: dict[str, Any] | None = None
+    item: Any = None
+    response: Any = None
     # Of a failure, or of a whole response that came in place of a stream.
     error: Any = None
     message: Any = None
@@ -46,7 +47,7 @@ class _Event(Struct):
     object: str | None = None
 
 
-_events = msgspec.json.Decoder(_Event)
+_events = msgspec.json.Decoder(_Event | None)
 
 
 class _Item(Struct):
@@ -77,7 +78,7 @@ class ResponseAnswer:
         self._secrets = list(secrets)
         self._items: list[_Item] = []
         # The item that each number, or id where there is none, stood for last.
-        self._at: dict[int | str, _Item] = {}
+        self._at: dict[int | float | str, _Item] = {}
         self._calls = 0
         self._ended: Finished | None = None
         self._taken = {taken for message in request.messages for taken in call_ids(message)}
@@ -92,28 +93,29 @@ class ResponseAnswer:
         except UNREADABLE as error:
             message = f"The model's server sent what is no part of an answer: {error}"
             raise Fault(message) from error
+        if event is None:
+            return
         if event.type is None and event.object == "response":
-            event.type = f"response.{event.status}"
+            event.type = f"response.{event.status or 'completed'}"
             event.response = msgspec.json.decode(document)
         match event.type:
-            case "response.output_item.added":
-                yield from self._begin(event.item or {})
+            case "response.output_item.added" if isinstance(event.item, dict):
+                yield from self._begin(event.item)
                 self._at[_key(event)] = self._items[-1]
-            case "response.output_item.done":
-                item = event.item or {}
-                yield from self._end(self._of(event, item.get("type")), item)
+            case "response.output_item.done" if isinstance(event.item, dict):
+                yield from self._end(self._of(event, event.item.get("type")), event.item)
             case "response.output_text.delta":
-                yield from self._speak(event, TextDelta(str(event.delta)))
+                yield from self._speak(event, TextDelta(loose.text(event.delta)))
             case "response.refusal.delta":
-                yield from self._speak(event, RefusalDelta(str(event.delta)))
+                yield from self._speak(event, RefusalDelta(loose.text(event.delta)))
             case (
                 "response.function_call_arguments.delta"
                 | "response.code_interpreter_call_code.delta"
                 | "response.mcp_call_arguments.delta"
             ):
-                yield from self._write(self._at.get(_key(event)), str(event.delta))
+                yield from self._write(self._at.get(_key(event)), loose.text(event.delta))
             case "response.completed" | "response.incomplete":
-                yield from self._conclude(event.response or {})
+                yield from self._conclude(loose.record(event.response))
             case "response.failed" | "error" | None:
                 raise self._failure(event, document)
 
@@ -137,7 +139,9 @@ class ResponseAnswer:
         begun = _Item(str(item.get("type")), kind=kind)
         self._items.append(begun)
         if begun.type == "function_call":
-            begun.index, begun.name = self._calls, str(item.get("name"))
+            begun.index, begun.name = self._calls, loose.text(item.get("name"))
+            if not begun.name:
+                raise Fault("The model called a function without saying which.")
             begun.call_id = self._id(item.get("call_id"))
             self._calls += 1
             yield CallBegun(begun.index, begun.call_id, begun.name)
@@ -158,7 +162,7 @@ class ResponseAnswer:
             return
         known.over = True
         if known.type == "function_call":
-            rest = _rest(known.told, str(item.get("arguments") or ""))
+            rest = _rest(known.told, loose.text(item.get("arguments")))
             yield from self._write(known, rest or ("" if known.told else "{}"))
         elif known.kind is not None:
             if known.kind != "file_search":  # Whose queries no step shows.
@@ -192,8 +196,8 @@ class ResponseAnswer:
 
     def _spoken(self, known: _Item, item: dict[str, Any]) -> Iterator[Event]:
         """What a server says that streams nothing."""
-        for part in item.get("content") or ():
-            text = str(part.get("text") or part.get("refusal") or "")
+        for part in loose.records(item.get("content")):
+            text = loose.text(part.get("text") or part.get("refusal"))
             if text:
                 known.pieces.append(text)
                 yield RefusalDelta(text) if part.get("type") == "refusal" else TextDelta(text)
@@ -220,35 +224,25 @@ class ResponseAnswer:
         streamed: dict[str, list[_Item]] = {}
         for known in self._items:
             streamed.setdefault(known.type, []).append(known)
-        for item in response.get("output") or ():
+        for item in loose.records(response.get("output")):
             same = streamed.get(str(item.get("type")))
             yield from self._end(same.pop(0) if same else None, item)
         reason: Literal["stop", "length", "calls", "content_filter"] = (
             "calls" if self._calls else "stop"
         )
         if response.get("status") == "incomplete":
-            details = response.get("incomplete_details") or {}
+            details = loose.record(response.get("incomplete_details"))
             filtered = details.get("reason") == "content_filter"
             reason = "content_filter" if filtered else "length"
-        usage = response.get("usage")
+        reported = usage_of(response.get("usage"), "input", "output")
         self._ended = Finished(
-            reason, self._usage(usage or {}), counted_by_backend=usage is not None
+            reason, reported or self._counted(), counted_by_backend=reported is not None
         )
 
-    def _usage(self, told: dict[str, Any]) -> Usage:
-        if "input_tokens" not in told:
-            said = "".join(item.told + item.name for item in self._items)
-            return Usage(
-                tokens.count_messages(self._request.messages, self._request.offers),
-                tokens.count(said),
-            )
-        cached = (told.get("input_tokens_details") or {}).get("cached_tokens")
-        reasoning = (told.get("output_tokens_details") or {}).get("reasoning_tokens")
+    def _counted(self) -> Usage:
+        said = "".join(item.told + item.name for item in self._items)
         return Usage(
-            told["input_tokens"] or 0,
-            told.get("output_tokens") or 0,
-            cached_tokens=cached or 0,
-            reasoning_tokens=reasoning or 0,
+            tokens.count_messages(self._request.messages, self._request.offers), tokens.count(said)
         )
 
     def _failure(self, event: _Event, document: bytes) -> Fault:
@@ -264,7 +258,7 @@ class ResponseAnswer:
         return fault
 
 
-def _key(event: _Event) -> int | str:
+def _key(event: _Event) -> int | float | str:
     return event.item_id or "" if event.output_index is None else event.output_index
 
 

@@ -1,5 +1,6 @@
 """Threads: found by their metadata, removed with all that hangs on them."""
 
+import msgspec
 import pytest
 from tests.kit.databases import on_every_database
 from tests.store import objects
@@ -9,6 +10,8 @@ from locum.store.events import Event
 from locum.store.runs import Plan
 from locum.store.tables import Store
 from locum.wire.paging import PageQuery
+
+_ALL = 1 << 20
 
 
 async def _add(store: Store, thread_id: str, *, project: str = "p", **metadata: str) -> None:
@@ -119,7 +122,7 @@ async def test_the_newest_messages_and_steps_of_a_thread_come_oldest_first(store
                 thread_id=step.thread_id,
                 memory=f'["{number}"]',
             )
-    said, done = await store.newest("p", "thread_1", messages=2, steps=3)
+    said, done = await store.newest("p", "thread_1", messages=2, chars=_ALL, steps=3)
     assert [(message.id, message.thread_id) for message in said] == [
         ("msg_3", "thread_1"),
         ("msg_4", "thread_1"),
@@ -129,6 +132,23 @@ async def test_the_newest_messages_and_steps_of_a_thread_come_oldest_first(store
         ("step_3", '["3"]'),
         ("step_4", '["4"]'),
     ]
-    said, done = await store.newest("p", "thread_2", messages=9, steps=9)
+    said, done = await store.newest("p", "thread_2", messages=9, chars=_ALL, steps=9)
     assert ([message.id for message in said], done) == (["msg_1", "msg_2", "msg_3", "msg_4"], [])
-    assert await store.newest("other", "thread_1", messages=9, steps=9) == ([], [])
+    assert await store.newest("other", "thread_1", messages=9, chars=_ALL, steps=9) == ([], [])
+
+
+@on_every_database
+async def test_the_newest_messages_are_read_as_far_back_as_there_is_room(store: Store) -> None:
+    async with store.transaction() as tx:
+        for number in range(1, 6):
+            message = objects.message(f"msg_{number}")
+            await store.messages.insert(
+                tx, "p", message.id, message, owner_id=message.thread_id, role="user"
+            )
+    size = len(msgspec.json.encode(objects.message("msg_1")).decode())
+    thread_id = objects.message("msg_1").thread_id
+    read = {}
+    for chars in (0, size, 2 * size - 1, 2 * size, 9 * size):
+        said, _ = await store.newest("p", thread_id, messages=4, chars=chars, steps=0)
+        read[chars // size, chars % size] = [message.id[-1] for message in said]
+    assert [*read.values()] == [["5"], ["5"], ["5"], ["4", "5"], ["2", "3", "4", "5"]]

@@ -19,6 +19,8 @@ from locum.wire.steps import FunctionCall, MessageCreation, RunStep, ToolCalls
 # No model reads further back; a thread may be far longer.
 _MOST_MESSAGES = 1_000
 _MOST_STEPS = 2_000
+# As they are stored, pictures included that are written into them: no request carries as much.
+_MOST_CHARS = 64 << 20
 _memories = msgspec.json.Decoder(tuple[Memory, ...])
 _arguments = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -62,7 +64,11 @@ class Historian:
 
     async def history(self, project_id: str, run: Run) -> History:
         messages, steps = await self._store.newest(
-            project_id, run.thread_id, messages=_MOST_MESSAGES, steps=_MOST_STEPS
+            project_id,
+            run.thread_id,
+            messages=_MOST_MESSAGES,
+            chars=_MOST_CHARS,
+            steps=_MOST_STEPS,
         )
         steps_of: dict[str, list[tuple[RunStep, str]]] = {}
         for step, memory in steps:

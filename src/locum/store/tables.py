@@ -28,10 +28,18 @@ from locum.wire.vector_stores import FileBatch
 
 _messages = msgspec.json.Decoder(Message)
 _steps = msgspec.json.Decoder(RunStep)
+# Sizes first, so that no document is read that there is no room for; the newest always is.
 _NEWEST = """
     SELECT * FROM (
         SELECT seq, document, NULL AS memory FROM messages
-        WHERE project_id = $1 AND thread_id = $2 ORDER BY seq DESC LIMIT $3
+        WHERE project_id = $1 AND thread_id = $2 AND seq >= (
+            SELECT COALESCE(MIN(CASE WHEN total <= $5 THEN seq END), MAX(seq)) FROM (
+                SELECT seq, SUM(size) OVER (ORDER BY seq DESC) AS total FROM (
+                    SELECT seq, LENGTH(document) AS size FROM messages
+                    WHERE project_id = $1 AND thread_id = $2 ORDER BY seq DESC LIMIT $3
+                ) AS sizes
+            ) AS totals
+        ) ORDER BY seq DESC LIMIT $3
     ) AS said UNION ALL SELECT * FROM (
         SELECT seq, document, memory FROM steps
         WHERE project_id = $1 AND thread_id = $2 ORDER BY seq DESC LIMIT $4
@@ -74,13 +82,14 @@ class Store:
         )
 
     async def newest(
-        self, project_id: str, thread_id: str, *, messages: int, steps: int
+        self, project_id: str, thread_id: str, *, messages: int, chars: int, steps: int
     ) -> tuple[list[Message], list[tuple[RunStep, str]]]:
         """The newest messages of a thread and the newest steps of its runs, oldest first.
 
+        So many messages, as far as they are `chars` long together, and the newest in any case.
         With each step comes what the model remembers of it.
         """
-        found = await self.db.fetch(_NEWEST, project_id, thread_id, messages, steps)
+        found = await self.db.fetch(_NEWEST, project_id, thread_id, messages, steps, chars)
         rows = sorted(found, key=itemgetter(0))
         return (
             [_messages.decode(document) for _, document, memory in rows if memory is None],

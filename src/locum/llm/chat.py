@@ -32,7 +32,7 @@ class ChatCompletions(ModelServer):
         return quirks.body(request, kept=self._kept, without=without)
 
     def _refused(self, fault: Fault, without: frozenset[str], sent: bytes) -> str | None:
-        missed = quirks.missed(fault, without=without)
+        missed = quirks.missed(fault, without=without, sent=sent)
         return missed or quirks.refused(fault, without=without, sent=sent)
 
     def _reader(self, request: Request) -> Reader:

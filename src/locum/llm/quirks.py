@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from locum.llm import alternating
 from locum.llm.faults import Fault
 from locum.llm.kept import Given, Kept
 from locum.llm.protocol import Assistant, Message, Named, Offer, Request, ToolResult
@@ -27,10 +28,15 @@ _DROPPABLE = (
 _REFUSAL = re.compile(
     r"unsupported|not support|n.t support|unrecognized|unrecognised|unknown|unexpected|"
     r"not permitted|not allowed|extra (inputs|fields|parameter)|invalid (parameter|argument)|"
-    r"only supported|not available|additional properties|cannot both be|deprecated",
+    r"only supported|not available|additional properties|cannot both be|deprecated|"
+    r"is allowed for this model",
     re.IGNORECASE,
 )
-_REFUSING_STATUSES = (400, 404, 422, 501)
+# What xAI and Ollama call it.
+_EFFORT = "reasoningEffort|support thinking|think value"
+_ALSO_CALLED = {"reasoning_effort": _EFFORT, "reasoning": _EFFORT}
+# None: within a stream that was accepted. Templates of llama.cpp refuse with 500.
+_REFUSING_STATUSES = (None, 400, 404, 422, 500, 501)
 # What some want to see again of their own answers, and how they ask for it.
 _SIGNATURE = "thought_signature"
 _THOUGHTS = "reasoning_content"
@@ -41,9 +47,22 @@ _UNSIGNED = {"google": {_SIGNATURE: "skip_thought_signature_validator"}}
 _NO_THOUGHTS = "."
 # Mistral takes no ids of calls but those in its own form; other models' have another.
 _SHORT_IDS = "tool_call_id"
-_FOREIGN_ID = re.compile(r"tool call id .+ with a length of 9", re.IGNORECASE)
 _SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
-_OF_MESSAGES = frozenset({_SIGNATURE, _THOUGHTS, _SHORT_IDS})
+# Whose turn it is, who may speak, who speaks last: in words of templates and of providers.
+_TURNS = "turns"
+_NO_SYSTEM = "system"
+_USER_LAST = "user_last"
+# A text beside calls, if an empty one: LM Studio and Workers AI know no null there.
+_CONTENT = "content"
+_ASKED_FOR = {
+    _SHORT_IDS: r"tool call id .+ with a length of 9",
+    _TURNS: r"(must|should) alternate|unexpected role '?user'? after role '?tool",
+    _NO_SYSTEM: r"system role (is )?not supported|developer instruction is not enabled",
+    _USER_LAST: r"must end with a user|\bprefill\b.+incompatible|(expected )?last role user|"
+    r"last message must (be|have)",
+    _CONTENT: r"content\b.{0,80}(must be|should be|not in) .{0,9}string",
+}
+_OF_MESSAGES = frozenset({_SIGNATURE, _THOUGHTS, *_ASKED_FOR})
 
 
 def body(request: Request, *, kept: Kept, without: frozenset[str] = frozenset()) -> bytes:
@@ -89,17 +108,22 @@ def refused(
     if fault.status not in _REFUSING_STATUSES or not _REFUSAL.search(fault.message):
         return None
     for name in droppable:
-        is_named = fault.param == name or re.search(rf"\b{name}\b", fault.message)
+        names = "|".join([name, *filter(None, [_ALSO_CALLED.get(name)])])
+        is_named = fault.param == name or re.search(rf"\b({names})\b", fault.message)
         if is_named and name not in without and f'"{name}":'.encode() in sent:
             return name
     return None
 
 
-def missed(fault: Fault, *, without: frozenset[str]) -> str | None:
+def missed(fault: Fault, *, without: frozenset[str], sent: bytes) -> str | None:
     """Name what this fault misses of the messages, if it does."""
     if fault.status not in _REFUSING_STATUSES:
         return None
-    wanted = [_SHORT_IDS] if _FOREIGN_ID.search(fault.message) else []
+    wanted = [
+        name for name, words in _ASKED_FOR.items() if re.search(words, fault.message, re.IGNORECASE)
+    ]
+    if _CONTENT in wanted and b'"content":null' not in sent:
+        wanted.remove(_CONTENT)  # It is about another content.
     if _MISSED.search(fault.message):
         wanted += [name for name in (_SIGNATURE, _THOUGHTS) if name in fault.message]
     return next((name for name in wanted if name not in without), None)
@@ -109,10 +133,14 @@ def _messages(request: Request, kept: Kept, without: frozenset[str]) -> Sequence
     given = kept.of(request)
     if not given and without.isdisjoint(_OF_MESSAGES):
         return request.messages
-    return [
-        _wanted(message, given.get(place), without)
-        for place, message in enumerate(request.messages)
-    ]
+    told = [(message, given.get(place)) for place, message in enumerate(request.messages)]
+    if _NO_SYSTEM in without:
+        told = alternating.without_system(told)
+    if _TURNS in without:
+        told = alternating.alternating(told)
+    if _USER_LAST in without:
+        told = alternating.ending_with_user(told)
+    return [_wanted(message, found, without) for message, found in told]
 
 
 def _wanted(message: Message, given: Given | None, without: frozenset[str]) -> Any:
@@ -133,6 +161,8 @@ def _given_back(message: Assistant, given: Given | None, without: frozenset[str]
     document: dict[str, Any] = msgspec.to_builtins(message)
     if _THOUGHTS in without:
         document[_THOUGHTS] = (given and given.thoughts) or _NO_THOUGHTS
+    if _CONTENT in without:
+        document["content"] = message.content or ""
     if given and given.details:
         document["reasoning_details"] = given.details
     extras = given.extras if given else ()

@@ -105,6 +105,22 @@ def test_a_call_of_nothing_is_none(delta: dict[str, Any]) -> None:
     assert (turn.text, turn.calls, turn.finished.reason) == ("Hi", [], "stop")
 
 
+@pytest.mark.parametrize("name", [None, "get_weather"])
+def test_arguments_that_are_told_again_as_a_whole_are_told_once(name: str | None) -> None:
+    """As LiteLLM sums up what it has streamed."""
+    pieces = [
+        calls(piece("get_weather", '{"city":', index=0, id="a")),
+        calls(piece(None, '"Paris"}', index=0, id="a")),
+        calls(piece(name, '{"city":"Paris"}', index=0, id="a")),
+    ]
+    assert hear(streams(*pieces, ends("tool_calls"))).calls == [PARIS]
+
+
+def test_a_message_that_sums_up_what_was_streamed_is_heard_once() -> None:
+    whole = {"choices": [{"message": {"content": "Hi there"}, "finish_reason": "stop"}]}
+    assert hear(streams(says("Hi "), says("there"), whole)).text == "Hi there"
+
+
 @pytest.mark.parametrize("ending", ["stop", None])
 def test_a_name_may_come_in_pieces(ending: str | None) -> None:
     request = asking("Hi", offers=(WEATHER,))

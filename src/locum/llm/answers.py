@@ -71,7 +71,7 @@ class Delta(Struct):
 
 class Choice(Struct):
     delta: Delta | None = None
-    # A server that does not stream sends the whole answer here.
+    # A server that does not stream sends the whole answer here; others sum up what they streamed.
     message: Delta | None = None
     finish_reason: Any = None
     # Where OpenRouter says what went wrong, and Moonshot what it cost.
@@ -107,8 +107,10 @@ class Answer:
         if chunk.usage:
             self._report(chunk.usage)
         for choice in (chunk.choices or ())[:1]:
-            if delta := choice.delta or choice.message:
-                yield from self._delta(delta)
+            if choice.delta:
+                yield from self._delta(choice.delta)
+            elif choice.message and not (self._text or self._calls.begun):
+                yield from self._delta(choice.message)
             if choice.finish_reason:
                 # Gemini shouts in its own words, and says more behind a colon.
                 self._reason = str(choice.finish_reason).lower().partition(":")[0]
@@ -182,8 +184,15 @@ class _Call(Struct):
     server_id: str | None
     name: str = ""
     arguments: list[str] = field(default_factory=list)
+    chars: int = 0
     extra: Any = None
     is_begun: bool = False
+
+    def has_told(self, arguments: str) -> bool:
+        """Whether a server says again, as a whole, what it has streamed: LiteLLM does."""
+        if not arguments.startswith("{") or len(arguments) != self.chars:
+            return False
+        return arguments == "".join(self.arguments) and self.has_all_arguments()
 
     def has_all_arguments(self) -> bool:
         try:
@@ -235,8 +244,9 @@ class _Calls:
             arguments = msgspec.json.encode(arguments).decode()
         if call.name in self._offered or not self._is_half(call.name):
             yield from self._begin_named()
-        if arguments:
+        if arguments and not call.has_told(arguments):
             call.arguments.append(arguments)
+            call.chars += len(arguments)
             if call.is_begun:
                 yield CallDelta(index=call.index, arguments=arguments)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.kit.fake_model import sends, streams
+from tests.kit.fake_model import refuses, sends, streams
 from tests.llm.asking_chat import ask, failure_of
 from tests.llm.hearing import PARIS, ROME, calls, ends, hear, piece, says
 from tests.llm.turns import WEATHER, asking
@@ -259,6 +259,13 @@ def test_an_error_is_one_whatever_its_shape(
     half = f"data: {json.dumps(says('Half'))}\n\n"
     error = failure_of(sends(half, f"data: {json.dumps(document)}\n\n"))
     assert (error.message, error.code) == (message, code)
+
+
+def test_an_error_in_plain_text_is_told() -> None:
+    """As TGI and others in Rust refuse what they cannot read."""
+    words = "Failed to deserialize the JSON body into the target type: unknown variant `tool`"
+    error = failure_of(refuses(422, f"{words}\n"))
+    assert (error.message, error.code) == (words, "invalid_prompt")
 
 
 def test_an_answer_with_a_report_of_success_is_no_error() -> None:

@@ -176,11 +176,13 @@ class Endpoint:
         otherwise = f"The model's server answered {response.status} {response.reason or ''}".strip()
         if "location" in response.headers:
             otherwise += "; its base URL has moved"
+        document: Any = None
         try:
             body = await read_most(response, _MOST_ERROR_BYTES)
-            document: Any = msgspec.json.decode(body)
+            document = _words(body) if response.content_type == "text/plain" else None
+            document = msgspec.json.decode(body)
         except (Fault, *UNREADABLE):
-            document = None
+            pass  # What is neither JSON nor plain text is for browsers.
         finally:
             response.close()
         fault = read_fault(
@@ -208,6 +210,12 @@ async def read_most(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
         if len(body) > most_bytes:
             raise Fault(f"The model's server sent more than {most_bytes} bytes.")
     return bytes(body)
+
+
+def _words(body: bytes) -> str | None:
+    """Plain text, unless it is a page by another name."""
+    text = body.decode(errors="replace").strip()
+    return None if text.startswith("<") else text
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -102,6 +102,13 @@ def test_what_are_no_embeddings_is_refused(document: Any, words: str) -> None:
         embed(refuses(200, document))
 
 
+def test_a_vector_without_a_number_stands_in_its_place() -> None:
+    """As Gemini has them, which leaves out a zero."""
+    document = {"data": [{"embedding": [1, 0]}, {"index": 1, "embedding": [0, 1]}]}
+    vectors, _ = embed(refuses(200, document), texts=["a", "b"])
+    assert vectors == [array("f", [1, 0]), array("f", [0, 1])]
+
+
 def test_a_vector_of_nothing_stays_nothing() -> None:
     document = {"data": [{"index": 0, "embedding": [0, 0]}]}
     assert embed(refuses(200, document))[0] == [array("f", [0, 0])]

@@ -96,11 +96,13 @@ class OpenAIEmbeddings:
             document=msgspec.json.encode(body),
             within_s=self._endpoint.timeouts.first_token_s,
         )
-        if sorted(one.index for one in answer.data) != list(range(len(texts))):
+        by_index = {
+            place if one.index is None else one.index: one for place, one in enumerate(answer.data)
+        }
+        if len(answer.data) != len(texts) or sorted(by_index) != list(range(len(texts))):
             message = f"{self._model} gave {len(answer.data)} vectors for {len(texts)} texts."
             raise ModelError(message)
-        by_index = sorted(answer.data, key=lambda one: one.index)
-        return [self._vector(one.embedding) for one in by_index]
+        return [self._vector(by_index[place].embedding) for place in range(len(texts))]
 
     def _vector(self, found: list[float]) -> Vector:
         if len(found) != self._dimensions:
@@ -114,7 +116,8 @@ class OpenAIEmbeddings:
 
 class _Embedding(Struct):
     embedding: list[float]
-    index: int
+    # Gemini leaves out a zero.
+    index: int | None = None
 
 
 class _Embeddings(Struct):

@@ -81,6 +81,17 @@ def test_calls_without_text_have_an_empty_one_where_there_must_be_one(words: str
     assert [message["content"] for message in told] == ["Paris?", "", "mild"]
 
 
+@pytest.mark.parametrize("place", ["tool_calls[0].id", "tool_call_id"])
+def test_ids_that_are_too_long_are_shortened(place: str) -> None:
+    """As Gemini's are at some gateways, and OpenAI takes forty characters."""
+    words = f"Invalid 'messages[1].{place}': string too long. Expected a string with maximum length"
+    long = "call_" + "x" * 60
+    called = Assistant(None, (Call(long, CalledFunction("get_weather", "{}")),))
+    told = sent_after(words, User("Paris?"), called, ToolResult(long, "mild"))
+    assert told[1]["tool_calls"][0]["id"] == told[2]["tool_call_id"]
+    assert len(told[2]["tool_call_id"]) < 40
+
+
 def test_content_that_is_no_text_is_not_taken_for_none() -> None:
     words = "'content' must be a string"
     picture = User((Text("What?"), Image(ImageURL("https://a.example/b.png"))))

@@ -45,7 +45,8 @@ _MISSED = re.compile(r"missing|must be (passed|provided|included)|requires", re.
 # empty text, next to nothing.
 _UNSIGNED = {"google": {_SIGNATURE: "skip_thought_signature_validator"}}
 _NO_THOUGHTS = "."
-# Mistral takes no ids of calls but those in its own form; other models' have another.
+# Mistral takes no ids of calls but those in its own form, OpenAI none longer than forty characters;
+# other models' have another, and may be longer.
 _SHORT_IDS = "tool_call_id"
 _SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
 # Whose turn it is, who may speak, who speaks last: in words of templates and of providers.
@@ -55,7 +56,8 @@ _USER_LAST = "user_last"
 # A text beside calls, if an empty one: LM Studio and Workers AI know no null there.
 _CONTENT = "content"
 _ASKED_FOR = {
-    _SHORT_IDS: r"tool call id .+ with a length of 9",
+    _SHORT_IDS: r"tool call id .+ with a length of 9|"
+    r"(tool_calls\[\d+\]\.id|tool_call_id)\W+string too long",
     _TURNS: r"(must|should) alternate|unexpected role '?user'? after role '?tool",
     _NO_SYSTEM: r"system role (is )?not supported|developer instruction is not enabled",
     _USER_LAST: r"must end with a user|\bprefill\b.+incompatible|(expected )?last role user|"

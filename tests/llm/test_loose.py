@@ -268,6 +268,18 @@ def test_an_error_in_plain_text_is_told() -> None:
     assert (error.message, error.code) == (words, "invalid_prompt")
 
 
+def test_an_error_that_does_not_say_whether_it_passes_is_asked_about_again() -> None:
+    vague = sends('data: {"message": "Internal server error"}\n\n')
+    turn, server = ask(vague, streams(says("Hi"), ends("stop")))
+    assert (turn.text, len(server.bodies)) == ("Hi", 2)
+
+
+@pytest.mark.parametrize("errors", [{"model": ["?"]}, ["?"], [{"loc": "model"}]])
+def test_words_that_stand_beside_details_are_told(errors: Any) -> None:
+    error = failure_of(refuses(400, {"message": "Bad model.", "errors": errors}))
+    assert error.message == "Bad model."
+
+
 def test_an_answer_with_a_report_of_success_is_no_error() -> None:
     done = {"choices": None, "base_resp": {"status_code": 0, "status_msg": ""}}
     assert hear(streams(says("Hi"), done)).text == "Hi"

@@ -63,8 +63,13 @@ class _Chunks:
         if chunk is None:
             return
         choices = chunk.choices
-        if chunk.error or chunk.object == "error" or (choices is None and tells_fault(document)):
+        if chunk.error or chunk.object == "error":
             raise self._fault(msgspec.json.decode(document))
+        if choices is None and tells_fault(document):
+            fault = self._fault(msgspec.json.decode(document))
+            # As an answer that ends before it begins, unless it says what it is.
+            fault.is_transient |= fault.status is None and fault.code is None
+            raise fault
         if choices and choices[0].error:
             raise self._fault(choices[0].error)
         yield from self._answer.read(chunk)

@@ -84,7 +84,8 @@ def read_fault(
         document = document[0]
     if isinstance(document, dict):
         # One dialect wraps its error, another is the error, a third says `detail`.
-        document = next((document[key] for key in _WRAPS if document.get(key)), document)
+        wraps = _WRAPS[:1] if document.get("message") else _WRAPS
+        document = next((document[key] for key in wraps if document.get(key)), document)
     if isinstance(document, list) and document:
         document = document[0]
     found: dict[str, Any] = document if isinstance(document, dict) else {"message": document}

@@ -6,7 +6,7 @@ LocumError
 ├── Unauthenticated         401  no key, or not one of ours
 ├── Forbidden               403  a good key that may not do this
 ├── NotFound                404  no such object in this project
-├── MethodNotAllowed        405
+├── MethodNotAllowed        405  the path has other methods; says which
 ├── TooLarge                413  more bytes than we take
 ├── RateLimited             429  too much at once; says when to come back
 └── ServerError             5xx  ours to mend
@@ -14,7 +14,7 @@ LocumError
     └── Unavailable         503
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Literal
 
 
@@ -56,6 +56,12 @@ class NotFound(LocumError):
 
 class MethodNotAllowed(LocumError):
     status = 405
+
+    def __init__(
+        self, message: str, *, allowed: Iterable[str] = (), code: str | None = None
+    ) -> None:
+        super().__init__(message, code=code)
+        self.allowed = sorted(allowed)
 
 
 class TooLarge(LocumError):

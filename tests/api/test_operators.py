@@ -57,7 +57,8 @@ def test_a_process_that_lives_says_so_to_anybody(http: Http, server: Server) -> 
     head = server.http(None).send("HEAD", "/health")
     assert (head.status, head.body) == (200, b"")
     assert head.headers["content-length"] == answer.headers["content-length"]
-    assert http.post("/health").status == 405
+    refused = http.post("/health")
+    assert (refused.status, refused.headers.get("allow")) == (405, "GET, HEAD")
 
 
 def test_readiness_gives_its_reasons_to_the_admin_alone(watched: Server) -> None:
@@ -329,4 +330,5 @@ def test_what_is_not_there_for_admins_is_not_there(watched: Server) -> None:
     admin = _as_admin(watched)
     assert admin.get("/admin/").status == 404
     assert admin.get("/admin/nothing").status == 404
-    assert admin.delete("/admin/keys").status == 405
+    refused = admin.delete("/admin/keys")
+    assert (refused.status, refused.headers.get("allow")) == (405, "GET, POST")

@@ -232,6 +232,24 @@ def test_paths_and_methods_that_do_not_exist(http: Http) -> None:
 
 @covers("errors:routing")
 @pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/v1/assistants", "GET, POST"),
+        ("PATCH", "/openai/assistants/asst_x?api-version=1", "DELETE, GET, POST"),
+        ("OPTIONS", "/v1/threads/thread_x/runs/run_x/steps", "GET"),
+        ("HEAD", "/v1/threads/thread_x/runs/run_x/cancel", "POST"),
+        ("PUT", "/v1/threads/runs", "POST"),
+    ],
+)
+def test_who_may_not_do_this_is_told_what_may_be_done(
+    http: Http, method: str, path: str, allowed: str
+) -> None:
+    answer = http.send(method, path)
+    assert (answer.status, answer.headers.get("allow")) == (405, allowed)
+
+
+@covers("errors:routing")
+@pytest.mark.parametrize(
     ("method", "path"),
     [
         ("POST", "/v1/threads//runs"),

@@ -29,9 +29,11 @@ class CreateKey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 async def answer(house: House, incoming: Incoming, path: str) -> Reply:
     """Whoever comes here has shown the admin key."""
-    handler, parameters, exists = _TREE.find(incoming.method, path)
-    if handler is None and exists:
-        raise MethodNotAllowed(f"Not allowed to {incoming.method} on {incoming.raw_path}.")
+    handler, parameters, methods = _TREE.find(incoming.method, path)
+    if handler is None and methods:
+        raise MethodNotAllowed(
+            f"Not allowed to {incoming.method} on {incoming.raw_path}.", allowed=methods
+        )
     if handler is None:
         raise NotFound(f"Invalid URL ({incoming.method} {incoming.raw_path})")
     told = await handler(house, incoming, **{n: segment(text) for n, text in parameters.items()})

@@ -1,6 +1,7 @@
 """The door: every request comes in here, and leaves with an answer or an error in the envelope."""
 
 import re
+from collections.abc import Collection
 from typing import Final
 
 from locum import logs
@@ -109,14 +110,14 @@ class Door:
     async def _answer(self, incoming: Incoming, caller: Caller, adopted: Headers) -> AnyReply:
         mount = _MOUNTS.match(incoming.raw_path)
         path = incoming.raw_path[mount.end() :] if mount else ""
-        route, raw, exists = self._tree.find(incoming.method, path) if mount else (None, {}, False)
+        route, raw, methods = self._tree.find(incoming.method, path) if mount else (None, {}, ())
         if route is None:
-            raise _no_route(incoming, exists=exists)
+            raise _no_route(incoming, methods)
         incoming.found(route.path)
         incoming.operation = route.name
         version = read_version(incoming, route, strict=self._house.settings.strict_beta)
         if route.only_v1 and version is not Version.V1:
-            raise _no_route(incoming, exists=False)
+            raise _no_route(incoming)
         parameters = operation.path_parameters(raw)
         if self._may_adopt(route, parameters, caller):
             thread_id = parameters["thread_id"]
@@ -143,11 +144,12 @@ class Door:
         )
 
 
-def _no_route(incoming: Incoming, *, exists: bool) -> LocumError:
-    if exists:
+def _no_route(incoming: Incoming, methods: Collection[str] = ()) -> LocumError:
+    if methods:
         return MethodNotAllowed(
             f"Not allowed to {incoming.method} on {incoming.raw_path}."
             " (HINT: Perhaps you meant to use a different HTTP method?)",
+            allowed=methods,
             code="method_not_supported",
         )
     return NotFound(f"Invalid URL ({incoming.method} {incoming.raw_path})")

@@ -5,7 +5,7 @@ import math
 import msgspec
 
 from locum.api.http import Headers, Reply
-from locum.errors import LocumError, RateLimited, ServerError
+from locum.errors import LocumError, MethodNotAllowed, RateLimited, ServerError
 
 _SORRY = (
     "The server had an error processing your request. Sorry about that! You can retry your"
@@ -35,6 +35,8 @@ def error_reply(error: LocumError) -> Reply:
             (b"retry-after-ms", b"%d" % math.ceil(error.retry_after_s * 1000)),
             (b"retry-after", b"%d" % max(1, math.ceil(error.retry_after_s))),
         )
+    if isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", ", ".join(error.allowed).encode()))
     return Reply(error_body(error), status=error.status, headers=headers)
 
 

@@ -69,7 +69,9 @@ class Operators:
         if path not in looks:
             raise NotFound(f"Invalid URL ({incoming.method} {path})")
         if incoming.method not in _READ_ONLY:
-            raise MethodNotAllowed(f"Not allowed to {incoming.method} on {path}.")
+            raise MethodNotAllowed(
+                f"Not allowed to {incoming.method} on {path}.", allowed=_READ_ONLY
+            )
         return await looks[path](incoming)
 
     async def _health(self, _: Incoming) -> Reply:

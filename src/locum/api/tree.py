@@ -1,5 +1,6 @@
 """Routes as a tree of path segments, built once from the table."""
 
+from collections.abc import Collection
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -27,14 +28,13 @@ class Tree(Generic[T]):
         assert method not in node.methods, path
         node.methods[method] = target
 
-    def find(self, method: str, path: str) -> tuple[T | None, dict[str, str], bool]:
-        """The target with its parameters; else whether the path exists for another method."""
+    def find(self, method: str, path: str) -> tuple[T | None, dict[str, str], Collection[str]]:
+        """The target with its parameters, and all methods of the path: none where it is none."""
         found = self.descend(method, _segments(path), 0)
         if found is None:
-            return None, {}, False
+            return None, {}, ()
         node, parameters = found
-        target = node.methods.get(method)
-        return target, parameters, bool(node.methods)
+        return node.methods.get(method), parameters, node.methods.keys()
 
     def descend(
         self, method: str, segments: list[str], depth: int

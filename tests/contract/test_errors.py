@@ -389,6 +389,27 @@ def test_a_wrong_body_is_told_before_what_is_not_there(
             "integer_above_max_value",
         ),
         (
+            "limit=" + "9" * 30,
+            (
+                "Invalid 'limit': integer above maximum value. Expected a value <= 100, but got"
+                f" {'9' * 30} instead."
+            ),
+            "integer_above_max_value",
+        ),
+        (
+            "limit=-" + "9" * 30,
+            (
+                "Invalid 'limit': integer below minimum value. Expected a value >= 1, but got"
+                f" -{'9' * 30} instead."
+            ),
+            "integer_below_min_value",
+        ),
+        (
+            "limit=%D9%A5",
+            "Invalid type for 'limit': expected an integer, but got a string instead.",
+            "invalid_type",
+        ),
+        (
             "limit=abc",
             "Invalid type for 'limit': expected an integer, but got a string instead.",
             "invalid_type",

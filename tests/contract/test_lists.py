@@ -101,8 +101,19 @@ def test_fifty_assistants_are_deleted_while_they_are_paged(server: Server) -> No
 def test_what_a_list_does_not_know_it_ignores(http: Http) -> None:
     for query in ("foo=1&limit=&after=", "limit[a]=1", "order=asc&order[]=desc", "%=&[=&]="):
         assert http.get(f"/v1/assistants?{query}").status == 200
+    for query in ("include[]=", "include=", "include[0]=&include[]"):
+        steps = http.get(f"/v1/threads/thread_none/runs/run_none/steps?{query}")
+        assert steps.status == 404, query
     answer = http.get("/v1/threads?metadata=x&metadata[k]=v")
     assert (answer.status, answer.error["param"]) == (400, "metadata")
+
+
+@covers("lists:bounds")
+def test_a_limit_is_read_as_a_number(http: Http, talk: Talk) -> None:
+    for _ in range(3):
+        talk.assistant()
+    for written in ("2", "02", "%2B2"):
+        assert len(http.get(f"/v1/assistants?limit={written}").json["data"]) == 2, written
 
 
 @covers("threads.runs.list:order", "threads.messages.list:walk")

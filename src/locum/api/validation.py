@@ -30,6 +30,9 @@ T = TypeVar("T")
 # Values of our own that the original did not know: accepted, but its messages stay its own.
 _OURS = {"mcp"}
 
+# Fewer digits than Python refuses to read.
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,1000}")
+
 _NOT_JSON = (
     "We could not parse the JSON body of your request. (HINT: This likely means you aren't using"
     " your HTTP library correctly. The OpenAI API expects a JSON payload, but what was sent was"
@@ -71,7 +74,7 @@ def convert_query(kind: type[T], pairs: list[tuple[str, str]]) -> T:
     try:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as refusal:
-        raise _refused(_numbers(value, kind), kind, refusal) from refusal
+        raise _refused(value, kind, refusal) from refusal
 
 
 def explain(value: Any, kind: type) -> InvalidRequest | None:
@@ -89,10 +92,11 @@ def _gather(kind: type, pairs: list[tuple[str, str]]) -> dict[str, Any]:
         stem, _, inner = name.partition("[")
         if name in fields and not name.endswith("]"):
             if text:
-                value[name] = text
+                value[name] = _number_in(text) if _is_whole(fields[name]) else text
         elif f"{stem}[]" in fields:
             # `include[]=`, `include=` and `include[0]=` are three spellings of one list.
-            value.setdefault(f"{stem}[]", []).append(text)
+            if text:
+                value.setdefault(f"{stem}[]", []).append(text)
         elif _is_map(fields.get(stem)) and inner.endswith("]"):
             held = value.setdefault(stem, {})
             if isinstance(held, dict):  # Else the parameter was also given plain; that is told.
@@ -104,15 +108,13 @@ def _is_map(field: inspect.Field | None) -> bool:
     return field is not None and isinstance(field.type, inspect.DictType)
 
 
-def _numbers(value: dict[str, Any], kind: type) -> dict[str, Any]:
-    """Turn what reads as a number into one, so that bounds are explained as bounds."""
-    numeric = {
-        field.encode_name for field in _fields(kind) if isinstance(field.type, inspect.IntType)
-    }
-    return {
-        name: int(text) if name in numeric and re.fullmatch(r"[+-]?\d{1,18}", text) else text
-        for name, text in value.items()
-    }
+def _is_whole(field: inspect.Field) -> bool:
+    return isinstance(field.type, inspect.IntType)
+
+
+def _number_in(text: str) -> int | str:
+    """What reads as a number becomes one, so that bounds are explained as bounds."""
+    return int(text) if _WHOLE_NUMBER.fullmatch(text) else text
 
 
 # --------------------------------------------------------------------- the walk

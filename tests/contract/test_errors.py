@@ -278,6 +278,14 @@ def test_bodies_that_are_not_json(http: Http) -> None:
     assert answer.error["message"].startswith("Unsupported content type: 'text/plain'.")
 
 
+@covers("errors:json")
+def test_of_two_keys_that_are_called_alike_the_last_one_counts(http: Http) -> None:
+    answer = http.post(_A, b'{"model":7,"model":"m","metadata":{"k":true,"k":"v"}}')
+    assert (answer.status, answer.json["model"], answer.json["metadata"]) == (200, "m", {"k": "v"})
+    answer = http.post(_A, b'{"model":"m","model":7}')
+    assert (answer.status, answer.error["param"]) == (400, "model")
+
+
 @covers("errors:beta")
 def test_only_known_versions_of_the_api_are_spoken(http: Http) -> None:
     words = (

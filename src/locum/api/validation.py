@@ -45,12 +45,13 @@ def decode_body(kind: type[T], body: bytes, *, lenient: bool = False) -> T:
     anything: Any = kind
     try:
         return cast(T, _decoder(anything).decode(body or b"{}"))
-    except msgspec.ValidationError as refusal:
-        if not lenient:
-            raise _refused(parse_json(body), kind, refusal) from refusal
+    except msgspec.ValidationError:
+        # Read whole, of two keys that are called alike the last one counts.
+        value = parse_json(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(_NOT_JSON) from error
-    value = _known_only(parse_json(body), _info(anything))
+    if lenient:
+        value = _known_only(value, _info(anything))
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as refusal:

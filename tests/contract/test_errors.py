@@ -1,10 +1,13 @@
 """Errors: every sentence in the platform's own words, in one envelope."""
 
+from contextlib import closing
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
 from tests.contract.requirements import covers
 from tests.kit.http import Http
+from tests.kit.server import WAIT_S, Server
 from tests.kit.talk import Talk, function
 
 _A = "/v1/assistants"
@@ -306,6 +309,21 @@ def test_a_wrong_body_is_told_before_a_wrong_state(http: Http, talk: Talk) -> No
     assert http.post(path, {"metadata": {"k": True}}).error["code"] == "invalid_type"
     assert http.post("/v1/threads/thread_none/runs", {}).error["param"] == "assistant_id"
     talk.cancel(run)
+
+
+@covers("errors:beta")
+@pytest.mark.parametrize(
+    "lines",
+    [["assistants=v2", "realtime=v1"], ["realtime=v1", "assistants=v2"], ["assistants=v2", ""]],
+)
+def test_the_version_may_stand_in_any_line_of_its_header(server: Server, lines: list[str]) -> None:
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=WAIT_S)) as connection:
+        connection.putrequest("GET", _A)
+        connection.putheader("Authorization", "Bearer sk-any")
+        for line in lines:
+            connection.putheader("OpenAI-Beta", line)
+        connection.endheaders()
+        assert connection.getresponse().status == 200
 
 
 _NOWHERE = {"code_interpreter": {"file_ids": ["file-none"]}}

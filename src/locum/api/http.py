@@ -7,7 +7,7 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Iterable,
+    Collection,
     Mapping,
     MutableMapping,
 )
@@ -96,15 +96,21 @@ class Incoming:
 class RequestHeaders:
     """The headers of a request by their names in lower case; what nobody asks for stays bytes."""
 
-    __slots__ = ("_raw",)
+    __slots__ = ("_pairs", "_raw")
 
-    def __init__(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+    def __init__(self, pairs: Collection[tuple[bytes, bytes]]) -> None:
         # Servers hand names over in lower case, as ASGI has it. Of two alike the last one counts.
         self._raw = dict(pairs)
+        self._pairs = pairs
 
     def get(self, name: str, default: str = "") -> str:
         value = self._raw.get(name.encode())
         return default if value is None else value.decode("latin-1")
+
+    def listed(self, name: str) -> list[str]:
+        """The members of a header that is a list: however many lines it takes, it is one list."""
+        lines = [value for given, value in self._pairs if given == name.encode()]
+        return [member.strip() for member in b",".join(lines).decode("latin-1").split(",")]
 
     def __contains__(self, name: str) -> bool:
         return name.encode() in self._raw

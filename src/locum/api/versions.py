@@ -33,10 +33,9 @@ def read_version(incoming: Incoming, route: Route, *, strict: bool) -> Version:
     """A missing header means the second version, unless the operator wants it refused."""
     if not route.needs_beta:
         return Version.V2
-    given = incoming.headers.get("openai-beta")
-    if given == Version.V2.value:
+    if incoming.headers.get("openai-beta") == Version.V2.value:
         return Version.V2
-    values = {value.strip() for value in given.split(",")} - {""}
+    values = {*incoming.headers.listed("openai-beta")} - {""}
     for version in (Version.V2, Version.V1):
         if version.value in values:
             return version

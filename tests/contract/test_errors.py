@@ -394,6 +394,25 @@ def test_a_wrong_body_is_told_before_what_is_not_there(
     assert answer.error["param"] == param
 
 
+@covers("errors:order")
+def test_a_file_that_is_not_there_is_told_before_the_lock_of_the_thread(
+    http: Http, talk: Talk
+) -> None:
+    run = talk.begin("!think 60")
+    thread = f"/v1/threads/{run['thread_id']}"
+    attached = _said("x") | {"attachments": [{"file_id": "file-none", "tools": []}]}
+    shown = _said([{"type": "image_file", "image_file": {"file_id": "file-none"}}])
+    for message in (attached, shown):
+        asked = {"assistant_id": run["assistant_id"], "additional_messages": [_said("x"), message]}
+        for answer in (
+            http.post(f"{thread}/messages", message),
+            http.post(f"{thread}/runs", asked),
+        ):
+            assert answer.status == 404
+            assert answer.error["message"] == "The following files were not found: file-none"
+    talk.cancel(run)
+
+
 @covers("lists:bounds")
 @pytest.mark.parametrize(
     ("query", "message", "code"),

@@ -46,6 +46,7 @@ async def _create_message(scope: Scope, thread_id: str, body: CreateMessage) -> 
     async with scope.store.transaction() as tx:
         await tx.lock(thread_id)
         thread = (await scope.store.threads.get(scope.project_id, thread_id, reader=tx)).read()
+        await require_files(scope, tx, [body])
         run_id = await scope.store.runs.active(scope.project_id, thread_id, reader=tx)
         if run_id is not None:
             raise ThreadLocked(
@@ -60,10 +61,37 @@ def check(bodies: Sequence[CreateMessage] | None, *, param: str) -> None:
         _check(body, where=f"{param}[{index}].")
 
 
+async def require_files(scope: Scope, tx: Transaction, bodies: Sequence[CreateMessage]) -> None:
+    """Refuse messages whose files are not there, or are no pictures where they are to be seen.
+
+    That is told before what the thread is in the middle of.
+    """
+    shown = [
+        part.image_file.file_id
+        for body in bodies
+        if not isinstance(body.content, str)
+        for part in body.content
+        if isinstance(part, ImageFilePart)
+    ]
+    attached = [one.file_id for body in bodies for one in body.attachments or ()]
+    wanted = list(dict.fromkeys([*shown, *attached]))
+    names = await scope.store.files.required(scope.project_id, wanted, now=scope.now(), reader=tx)
+    for file_id in shown:
+        suffix = PurePath(names[file_id]).suffix.lower()
+        if suffix not in _IMAGES:
+            raise InvalidRequest(
+                "Invalid message content: Expected file type to be a supported format:"
+                f" {', '.join(_IMAGES)} but got {suffix or 'none'}."
+            )
+
+
 async def append(
     scope: Scope, tx: Transaction, thread: Thread, bodies: Sequence[CreateMessage]
 ) -> list[Document[Message]]:
-    """Add messages that were checked, in order; their attachments become the thread's resources."""
+    """Add messages that were checked, and their files, in order.
+
+    Their attachments become the thread's resources.
+    """
     added = []
     found = thread.tool_resources
     for number, body in enumerate(bodies, start=1):
@@ -80,7 +108,7 @@ async def append(
             incomplete_at=None,
             completed_at=scope.now(),
             role=body.role,
-            content=await _content(scope, tx, body),
+            content=_content(body),
             attachments=body.attachments or (),
             metadata=body.metadata or {},
         )
@@ -151,27 +179,13 @@ def _check(body: CreateMessage, *, where: str = "") -> None:
             _require_image_address(part, param=f"{param}.image_url.url")
 
 
-async def _content(scope: Scope, tx: Transaction, body: CreateMessage) -> tuple[Part, ...]:
+def _content(body: CreateMessage) -> tuple[Part, ...]:
     if isinstance(body.content, str):
         return (Text(TextValue(value=body.content, annotations=())),)
-    parts = tuple(
+    return tuple(
         Text(TextValue(value=part.text, annotations=())) if isinstance(part, NewText) else part
         for part in body.content
     )
-    shown = [part.image_file.file_id for part in parts if isinstance(part, ImageFilePart)]
-    await _require_images(scope, tx, shown)
-    return parts
-
-
-async def _require_images(scope: Scope, tx: Transaction, file_ids: Sequence[str]) -> None:
-    names = await resources.require_files(scope, list(dict.fromkeys(file_ids)), tx)
-    for file_id in file_ids:
-        suffix = PurePath(names[file_id]).suffix.lower()
-        if suffix not in _IMAGES:
-            raise InvalidRequest(
-                "Invalid message content: Expected file type to be a supported format:"
-                f" {', '.join(_IMAGES)} but got {suffix or 'none'}."
-            )
 
 
 def _require_image_address(part: ImageURLPart, *, param: str) -> None:

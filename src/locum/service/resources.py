@@ -65,10 +65,9 @@ async def attach(
     resources: ToolResources,
     attachments: Sequence[Attachment],
 ) -> ToolResources:
-    """What the attachments of a message add to the resources of its thread."""
+    """What the attachments of a message, which are there, add to the resources of its thread."""
     for_code = [a.file_id for a in attachments if _meant_for(a, "code_interpreter")]
     for_search = [a.file_id for a in attachments if _meant_for(a, "file_search")]
-    await require_files(scope, [a.file_id for a in attachments], tx)
     if for_code:
         resources = _add_code_files(scope, resources, for_code)
     if for_search:

@@ -69,6 +69,7 @@ async def _create_run(
         await tx.lock(thread_id)
         thread = (await scope.store.threads.get(scope.project_id, thread_id, reader=tx)).read()
         assistant = await _assistant(scope, tx, body.assistant_id)
+        await messages.require_files(scope, tx, body.additional_messages or ())
         active = await scope.store.runs.active(scope.project_id, thread_id, reader=tx)
         if active is not None:
             raise ThreadLocked(

@@ -34,6 +34,7 @@ async def make(scope: Scope, tx: Transaction, body: CreateThread) -> Document[Th
         scope, tx, owner="threads", owner_id=thread.id, resources=thread.tool_resources
     )
     if body.messages:
+        await messages.require_files(scope, tx, body.messages)
         await messages.append(scope, tx, thread, body.messages)
         document = await scope.store.threads.get(scope.project_id, thread.id, reader=tx)
     return document

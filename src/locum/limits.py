@@ -36,6 +36,9 @@ HEADER_VALUE_CHARS = 8_192
 SEARCH_RESULTS_MAX = 50
 SEARCH_RESULTS_DEFAULT = 10
 SEARCH_QUERIES = 32
+# Ours: what nests deeper could be read here and not be written there. Nobody's schema does.
+NESTING = 256
+
 # Ours: a query is cut into words while others wait.
 SEARCH_QUERY_CHARS = 16_384
 

@@ -10,8 +10,11 @@ from tests.kit.http import Http
 from tests.kit.server import WAIT_S, Server
 from tests.kit.talk import Talk, function
 
+from locum.limits import NESTING
+
 _A = "/v1/assistants"
 _LONG = "x" * 257
+_BRACKETS = r"\\\"[" * 300
 
 
 def _message(message: str, param: str | None, code: str | None) -> dict[str, Any]:
@@ -279,6 +282,23 @@ def test_bodies_that_are_not_json(http: Http) -> None:
     assert answer.status == 400
     assert answer.error["code"] == "unsupported_content_type"
     assert answer.error["message"].startswith("Unsupported content type: 'text/plain'.")
+
+
+@covers("errors:json")
+def test_a_body_that_nests_too_deep_is_not_read(http: Http) -> None:
+    def nested(depth: int) -> bytes:
+        """An assistant whose function nests so deep; brackets in a string count nothing."""
+        inner = depth - 5
+        parameters = '{"a":' * inner + f'"{_BRACKETS}"' + "}" * inner
+        named = '"type":"function","function":{"name":"f","parameters":{"p":'
+        return f'{{"model":"m","tools":[{{{named}{parameters}}}}}}}]}}'.encode()
+
+    assert http.post(_A, nested(NESTING)).status == 200
+    for depth in (NESTING + 1, *range(900, 1_000)):
+        answer = http.post(_A, nested(depth))
+        assert (answer.status, answer.error["param"]) == (400, None), depth
+        assert answer.error["message"].startswith("We could not parse the JSON body"), depth
+    assert http.post(_A, nested(NESTING + 1).replace(b'"m"', b"7")).error["param"] is None
 
 
 @covers("errors:json")

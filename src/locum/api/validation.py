@@ -7,11 +7,13 @@ second time, to say which parameter is wrong, how, and what would be right.
 import re
 import typing
 from functools import cache
+from itertools import accumulate
 from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 from msgspec import inspect
 
+from locum import limits
 from locum.errors import (
     InvalidParameter,
     InvalidRequest,
@@ -30,6 +32,9 @@ T = TypeVar("T")
 # Values of our own that the original did not know: accepted, but its messages stay its own.
 _OURS = {"mcp"}
 
+_STEPS = dict(zip(b"{[}]", (1, 1, -1, -1), strict=True))
+_NO_BRACKETS = bytes({*range(256)} - _STEPS.keys())
+
 # Fewer digits than Python refuses to read.
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,1000}")
 
@@ -44,7 +49,9 @@ _NOT_JSON = (
 def decode_body(kind: type[T], body: bytes, *, lenient: bool = False) -> T:
     anything: Any = kind
     try:
-        return cast(T, _decoder(anything).decode(body or b"{}"))
+        decoded = _decoder(anything).decode(body or b"{}")
+        _refuse_nesting(body)
+        return cast(T, decoded)
     except msgspec.ValidationError:
         # Read whole, of two keys that are called alike the last one counts.
         value = parse_json(body)
@@ -64,9 +71,22 @@ def _refused(value: Any, kind: type, refusal: msgspec.ValidationError) -> Invali
 
 def parse_json(body: bytes) -> Any:
     try:
-        return msgspec.json.decode(body or b"{}")
+        value = msgspec.json.decode(body or b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(_NOT_JSON) from error
+    _refuse_nesting(body)
+    return value
+
+
+def _refuse_nesting(body: bytes) -> None:
+    """Refuse JSON that nests deeper than we could write it; most has too few brackets for that."""
+    if body.count(b"{") + body.count(b"[") <= limits.NESTING:
+        return
+    # It is JSON, so every second piece between quotes is a string.
+    outside = body.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2]
+    brackets = b"".join(outside).translate(None, _NO_BRACKETS)
+    if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > limits.NESTING:
+        raise InvalidRequest(_NOT_JSON)
 
 
 def convert_query(kind: type[T], pairs: list[tuple[str, str]]) -> T:

@@ -100,6 +100,9 @@ def test_the_selectors_must_fit_the_key(guarded: Server) -> None:
     http = guarded.http(secret)
     fitting = {"OpenAI-Project": "proj_mine", "OpenAI-Organization": "locum"}
     assert http.get("/v1/assistants", headers=fitting).status == 200
+    # What the official clients send when the variables of the environment are there, and empty.
+    empty = {"OpenAI-Project": "", "OpenAI-Organization": ""}
+    assert http.get("/v1/assistants", headers=empty).status == 200
     answer = http.get("/v1/assistants", headers={"OpenAI-Project": "proj_else"})
     assert (answer.status, answer.error["code"]) == (401, "mismatched_project")
     assert answer.error["message"] == "OpenAI-Project header should match project for API key"

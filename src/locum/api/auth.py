@@ -79,13 +79,14 @@ class Doorkeeper:
                 " https://platform.openai.com/account/api-keys.",
                 code="invalid_api_key",
             )
-        if incoming.headers.get("openai-project", known.project_id) != known.project_id:
+        # An empty selector selects nothing: clients send what an empty variable says.
+        if (incoming.headers.get("openai-project") or known.project_id) != known.project_id:
             raise Unauthenticated(
                 "OpenAI-Project header should match project for API key",
                 code="mismatched_project",
             )
         organization = self._settings.organization
-        if incoming.headers.get("openai-organization", organization) != organization:
+        if (incoming.headers.get("openai-organization") or organization) != organization:
             raise Unauthenticated(
                 "OpenAI-Organization header should match organization for API key",
                 code="mismatched_organization",

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from tests.contract.requirements import covers
 from tests.kit.http import Http
-from tests.kit.talk import Talk, function
+from tests.kit.talk import Talk, function, last, path_of
 
 _RANKING = {"ranker": "default_2024_08_21", "score_threshold": 0.0, "hybrid_search": None}
+_CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
 
 
 @covers("assistants.create:defaults", "assistants.get:same", "objects:key_order", "objects:floats")
@@ -231,3 +232,27 @@ def test_messages_of_one_run_can_be_asked_for(talk: Talk) -> None:
     assert len(talk.messages(run["thread_id"])) == 3
     found = talk.messages(run["thread_id"], f"run_id={run['id']}")
     assert [message["run_id"] for message in found] == [run["id"]]
+
+
+@covers("objects:key_order")
+def test_a_call_tells_its_id_before_its_type(http: Http, talk: Talk) -> None:
+    tools = [function("f"), {"type": "file_search"}]
+    said = "!search sunny places\n!then\n!call f {}"
+    frames = talk.frames(said, tools=tools)
+    streamed = [f.data for f in frames if f.event == "thread.run.step.completed"]
+    run = last(frames, "thread.run.requires_action")
+    submitted = talk.submit_frames(run, ["ok"])
+    streamed += [f.data for f in submitted if f.event == "thread.run.step.completed"]
+    listed = talk.steps(run)
+    included = talk.steps(run, f"order=asc&include[]={_CONTENT}")
+    read = [http.get(f"{path_of(run)}/steps/{step['id']}").json for step in listed]
+    for steps in (streamed, listed, included, read):
+        calls = [
+            (list(call), call["type"])
+            for step in steps
+            for call in step["step_details"].get("tool_calls", [])
+        ]
+        assert calls == [
+            (["id", "type", "file_search"], "file_search"),
+            (["id", "type", "function"], "function"),
+        ]

@@ -9,7 +9,7 @@ from locum.api.errors import error_body
 from locum.engine.journal import RunGone, TooSlow, place_of
 from locum.errors import ServerError
 from locum.service.runs import RunStream
-from locum.service.steps import without_content
+from locum.service.steps import text_without_content
 from locum.store.events import Event
 from locum.wire.steps import RunStep
 
@@ -58,7 +58,7 @@ def _bare(name: str, data: str) -> str:
     """Passages without their text, for those who did not ask for it. Deltas never have any."""
     if name == "thread.run.step.delta":
         return data
-    return msgspec.json.encode(without_content(_steps.decode(data))).decode()
+    return text_without_content(_steps.decode(data))
 
 
 def _error(message: str) -> bytes:

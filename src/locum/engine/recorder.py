@@ -46,6 +46,7 @@ from locum.wire.steps import (
     StepStatus,
     ToolCall,
     ToolCalls,
+    text_of,
 )
 from locum.wire.threads import Thread
 from locum.wire.tools import CodeResources, ToolResources
@@ -439,15 +440,10 @@ class Recorder:
     def _event(self, name: str, data: Struct) -> Event:
         self._number += 1
         if isinstance(data, RunStep):
-            data = self._mirrored(data)
-        elif isinstance(data, Run):
-            data = _in_stream(data)
-        return Event(
-            number=self._number,
-            life=self.record.attempts,
-            name=name,
-            data=_encode(data).decode(),
-        )
+            text = text_of(self._mirrored(data))
+        else:
+            text = _encode(_in_stream(data) if isinstance(data, Run) else data).decode()
+        return Event(number=self._number, life=self.record.attempts, name=name, data=text)
 
     def _mirrored(self, step: RunStep) -> RunStep:
         """A step in a stream bears the deadline of its run, which has not ended yet."""

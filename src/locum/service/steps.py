@@ -11,7 +11,15 @@ from locum.service.deadlines import deadline, expire_if_due, is_due
 from locum.service.scope import Scope
 from locum.store.documents import Document, Page
 from locum.wire.runs import Include
-from locum.wire.steps import FileSearchCall, FoundPassage, GetStep, ListSteps, RunStep, ToolCalls
+from locum.wire.steps import (
+    FileSearchCall,
+    FoundPassage,
+    GetStep,
+    ListSteps,
+    RunStep,
+    ToolCalls,
+    text_of,
+)
 
 Told = TypeVar("Told", Document[RunStep], Page[RunStep])
 
@@ -42,17 +50,17 @@ async def get_step(
     return _shown(step, expires_at, query.include)
 
 
-def without_content(step: RunStep) -> RunStep:
+def text_without_content(step: RunStep) -> str:
     """A step without the text of the passages it found, for those who did not ask for it."""
     if not isinstance(step.step_details, ToolCalls):
-        return step
+        return text_of(step)
     calls = tuple(
         replace(call, file_search=replace(call.file_search, results=_bare(call)))
         if isinstance(call, FileSearchCall)
         else call
         for call in step.step_details.tool_calls
     )
-    return replace(step, step_details=ToolCalls(calls))
+    return text_of(replace(step, step_details=ToolCalls(calls)))
 
 
 def _shown_page(
@@ -61,7 +69,7 @@ def _shown_page(
     page = _with_deadline(page, expires_at)
     if include or not _found_files(page.text):
         return page  # Most pages go out as they are stored.
-    return page.mapped(without_content)
+    return page.with_text(",".join([text_without_content(step) for step in page.read()]))
 
 
 def _found_files(text: str) -> bool:
@@ -75,7 +83,7 @@ def _shown(
     step = _with_deadline(step, expires_at)
     if include or not _found_files(step.text):
         return step
-    return step.with_value(without_content(step.read()))
+    return step.with_text(text_without_content(step.read()))
 
 
 def _with_deadline(told: Told, expires_at: int | None) -> Told:

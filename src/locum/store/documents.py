@@ -207,7 +207,7 @@ class Documents(Generic[T]):
             "document",
             *columns,
         ]
-        text = _encode(document).decode()
+        text = self._text(document)
         if not alone:
             await tx.lock(f"{self._table}/{scope[-1]}")
         await tx.execute(
@@ -231,7 +231,7 @@ class Documents(Generic[T]):
         **columns: object,
     ) -> Document[T]:
         scope = self._scoped(project_id, owner_id)
-        text = _encode(document).decode()
+        text = self._text(document)
         values: list[object] = [*scope, object_id, text]
         changes = ["document = $" + str(len(values))]
         for column, value in columns.items():
@@ -291,6 +291,9 @@ class Documents(Generic[T]):
 
     def _list(self, scope: tuple[str, ...]) -> str:
         return self._table if len(scope) == 1 else f"{self._table}/{scope[1]}"
+
+    def _text(self, document: T) -> str:
+        return _encode(document).decode()
 
     def _document(self, row: Row) -> Document[T]:
         return Document(row[0], row[1], self._decoder)

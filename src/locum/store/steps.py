@@ -4,7 +4,7 @@ from locum.store.database import Reader
 from locum.store.documents import Document, Documents, Page, page_of
 from locum.store.runs import RunState
 from locum.wire.paging import PageQuery
-from locum.wire.steps import RunStep
+from locum.wire.steps import RunStep, text_of
 
 
 class StepTable(Documents[RunStep]):
@@ -51,3 +51,6 @@ class StepTable(Documents[RunStep]):
             step_id,
         )
         return (self._document(rows[0]), RunState(*rows[0][2:])) if rows else None
+
+    def _text(self, document: RunStep) -> str:
+        return text_of(document)

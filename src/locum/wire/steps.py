@@ -1,7 +1,9 @@
 """Run steps, exactly as they cross the wire."""
 
-from typing import Any, Literal
+import re
+from typing import Any, Final, Literal
 
+import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
 from locum.wire.paging import PageQuery
@@ -125,6 +127,20 @@ class RunStep(Struct, frozen=True, kw_only=True):
     step_details: MessageCreation | ToolCalls
     usage: Usage | None
     metadata: dict[str, str]
+
+
+# A tag is written in front of all fields. What people wrote has its quotes escaped.
+_TYPE_FIRST: Final = re.compile(
+    r'\{"type":"(code_interpreter|file_search|function)","id":("[^"\\]*")'
+)
+
+
+def text_of(step: RunStep) -> str:
+    """The step as it crosses the wire: there the id of a call stands before its type."""
+    text = msgspec.json.encode(step).decode()
+    if step.type == "message_creation":
+        return text
+    return _TYPE_FIRST.sub(r'{"id":\2,"type":"\1"', text)
 
 
 # ------------------------------------------------------------------- in a stream

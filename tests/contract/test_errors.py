@@ -211,6 +211,10 @@ def test_what_is_not_there_is_named(http: Http, talk: Talk, path: str, message: 
         ("/threads/thread_x/messages/x", "message_id", "x", "msg"),
         ("/threads/thread_x/runs/x", "run_id", "x", "run"),
         ("/threads/thread_x/runs/run_x/steps/x", "step_id", "x", "step"),
+        # Clients that have not learned the order of the ids in a newer one send these.
+        ("/threads/undefined/runs/thread_x", "thread_id", "undefined", "thread"),
+        ("/threads/undefined/runs/thread_x/steps/run_x", "thread_id", "undefined", "thread"),
+        ("/threads/thread_x/runs/step_x/steps/x", "run_id", "step_x", "run"),
     ],
 )
 def test_an_id_of_the_wrong_kind_is_told_its_prefix(

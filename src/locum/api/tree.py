@@ -51,8 +51,8 @@ class Tree(Generic[T]):
             name, node = self.parameter
             found = node.descend(method, segments, depth + 1)
             if found is not None and (best is None or method in found[0].methods):
-                found[1][name] = segments[depth]
-                return found
+                # In the order of the path: the first that is wrong is the one to speak of.
+                return found[0], {name: segments[depth], **found[1]}
         return best
 
 

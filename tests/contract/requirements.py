@@ -161,6 +161,7 @@ REQUIREMENTS: Final = (
         streams:submit — Outputs complete the step, queue the run and go on.
         streams:parallel_calls — Parallel calls share one step; ids are told once.
         streams:parallel_off — Without parallel calls there is one a turn.
+        streams:one_after_another — A turn's calls of tools end before its next step begins.
         streams:text_before_calls — Text before a call is a message and a step of its own.
         streams:late_words — Words after a call are told when the call is whole.
         streams:refusal — A refusal is a part of its own kind.

@@ -73,6 +73,32 @@ def test_an_event_handler_hears_what_the_lists_say(sdk: OpenAI) -> None:
     assert [m.content[0].text.value for m in said[1:]] == heard.texts  # type: ignore[union-attr]  # scripted text
 
 
+class Done(AssistantEventHandler):
+    """Keeps the calls that the helper says are done."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    def on_tool_call_done(self, tool_call: Any) -> None:
+        self.calls.append(tool_call.id)
+
+
+@covers("sdk:event_handler", "streams:one_after_another")
+def test_an_event_handler_hears_that_each_call_is_done(sdk: OpenAI, talk: Talk) -> None:
+    tools = [{"type": "file_search"}, *_F]
+    done = Done()
+    with sdk.beta.threads.runs.stream(
+        thread_id=talk.thread("!search a\n!search b\n!call f"),
+        assistant_id=talk.assistant(tools=tools),
+        event_handler=done,
+    ) as stream:
+        run = stream.get_final_run()
+    steps = sdk.beta.threads.runs.steps.list(run.id, thread_id=run.thread_id, order="asc")
+    called = [call.id for step in steps for call in step.step_details.tool_calls]  # type: ignore[union-attr]  # calls alone
+    assert done.calls == called
+
+
 class AsyncHeard(AsyncAssistantEventHandler):
     def __init__(self) -> None:
         super().__init__()

@@ -114,6 +114,40 @@ def test_parallel_calls_share_a_step_and_tell_their_ids_once(talk: Talk) -> None
     assert [call["id"] for call in step["step_details"]["tool_calls"]] == ids
 
 
+@covers("streams:one_after_another")
+def test_calls_of_tools_end_one_after_the_other_before_functions_begin(talk: Talk) -> None:
+    search = [*_CALL, "thread.run.step.completed"]
+    tools = [{"type": "file_search"}, *_F]
+    frames = talk.frames('!search a\n!search b\n!call f {"a":1}\n!call f', tools=tools)
+    told = [*_RUN, *search, *search, *_CALL, "thread.run.requires_action", "done"]
+    assert outline(frames) == told
+    run = last(frames, "thread.run.requires_action")
+    first, second, called = talk.steps(run)
+    assert [step["status"] for step in (first, second, called)] == [
+        "completed",
+        "completed",
+        "in_progress",
+    ]
+    deltas = folded(frames, "thread.run.step.delta")
+    assert deltas[called["id"]]["step_details"] == called["step_details"]
+    arguments = [call["function"]["arguments"] for call in called["step_details"]["tool_calls"]]
+    assert arguments == ['{"a":1}', "{}"]
+
+
+@covers("streams:one_after_another")
+def test_calls_of_tools_begin_when_all_functions_are_told(talk: Talk) -> None:
+    tools = [{"type": "file_search"}, *_F]
+    frames = talk.frames("!call f\n!search a\n!call f\n!search b", tools=tools)
+    search = [*_CALL, "thread.run.step.completed"]
+    told = [*_RUN, *_CALL, *search, *search, "thread.run.requires_action", "done"]
+    assert outline(frames) == told
+    run = last(frames, "thread.run.requires_action")
+    called = talk.steps(run)[0]
+    deltas = folded(frames, "thread.run.step.delta")
+    assert deltas[called["id"]]["step_details"] == called["step_details"]
+    assert talk.until(talk.submit(run, ["1", "2"]).json, "completed")["status"] == "completed"
+
+
 @covers("streams:parallel_off")
 def test_a_run_without_parallel_calls_makes_one_at_a_time(talk: Talk) -> None:
     run = talk.run("!call f\n!call f", tools=_F, parallel_tool_calls=False)

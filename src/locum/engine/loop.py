@@ -280,6 +280,8 @@ class Driver:
             await self._recorder.write(closed)
             return True
         await self._run_hosted(turn)
+        if turn.functions is not None:
+            await turn.open_functions()
         await turn.say_late()
         if turn.functions is None:
             return False
@@ -297,6 +299,7 @@ class Driver:
     async def _run_hosted(self, turn: Turn) -> None:
         """Do the hosted calls of a turn, one step after the other."""
         for hosted in turn.hosted:
+            await hosted.open(self._recorder)
             status: StepStatus = "completed"
             error = None
             await self._recorder.write(Change(steps=[hosted.written()]))
@@ -311,7 +314,7 @@ class Driver:
         with self._recorder.trace.tool_call(hosted.step, hosted.call.done()) as work:
             async with aclosing(hosted.call.run()) as outputs:
                 async for payload in self._each(outputs):
-                    await self._recorder.call(hosted.step, hosted.delta(payload))
+                    await hosted.tell(self._recorder, payload)
             work.made(hosted.call.memory())
 
     # -------------------------------------------------------------- ways of ending

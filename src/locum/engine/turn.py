@@ -29,13 +29,34 @@ class Offered(Struct, frozen=True):
 
 
 class Hosted:
-    """A call to a hosted tool, in a step of its own."""
+    """A call to a hosted tool, in a step of its own, which begins when nothing else is open."""
 
-    def __init__(self, call: Call, step: RunStep, kind: str) -> None:
+    def __init__(self, call: Call, kind: str, call_id: str) -> None:
         self.call = call
-        self.step = step
         self.closed = False
         self._kind = kind
+        self._step: RunStep | None = None
+        # What its stream will tell when it begins.
+        self._held = [{"index": 0, "id": call_id, "type": kind, kind: call.begin()}]
+
+    @property
+    def step(self) -> RunStep:
+        assert self._step is not None
+        return self._step
+
+    @property
+    def is_open(self) -> bool:
+        return self._step is not None and not self.closed
+
+    async def open(self, recorder: Recorder) -> None:
+        if self._step is None:
+            self._step = await _opened(recorder, self._held)
+
+    async def tell(self, recorder: Recorder, payload: dict[str, Any]) -> None:
+        if self._step is None:
+            self._held.append(self.delta(payload))
+        else:
+            await recorder.call(self._step, self.delta(payload))
 
     def delta(self, payload: dict[str, Any]) -> dict[str, Any]:
         return {"index": 0, "type": self._kind, self._kind: payload}
@@ -70,6 +91,8 @@ class Turn:
         self._said = OpenMessage()
         self._message_step: RunStep | None = None
         self._function_step: RunStep | None = None
+        # What the stream of that step will tell when it begins.
+        self._held: list[dict[str, Any]] = []
         self._speech = _speech(history)
         self._calls: dict[int, tuple[Hosted | None, int]] = {}
         self._provided: dict[str, tuple[Hosted, ProvidedCall]] = {}
@@ -89,7 +112,7 @@ class Turn:
         return (
             self._message_step is not None
             or self._function_step is not None
-            or any(not hosted.closed for hosted in self._all_hosted())
+            or any(hosted.is_open for hosted in self._all_hosted())
         )
 
     def _all_hosted(self) -> list[Hosted]:
@@ -147,18 +170,18 @@ class Turn:
         self.message, self._said = None, OpenMessage()
         self._speech = _speech(self._history)
         call = ProvidedCall(begun)
-        first = {"index": 0, "id": begun.id, "type": begun.kind, begun.kind: call.begin()}
-        hosted = Hosted(call, await self._recorder.open_calls(first), begun.kind)
+        hosted = Hosted(call, begun.kind, begun.id)
+        await hosted.open(self._recorder)
         self._provided[begun.id] = (hosted, call)
 
     async def hear_provided(self, call_id: str, text: str) -> None:
         hosted, call = self._provided[call_id]
-        await self._recorder.call(hosted.step, hosted.delta(call.write(text)))
+        await hosted.tell(self._recorder, call.write(text))
 
     async def end_provided(self, done: llm.ProviderCallDone) -> None:
         hosted, call = self._provided[done.id]
         if (payload := call.end(done)) is not None:
-            await self._recorder.call(hosted.step, hosted.delta(payload))
+            await hosted.tell(self._recorder, payload)
         error = None if done.error is None else StepError("server_error", done.error)
         status: StepStatus = "completed" if error is None else "failed"
         change = self.close_hosted(hosted, status, error=error, remember=True)
@@ -183,22 +206,28 @@ class Turn:
         if hosted is not None:
             payload = hosted.call.write(arguments)
             if payload is not None:
-                await self._recorder.call(hosted.step, hosted.delta(payload))
+                await hosted.tell(self._recorder, payload)
         else:
             assert self.functions is not None
-            assert self._function_step is not None
-            await self._recorder.call(
-                self._function_step, self.functions.write(position, arguments)
-            )
+            await self._tell_function(self.functions.write(position, arguments))
 
     async def _begin_function(self, begun: llm.CallBegun) -> None:
         self.functions = self.functions or OpenFunctions()
         self._calls[begun.index] = (None, len(self.functions))
-        call = self.functions.begin(begun.id, begun.name)
+        await self._tell_function(self.functions.begin(begun.id, begun.name))
+        if not self.is_open:
+            await self.open_functions()
+
+    async def _tell_function(self, delta: dict[str, Any]) -> None:
         if self._function_step is None:
-            self._function_step = await self._recorder.open_calls(call)
+            self._held.append(delta)
         else:
-            await self._recorder.call(self._function_step, call)
+            await self._recorder.call(self._function_step, delta)
+
+    async def open_functions(self) -> None:
+        """Begin the step of the functions, unless it has begun while the model spoke."""
+        if self._function_step is None:
+            self._function_step = await _opened(self._recorder, self._held)
 
     async def _begin_hosted(self, begun: llm.CallBegun, offered: Offered, setting: Setting) -> None:
         kind = "function" if offered.offer.kind == "mcp" else offered.offer.kind
@@ -209,8 +238,9 @@ class Turn:
             name=offered.tool_name,
             context_item=self._history.calls + len(self._calls),
         )
-        first = {"index": 0, "id": begun.id, "type": kind, kind: call.begin()}
-        hosted = Hosted(call, await self._recorder.open_calls(first), kind)
+        hosted = Hosted(call, kind, begun.id)
+        if not self.is_open:
+            await hosted.open(self._recorder)
         self.hosted.append(hosted)
         self._calls[begun.index] = (hosted, 0)
 
@@ -317,7 +347,7 @@ class Turn:
         changes += [
             self.close_hosted(hosted, status, error=error, remember=False)
             for hosted in self._all_hosted()
-            if not hosted.closed
+            if hosted.is_open
         ]
         if self._function_step is not None:
             assert self.functions is not None
@@ -344,6 +374,14 @@ class Turn:
             step, status, usage=self.take_owed(), calls=calls, error=error
         )
         return Change(steps=[(closed, memory)], events=[(f"thread.run.step.{status}", closed)])
+
+
+async def _opened(recorder: Recorder, deltas: list[dict[str, Any]]) -> RunStep:
+    """Begin a step of calls with all that was written of it so far."""
+    step = await recorder.open_calls(deltas[0])
+    for delta in deltas[1:]:
+        await recorder.call(step, delta)
+    return step
 
 
 def _speech(history: History) -> Speech:

@@ -48,6 +48,19 @@ def test_objects_in_a_stream_are_as_they_are_at_that_moment(talk: Talk) -> None:
     assert run | {"tool_resources": {}} == talk.read(run)
 
 
+@covers("streams:message_form")
+def test_the_end_of_a_message_tells_the_metadata_it_was_given_meanwhile(talk: Talk) -> None:
+    stream = talk.open("!say half\n!think 60")
+    before = stream.until("thread.message.delta")
+    run, message = before[0].data, before[-2].data
+    path = f"/v1/threads/{run['thread_id']}/messages/{message['id']}"
+    assert talk.http.post(path, {"metadata": {"rated": "good"}}).status == 200
+    assert talk.cancel(run).status == 200
+    ended = last(list(stream), "thread.message.incomplete")
+    assert ended["metadata"] == {"rated": "good"}
+    assert talk.http.get(path).json == ended
+
+
 @covers("streams:text_deltas")
 def test_only_the_first_delta_of_a_text_has_annotations(talk: Talk) -> None:
     deltas = [f.data for f in talk.frames("!say one two") if f.event == "thread.message.delta"]

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from locum.clock import Clock
-from locum.engine.change import Change
+from locum.engine.change import Change, Labelled
 from locum.engine.journal import Journal, Key
 from locum.engine.states import TERMINAL, move
 from locum.engine.tracing import RunTrace
@@ -259,11 +259,18 @@ class Recorder:
         await self.settle()
         if self._begun is not None and change.run is not None:
             await self.flush()  # Its states are told one after the other.
-        await _whole(self._write(change))
+        await _whole(self._write_labelled(change))
 
     async def flush(self) -> None:
         """Write what waits to be written: deltas that were told, and that the run has begun."""
         await _whole(self._write(Change()))
+
+    async def _write_labelled(self, change: Change) -> None:
+        while True:
+            try:
+                return await self._write(change)
+            except Labelled as given:
+                change = change.labelled(given.metadata)
 
     async def _write(self, change: Change) -> None:
         async with self._writing:
@@ -330,26 +337,13 @@ class Recorder:
         return there.events == last != self.record.events
 
     async def _write_once(self, change: Change, batch: list[Event]) -> None:
-        columns = self._columns(change)
+        columns = change.columns(self.now())
         if not change.has_rows:
             await self._store.events.note(self.record, batch, now=self.now(), **columns)
             return
         async with self._store.transaction() as tx:
             await self._store.events.note(self.record, batch, now=self.now(), tx=tx, **columns)
             await self._rows(tx, change)
-
-    def _columns(self, change: Change) -> dict[str, Any]:
-        columns: dict[str, Any] = {}
-        if change.run is not None:
-            columns["status"] = change.run.status
-            columns["document"] = _encode(change.run).decode()
-            if change.run.status in TERMINAL:
-                columns["ended_at"] = self.now()
-            if change.lets_go:
-                columns["leased_by"] = None
-        if change.plan is not None:
-            columns["plan"] = _encode(change.plan).decode()
-        return columns
 
     async def _rows(self, tx: Transaction, change: Change) -> None:
         project_id, run = self.record.project_id, self.run
@@ -389,9 +383,11 @@ class Recorder:
         """A client may have deleted the message meanwhile, or given it metadata."""
         messages, project_id = self._store.messages, self.record.project_id
         row = await messages.hold(tx, project_id, message.id, owner_id=message.thread_id)
-        if row is not None:
-            message = replace(message, metadata=row.read().metadata)
-            await messages.replace(tx, project_id, message.id, message, owner_id=message.thread_id)
+        if row is None:
+            return
+        if (metadata := row.read().metadata) != message.metadata:
+            raise Labelled(metadata)
+        await messages.replace(tx, project_id, message.id, message, owner_id=message.thread_id)
 
     async def settle(self) -> None:
         """Wait for the batch that is being written; what failed there is raised here."""

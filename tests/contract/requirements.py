@@ -163,7 +163,7 @@ REQUIREMENTS: Final = (
         streams:parallel_off — Without parallel calls there is one a turn.
         streams:one_after_another — A turn's calls of tools end before its next step begins.
         streams:text_before_calls — Text before a call is a message and a step of its own.
-        streams:late_words — Words after a call are told when the call is whole.
+        streams:late_words — Words after a call are told when its step has ended.
         streams:refusal — A refusal is a part of its own kind.
         streams:text_deltas — Only the first delta of a text has annotations.
         streams:message_form — Messages show their status and are whole at their end.

@@ -128,37 +128,35 @@ def test_parallel_calls_share_a_step_and_tell_their_ids_once(talk: Talk) -> None
 
 
 @covers("streams:one_after_another")
-def test_calls_of_tools_end_one_after_the_other_before_functions_begin(talk: Talk) -> None:
+@pytest.mark.parametrize(
+    "script",
+    [
+        '!search a\n!search b\n!call f {"a":1}\n!call f',
+        '!call f {"a":1}\n!search a\n!call f\n!search b',
+    ],
+)
+def test_calls_of_tools_end_one_after_the_other_before_functions_begin(
+    talk: Talk, script: str
+) -> None:
+    """The newest client for Node takes no step while another is open."""
     search = [*_CALL, "thread.run.step.completed"]
-    tools = [{"type": "file_search"}, *_F]
-    frames = talk.frames('!search a\n!search b\n!call f {"a":1}\n!call f', tools=tools)
+    frames = talk.frames(script, tools=[{"type": "file_search"}, *_F])
     told = [*_RUN, *search, *search, *_CALL, "thread.run.requires_action", "done"]
     assert outline(frames) == told
     run = last(frames, "thread.run.requires_action")
-    first, second, called = talk.steps(run)
-    assert [step["status"] for step in (first, second, called)] == [
-        "completed",
-        "completed",
-        "in_progress",
-    ]
+    [*_, called] = talk.steps(run)
     deltas = folded(frames, "thread.run.step.delta")
     assert deltas[called["id"]]["step_details"] == called["step_details"]
     arguments = [call["function"]["arguments"] for call in called["step_details"]["tool_calls"]]
     assert arguments == ['{"a":1}', "{}"]
-
-
-@covers("streams:one_after_another")
-def test_calls_of_tools_begin_when_all_functions_are_told(talk: Talk) -> None:
-    tools = [{"type": "file_search"}, *_F]
-    frames = talk.frames("!call f\n!search a\n!call f\n!search b", tools=tools)
-    search = [*_CALL, "thread.run.step.completed"]
-    told = [*_RUN, *_CALL, *search, *search, "thread.run.requires_action", "done"]
-    assert outline(frames) == told
-    run = last(frames, "thread.run.requires_action")
-    called = talk.steps(run)[0]
-    deltas = folded(frames, "thread.run.step.delta")
-    assert deltas[called["id"]]["step_details"] == called["step_details"]
     assert talk.until(talk.submit(run, ["1", "2"]).json, "completed")["status"] == "completed"
+
+
+@covers("streams:one_after_another", "streams:token_limit")
+def test_functions_that_are_cut_are_shown_beside_tools_too(talk: Talk) -> None:
+    frames = talk.frames("!call f\n!cut", tools=[{"type": "file_search"}, *_F])
+    told = [*_RUN, *_CALL, "thread.run.step.completed", "thread.run.incomplete", "done"]
+    assert outline(frames) == told
 
 
 @covers("streams:parallel_off")
@@ -183,13 +181,49 @@ def test_a_refusal_is_no_text(talk: Talk) -> None:
     assert last(frames, "thread.message.completed")["content"] == refused
 
 
+_GO_ON = ["thread.run.step.completed", "thread.run.queued", "thread.run.in_progress"]
+
+
+@covers("streams:late_words", "streams:one_after_another")
+@pytest.mark.parametrize(
+    ("said", "then", "content"),
+    [
+        ("!say Wait.", "!say Done.", ["Wait.\n\nDone."]),
+        ("!refuse Never.", "!say Done.", ["Never.", "Done."]),
+        ("!say Wait.", "!refuse Never.", ["Wait.", "Never."]),
+        ("!say Wait.", "!usage 1 1", ["Wait."]),
+    ],
+)
+def test_words_after_a_function_begin_the_answer_to_its_output(
+    talk: Talk, said: str, then: str, content: list[str]
+) -> None:
+    frames = talk.frames(f"!call f\n{said}\n!then\n{then}", tools=_F)
+    assert outline(frames) == [*_RUN, *_CALL, "thread.run.requires_action", "done"]
+    rest = talk.submit_frames(last(frames, "thread.run.requires_action"), ["ok"])
+    assert outline(rest) == [*_GO_ON, *_SAID, "thread.run.completed", "done"]
+    message = last(rest, "thread.message.completed")
+    told = [part.get("refusal") or part["text"]["value"] for part in message["content"]]
+    assert told == content
+    assert folded(rest, "thread.message.delta")[message["id"]]["content"] == message["content"]
+
+
 @covers("streams:late_words")
-@pytest.mark.parametrize("word", ["say", "refuse"])
-def test_words_after_a_call_are_told_when_the_call_is_whole(talk: Talk, word: str) -> None:
-    frames = talk.frames(f"!call f\n!{word} Wait.", tools=_F)
-    assert outline(frames) == [*_RUN, *_CALL, *_SAID, "thread.run.requires_action", "done"]
-    run = last(frames, "thread.run.requires_action")
-    assert talk.until(talk.submit(run, ["ok"]).json, "completed")["status"] == "completed"
+def test_words_after_a_function_are_told_once(talk: Talk) -> None:
+    frames = talk.frames("!call f\n!say Wait.\n!then\n!call f\n!then\n!say Done.", tools=_F)
+    rest = talk.submit_frames(last(frames, "thread.run.requires_action"), ["ok"])
+    assert outline(rest) == [*_GO_ON, *_SAID, *_CALL, "thread.run.requires_action", "done"]
+    assert last(rest, "thread.message.completed")["content"][0]["text"]["value"] == "Wait."
+    rest = talk.submit_frames(last(rest, "thread.run.requires_action"), ["ok"])
+    assert last(rest, "thread.message.completed")["content"][0]["text"]["value"] == "Done."
+
+
+@covers("streams:late_words")
+def test_words_after_calls_of_tools_and_functions_are_told_between_them(talk: Talk) -> None:
+    tools = [{"type": "file_search"}, *_F]
+    frames = talk.frames("!call f\n!search a\n!say Wait.", tools=tools)
+    search = [*_CALL, "thread.run.step.completed"]
+    told = [*_RUN, *search, *_SAID, *_CALL, "thread.run.requires_action", "done"]
+    assert outline(frames) == told
 
 
 @covers("streams:failure")
@@ -210,6 +244,17 @@ def test_a_failure_closes_what_is_open(talk: Talk, text: str, opened: list[str])
     failed = last(frames, "thread.run.failed")
     assert failed["last_error"] == {"code": "server_error", "message": "Broken."}
     assert failed["usage"] is not None
+
+
+@covers("streams:failure", "field:usage")
+def test_functions_of_an_answer_that_fails_are_shown_beside_tools_too(talk: Talk) -> None:
+    tools = [{"type": "file_search"}, *_F]
+    frames = talk.frames("!call f\n!error server_error Broken.", tools=tools)
+    told = [*_RUN, *_CALL, "thread.run.step.failed", "thread.run.failed", "done"]
+    assert outline(frames) == told
+    failed = last(frames, "thread.run.failed")
+    assert failed["usage"] == last(frames, "thread.run.step.failed")["usage"]
+    assert failed["usage"]["prompt_tokens"] > 0
 
 
 @covers("streams:cancel")

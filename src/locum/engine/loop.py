@@ -224,6 +224,8 @@ class Driver:
 
     async def _listen(self, turn: Turn) -> None:
         """Follow one turn of the model to its end."""
+        if (late := self._recorder.record.plan.late) is not None:
+            await turn.go_on(late)
         with self._recorder.trace.model_call(turn.request) as call:
             async with aclosing(self._backend.stream(turn.request)) as stream:
                 async for event in self._each(stream):
@@ -280,16 +282,15 @@ class Driver:
             await self._recorder.write(closed)
             return True
         await self._run_hosted(turn)
-        if turn.functions is not None:
-            await turn.open_functions()
         await turn.say_late()
         if turn.functions is None:
             return False
+        await turn.open_functions()
         if self._stop is not None:
             raise Stopped(self._stop)
         waiting = self._recorder.moved(
             "requires_action",
-            plan=replace(self._recorder.record.plan, owed=turn.take_owed()),
+            plan=replace(self._recorder.record.plan, owed=turn.take_owed(), late=turn.take_late()),
             required_action=_required(turn.functions),
         )
         waiting.steps = [turn.written_functions()]
@@ -322,6 +323,7 @@ class Driver:
     async def _end_cut(self, turn: Turn, reason: str) -> None:
         """Out of tokens, or filtered: what is there stays, the step is done, the run is not."""
         cut: IncompleteReason = "max_tokens" if reason == "length" else "content_filter"
+        await turn.show_functions()
         if not turn.is_open:
             # Cut before its first word: a step must bear what the run has cost all the same.
             await turn.say_nothing()
@@ -358,6 +360,7 @@ class Driver:
         turn = self._turn
         if turn is None:
             return
+        await turn.show_functions()
         self._spent += turn.give_up()
         for change in await turn.close_all(status, cut=cut, error=error):
             await self._recorder.write(change)

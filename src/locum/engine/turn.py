@@ -13,6 +13,7 @@ from locum.engine.recorder import Recorder
 from locum.engine.speech import Speech
 from locum.llm import protocol as llm
 from locum.llm import tokens
+from locum.store.runs import Words
 from locum.tools.tool import Call, Memory, Setting, Tool
 from locum.wire.messages import Annotation, IncompleteReason, Message, Refusal, Text
 from locum.wire.runs import CachedTokens, ReasoningTokens, Usage
@@ -87,6 +88,10 @@ class Turn:
         self.hosted: list[Hosted] = []
         self._recorder = recorder
         self._offered = offered
+        # Whether calls of tools may come beside those of functions.
+        self._mixes = recorder.run.parallel_tool_calls and any(
+            function.tool is not None for function in offered.values()
+        )
         self._history = history
         self._said = OpenMessage()
         self._message_step: RunStep | None = None
@@ -97,8 +102,9 @@ class Turn:
         self._calls: dict[int, tuple[Hosted | None, int]] = {}
         self._provided: dict[str, tuple[Hosted, ProvidedCall]] = {}
         self._text_deltas = 0
-        self._late_text = ""
-        self._late_refusal = ""
+        self._late = Words()
+        # What parts the words of an earlier turn from those of this one.
+        self._gap = ""
         self._borne_early = 0
         self._owed = Usage()
         self._settled = False
@@ -123,9 +129,10 @@ class Turn:
     async def hear_text(self, text: str) -> None:
         if self.has_calls:
             # A model that talks on after its calls is heard when they are over.
-            self._late_text += text
+            self._late = replace(self._late, text=self._late.text + text)
             return
         self._text_deltas += 1
+        text, self._gap = self._gap + text, ""
         for piece, annotation in self._speech.feed(text):
             await self._say_text(piece, annotation)
 
@@ -134,20 +141,34 @@ class Turn:
         await self._say_text("", None)
 
     async def say_late(self) -> None:
-        """Give what was said after the calls a message of its own."""
-        if not self._late_text and not self._late_refusal:
+        """Give what was said after the calls a message of its own, unless a step is open."""
+        if self._late == Words() or self.is_open:
             return
         self.message, self._said = None, OpenMessage()
         self._speech = _speech(self._history)
-        for piece, annotation in self._speech.feed(self._late_text):
-            await self._say_text(piece, annotation)
-        if self._late_refusal:
-            await self._say(self._said.refusal(self._late_refusal))
+        await self._say_words(self._late)
+        self._late = Words()
         await self._recorder.write(await self.close_message())
+
+    async def go_on(self, words: Words) -> None:
+        """Begin with what was said after functions that the client has answered since."""
+        await self._say_words(words)
+        self._gap = "" if words.refusal else "\n\n"
+
+    def take_late(self) -> Words | None:
+        """What was said and could not be told, because a step is open."""
+        late, self._late = self._late, Words()
+        return None if late == Words() else late
+
+    async def _say_words(self, words: Words) -> None:
+        for piece, annotation in self._speech.feed(words.text):
+            await self._say_text(piece, annotation)
+        if words.refusal:
+            await self._say(self._said.refusal(words.refusal))
 
     async def hear_refusal(self, text: str) -> None:
         if self.has_calls:
-            self._late_refusal += text
+            self._late = replace(self._late, refusal=self._late.refusal + text)
             return
         self._text_deltas += 1
         if self.message is None:
@@ -193,6 +214,7 @@ class Turn:
         What the answer costs is told at its end. Until then its text bears one token a delta,
         which no model undercuts; what comes after bears the rest.
         """
+        self._gap = ""
         if self._message_step is None:
             return
         self._owed = _total(Usage(completion_tokens=self._text_deltas - self._borne_early))
@@ -215,14 +237,20 @@ class Turn:
         self.functions = self.functions or OpenFunctions()
         self._calls[begun.index] = (None, len(self.functions))
         await self._tell_function(self.functions.begin(begun.id, begun.name))
-        if not self.is_open:
-            await self.open_functions()
+        # Calls of tools that may still come end before the client is asked.
+        if not self._mixes:
+            await self.show_functions()
 
     async def _tell_function(self, delta: dict[str, Any]) -> None:
         if self._function_step is None:
             self._held.append(delta)
         else:
             await self._recorder.call(self._function_step, delta)
+
+    async def show_functions(self) -> None:
+        """Begin the step of the functions, if there are any and no other step is open."""
+        if self.functions is not None and not self.is_open:
+            await self.open_functions()
 
     async def open_functions(self) -> None:
         """Begin the step of the functions, unless it has begun while the model spoke."""
@@ -321,7 +349,10 @@ class Turn:
             self._message_step, status, usage=self.take_owed(), error=error
         )
         self._message_step = None
+        plan = self._recorder.record.plan
         return Change(
+            # What was said late is told now.
+            plan=None if plan.late is None else replace(plan, late=None),
             message=message,
             steps=[(step, ())],
             events=[

@@ -22,6 +22,13 @@ _LAST_EVENT = {
 }
 
 
+class Words(Struct, frozen=True, omit_defaults=True):
+    """What a model said and no message tells yet."""
+
+    text: str = ""
+    refusal: str = ""
+
+
 class Plan(Struct, frozen=True, omit_defaults=True):
     """What the request said that the run object does not show."""
 
@@ -30,6 +37,8 @@ class Plan(Struct, frozen=True, omit_defaults=True):
     stopper: str = ""
     # What the turn cost whose functions the client is answering.
     owed: Usage | None = None
+    # What was said in that turn after its functions; the next message begins with it.
+    late: Words | None = None
     # Headers of MCP servers, by label. Secrets: kept while the run lives, and never shown.
     headers: dict[str, dict[str, str]] = field(default_factory=dict)
     # What the assistant held when the run was made. The run itself never showed it.

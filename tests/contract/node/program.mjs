@@ -79,6 +79,24 @@ async function codes() {
   assert.deepEqual(step.step_details.tool_calls[0].code_interpreter.outputs, [{ type: "logs", logs: "né\n42" }]);
 }
 
+// Tools and a function in one turn, and words after them: no step begins while another is open.
+async function mixed() {
+  const both = [...tools, { type: "file_search" }];
+  const assistant = await assistants.create({ model: "scripted", tools: both });
+  for (const script of ["!call f\n!search a\n!search b\n!say Wait.", "!call f\n!say Wait."]) {
+    const thread = await threads.create(said(`${script}\n!then\n!say Done.`));
+    const options = script.includes("search") ? {} : { tools };
+    const first = threads.runs.stream(thread.id, { assistant_id: assistant.id, ...options });
+    const waiting = await first.finalRun();
+    assert.equal(waiting.status, "requires_action");
+    const outputs = { tool_outputs: answersTo(waiting) };
+    const second = old
+      ? threads.runs.submitToolOutputsStream(thread.id, waiting.id, outputs)
+      : threads.runs.submitToolOutputsStream(waiting.id, { thread_id: thread.id, ...outputs });
+    assert.equal((await second.finalRun()).status, "completed");
+  }
+}
+
 async function polls() {
   const assistant = await assistants.create({ model: "scripted", tools });
   const thread = await threads.create(said(talk));
@@ -120,5 +138,5 @@ async function errors() {
   await assert.rejects(stream.finalRun(), /The run was deleted/);
 }
 
-for (const part of [streams, codes, polls, lists, errors]) await part();
+for (const part of [streams, codes, mixed, polls, lists, errors]) await part();
 console.log("well");

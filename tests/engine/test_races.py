@@ -12,13 +12,16 @@ from tests.kit.inside import begun, inside
 
 from locum.engine.claims import Claims
 from locum.engine.journal import Key
+from locum.engine.recorder import Recorder
+from locum.errors import InvalidRequest
 from locum.service import messages
 from locum.service.scope import House, Scope
 from locum.store.documents import Document, Documents
-from locum.store.runs import RunRecord
+from locum.store.runs import LostLease, RunRecord
 from locum.wire.fields import ModifyMetadata
 from locum.wire.messages import Message, Text, TextValue
 from locum.wire.paging import PageQuery
+from locum.wire.runs import ToolOutput
 
 _MOMENTS = 40
 _TEST_S = 20
@@ -194,3 +197,58 @@ async def _waits(house: House) -> bool:
     """Whether somebody waits for a commit; with SQLite whoever would write does."""
     await asyncio.sleep(0)
     return house.store.db.dialect == "sqlite" or bool(await house.store.db.fetch(_BLOCKED))
+
+
+@pytest.mark.parametrize("asked", ["submit", "cancel", "expire"])
+def test_of_many_clients_who_reach_for_a_run_at_once_one_does(asked: str) -> None:
+    async def scenario() -> None:
+        async with asyncio.timeout(_TEST_S), inside() as door:
+            reach = await _reach(door.house, asked)
+            came = await asyncio.gather(*(reach() for _ in range(5)), return_exceptions=True)
+            late = [one for one in came if isinstance(one, InvalidRequest)]
+            assert len(late) == (0 if asked == "expire" else 4), came
+            assert not [one for one in came if isinstance(one, Exception) and one not in late]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("asked", ["submit", "cancel", "expire"])
+def test_whoever_loses_a_run_to_another_process_looks_again(
+    monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    take = Claims.take
+    lost: list[Key] = []
+
+    async def lose_once(claims: Claims, key: Key, check: Callable[[RunRecord], None]) -> Recorder:
+        if not lost:
+            lost.append(key)
+            raise LostLease(key[2])
+        return await take(claims, key, check)
+
+    async def scenario() -> None:
+        async with asyncio.timeout(_TEST_S), inside() as door:
+            reach = await _reach(door.house, asked)
+            monkeypatch.setattr(Claims, "take", lose_once)
+            await reach()
+            after = await door.house.store.runs.record(*lost[0])
+            assert after is not None
+            assert after.run.status != "requires_action"
+
+    asyncio.run(scenario())
+
+
+async def _reach(house: House, asked: str) -> Callable[[], Coroutine[Any, Any, object]]:
+    """What a client may do to a run that waits for it."""
+    engine, key = house.engine, await begun(house, "!call f")
+    [event async for event in engine.follow(key)]
+    record = await house.store.runs.record(*key)
+    assert record is not None
+    assert record.run.required_action is not None
+    [call] = record.run.required_action.submit_tool_outputs.tool_calls
+    outputs = [ToolOutput(tool_call_id=call.id, output="")]
+    acts: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
+        "submit": lambda: engine.submit(key, outputs),
+        "cancel": lambda: engine.cancel(key),
+        "expire": lambda: engine.expire(key),
+    }
+    return acts[asked]

@@ -5,10 +5,12 @@ not react in time loses it: it is taken with a new fence, as a run that nobody d
 """
 
 import asyncio
+import random
 import secrets
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Literal
+from weakref import WeakValueDictionary
 
 import msgspec
 from msgspec.structs import replace
@@ -33,6 +35,9 @@ _STOP_TIMEOUT_S = 30.0
 # A worker that is well reacts within milliseconds.
 _ANSWERS_WITHIN_S = 2.0
 _LOOK_EVERY_S = 0.2
+# Processes that reach for the same run wait so long, at most and at first, before they do again.
+_GIVE_WAY_S = 0.02
+_GIVE_WAY_AT_MOST_S = 1.0
 
 _run = msgspec.json.Decoder(Run)
 
@@ -61,6 +66,8 @@ class Control:
         # Whether what was answered here is driven here, and how it is given to whoever drives it.
         self._keeps = keeps
         self._offer = offer
+        # Whoever takes a run here, so that of many clients one takes it and the others see that.
+        self._taking: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
 
     # ---------------------------------------------------------------------- submit
 
@@ -70,9 +77,12 @@ class Control:
         def accepts(record: RunRecord) -> None:
             _accepts_outputs(record, outputs)
 
+        pauses = _pauses()
         while True:
             with suppress(LostLease):  # Somebody took the run at this moment: look again.
-                return await self._submit(await self._claims.take(key, accepts), outputs)
+                async with self._alone(key):
+                    return await self._submit(await self._claims.take(key, accepts), outputs)
+            await asyncio.sleep(next(pauses))
 
     async def _submit(self, recorder: Recorder, outputs: Sequence[ToolOutput]) -> tuple[Run, Place]:
         before = Place(recorder.record.attempts, recorder.record.events)
@@ -104,6 +114,7 @@ class Control:
         Of all who ask, wherever they are, one has cancelled it, and the others came too late.
         """
         asker = secrets.token_hex(8)
+        pauses = _pauses()
         while True:
             record = await self._claims.record(key)
             if record.plan.stopper == asker:
@@ -119,7 +130,9 @@ class Control:
                     return driver.cancelling.result()
             elif not await self._ask(record, "cancelled", asker):
                 with suppress(LostLease):  # Somebody took the run at this moment: look again.
-                    return await self._cancel_undriven(key, asker)
+                    async with self._alone(key):
+                        return await self._cancel_undriven(key, asker)
+                await asyncio.sleep(next(pauses))
 
     async def _cancel_undriven(self, key: Key, asker: str) -> Run:
         def accepts(record: RunRecord) -> None:
@@ -151,6 +164,7 @@ class Control:
 
     async def expire(self, key: Key) -> None:
         """End a run whose time is up, whatever it is doing."""
+        pauses = _pauses()
         while True:
             driver = self._drives.driver(key)
             if driver is not None:
@@ -162,10 +176,12 @@ class Control:
             if record.run.status in ACTIVE and await self._ask(record, "expired", ""):
                 continue
             with suppress(LostLease):  # Somebody took the run at this moment: look again.
-                recorder = await self._take(key, nothing_against)
-                if recorder.run.status in ACTIVE:
-                    await self._claims.end(recorder, "expired")
+                async with self._alone(key):
+                    recorder = await self._take(key, nothing_against)
+                    if recorder.run.status in ACTIVE:
+                        await self._claims.end(recorder, "expired")
                 return
+            await asyncio.sleep(next(pauses))
 
     # ---------------------------------------------------------------------- forget
 
@@ -183,6 +199,13 @@ class Control:
             await tool.forget(key[0], key[1])
 
     # --------------------------------------------------------------------- private
+
+    @asynccontextmanager
+    async def _alone(self, key: Key) -> AsyncGenerator[None, None]:
+        """Take a run while nobody else here does: who takes it stops whoever had it before."""
+        lock = self._taking.setdefault(key, asyncio.Lock())
+        async with lock:
+            yield
 
     async def _take(self, key: Key, check: Callable[[RunRecord], None]) -> Recorder:
         """Take a run that is not driven here. LostLease when it began to be at this moment."""
@@ -216,6 +239,14 @@ class Control:
     async def _is_unmoved(self, before: RunRecord, holder: str) -> bool:
         record = await self._claims.record(before.key)
         return record.run.status == before.run.status and record.leased_by == holder
+
+
+def _pauses() -> Iterator[float]:
+    """Longer and longer, and each process's its own: else two could for ever take turns."""
+    most_s = _GIVE_WAY_S
+    while True:
+        yield random.uniform(0, most_s)  # noqa: S311 — nothing secret
+        most_s = min(2 * most_s, _GIVE_WAY_AT_MOST_S)
 
 
 def _accepts_outputs(record: RunRecord, outputs: Sequence[ToolOutput]) -> None:

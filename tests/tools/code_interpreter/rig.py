@@ -97,5 +97,8 @@ def sandbox_of(
 
 
 def our_processes() -> set[int]:
-    """Every live process below this one: what a sandbox has started and not yet ended."""
-    return descendants(os.getpid())
+    """Every live process below this one: what a sandbox has started and not yet ended.
+
+    Looked at twice, as where they are killed.
+    """
+    return descendants(os.getpid()) | descendants(os.getpid())

@@ -47,7 +47,8 @@ def stopped(pid: int) -> bool:
 
 def kill_below(pid: int, *, but: int | None = None) -> bool:
     """Kill what lives below `pid`, except `but`; whether there was nothing to kill."""
-    seen = descendants(pid) - {but}
+    # Looked at twice: the kernel leaves out some of the living while others are being buried.
+    seen = (descendants(pid) | descendants(pid)) - {but}
     if not seen:
         return True
     with _pidfds(seen) as handles:

@@ -1,0 +1,36 @@
+"""The processes of a session as the server sees them: what it kills, and when it is done."""
+
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from locum.tools.code_interpreter import processes
+
+
+@pytest.fixture
+def parent() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that has a child."""
+    command = ["sh", "-c", "sleep 100 & echo begun; wait"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
+        process.kill()
+
+
+def test_a_child_that_one_look_has_left_out_is_killed_all_the_same(
+    parent: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel leaves out some of the living while others are being buried."""
+    looked: list[int] = []
+    look = processes.children
+
+    def leaves_out(pid: int) -> list[int]:
+        looked.append(pid)
+        return [] if len(looked) == 1 else look(pid)
+
+    monkeypatch.setattr(processes, "children", leaves_out)
+    assert not processes.kill_below(parent.pid), "it was taken for alone"
+    parent.wait(10)
+    assert processes.kill_below(parent.pid)

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,26 +103,32 @@ def test_too_many_requests_are_waited_out(visit: Visit, talk: Talk) -> None:
     """Both while a run speaks and while it waits for its client."""
     run = talk.run("!call f {}\n!then\n!pace 0.05\n!words 9000", tools=[function("f")])
     path = f"**/runs/{run['id']}"
-    busy = {path: 1, f"{path}/events": 2}
+    busy = {path: 0, f"{path}/steps?*": 0, f"{path}/events": 2}
 
-    def meddle(route: Route, request: Request) -> None:
-        [asked] = [path for path in busy if request.url.endswith(path.removeprefix("**"))]
-        if not busy[asked]:
-            route.continue_()
-            return
-        busy[asked] -= 1
-        error = {"message": "Slow down.", "type": "requests", "param": None, "code": None}
-        route.fulfill(status=429, json={"error": error})
+    def meddle(asked: str) -> Callable[[Route], None]:
+        def answer(route: Route) -> None:
+            if not busy[asked]:
+                route.continue_()
+                return
+            busy[asked] -= 1
+            error = {"message": "Slow down.", "type": "requests", "param": None, "code": None}
+            route.fulfill(status=429, json={"error": error})
 
+        return answer
+
+    for asked in busy:
+        visit.page.route(asked, meddle(asked))
     page = visit.open(f"timeline/{run['thread_id']}/{run['id']}")
     expect(page.locator(".callout")).to_contain_text("waits for the output")
-    for asked in busy:
-        page.route(asked, meddle)
+    busy[path] = 2
     talk.submit(run, ["done"])
     expect(page.locator(".conversation")).to_contain_text("word3 ")
-    assert set(busy.values()) == {0}
-    talk.cancel(run)
+    busy[f"{path}/steps?*"] = 2
+    with page.expect_response(lambda response: "/steps?" in response.url and response.ok):
+        talk.cancel(run)
     expect(page.locator(".facts")).to_contain_text("cancelled")
+    expect(page.locator(".badge[data-status=live]")).to_have_count(0)
+    assert set(busy.values()) == {0}
 
 
 def test_a_run_of_a_thousand_steps_opens_and_scrolls(

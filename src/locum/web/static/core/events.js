@@ -85,6 +85,23 @@ export async function follow(threadId, runId, { signal, onFrame, onState, after 
   }
 }
 
+/**
+ * Ask until there is an answer, or a refusal that stays one.
+ * @template T
+ * @param {() => Promise<T>} ask @param {AbortSignal} signal
+ * @returns {Promise<T>}
+ */
+export async function insist(ask, signal) {
+  for (let failures = 0; ; failures++) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (signal.aborted || !passes(error)) throw error;
+    }
+    await pause(PAUSES_MS[Math.min(failures, PAUSES_MS.length - 1)], signal);
+  }
+}
+
 /** @param {number} ms @param {AbortSignal} signal */
 export function pause(ms, signal) {
   return new Promise((resolve) => {

@@ -1,8 +1,8 @@
 /** One run: its steps on a time axis, its messages beside them, live while it goes. */
 
-import { config, connection, passes } from "../core/connection.js";
+import { config, connection } from "../core/connection.js";
 import { fill, h, icon } from "../core/dom.js";
-import { follow, pause } from "../core/events.js";
+import { follow, insist, pause } from "../core/events.js";
 import { clockTime, dateTime, duration, money, number, shortId } from "../core/format.js";
 import { badge, dialog, failure, loading, notice, save } from "../core/parts.js";
 import { go, to } from "../core/router.js";
@@ -113,9 +113,10 @@ class RunView {
    */
   async #settle(refused) {
     const { signal } = this;
-    this.state.run = await connection.json(this.path, { signal });
+    this.state.run = await insist(() => connection.json(this.path, { signal }), signal);
     const query = /** @type {[string, string][]} */ ([["order", "asc"], INCLUDE]);
-    this.state.addSteps(await connection.all(`${this.path}/steps`, query, undefined, { signal }));
+    const steps = () => connection.all(`${this.path}/steps`, query, undefined, { signal });
+    this.state.addSteps(await insist(steps, signal));
     for (const id of this.state.steps.keys()) this.#touch(id);
     this.#draw();
     if (this.state.run.status === "requires_action") await this.#awaitAnswer();
@@ -127,14 +128,11 @@ class RunView {
     // A run may have been answered and have asked again between two looks: what it asks tells.
     const asked = (/** @type {any} */ run) => JSON.stringify([run.status, run.required_action]);
     const before = asked(this.state.run);
+    const { signal } = this;
     while (asked(this.state.run) === before) {
-      await pause(LOOK_AGAIN_MS, this.signal);
-      if (this.signal.aborted) return;
-      try {
-        this.state.run = await connection.json(this.path, { signal: this.signal });
-      } catch (error) {
-        if (!passes(error)) throw error;
-      }
+      await pause(LOOK_AGAIN_MS, signal);
+      if (signal.aborted) return;
+      this.state.run = await insist(() => connection.json(this.path, { signal }), signal);
     }
     await this.#follow();
   }

@@ -152,6 +152,23 @@ def test_calls_of_tools_end_one_after_the_other_before_functions_begin(
     assert talk.until(talk.submit(run, ["1", "2"]).json, "completed")["status"] == "completed"
 
 
+@covers("streams:one_after_another")
+def test_arguments_that_had_to_wait_are_told_in_one_piece(talk: Talk) -> None:
+    """Told one by one at once, long ones would leave a client too far behind."""
+    arguments = '{"text":"' + "word " * 50 + '"}'
+    tools = [{"type": "file_search"}, *_F]
+    frames = talk.frames(f"!search a\n!call f {arguments}\n!call f", tools=tools)
+    _, called = talk.steps(last(frames, "thread.run.requires_action"))
+    deltas = [f.data for f in frames if f.event == "thread.run.step.delta"]
+    told = [
+        call["function"]["arguments"]
+        for delta in deltas
+        if delta["id"] == called["id"]
+        for call in delta["delta"]["step_details"]["tool_calls"]
+    ]
+    assert told == ["", arguments, "", "{}"]
+
+
 @covers("streams:one_after_another", "streams:token_limit")
 def test_functions_that_are_cut_are_shown_beside_tools_too(talk: Talk) -> None:
     frames = talk.frames("!call f\n!cut", tools=[{"type": "file_search"}, *_F])

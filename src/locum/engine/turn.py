@@ -1,5 +1,7 @@
 """One answer of a model: what it has opened so far, what that cost, and how it is closed."""
 
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 from msgspec import Struct
@@ -410,9 +412,21 @@ class Turn:
 async def _opened(recorder: Recorder, deltas: list[dict[str, Any]]) -> RunStep:
     """Begin a step of calls with all that was written of it so far."""
     step = await recorder.open_calls(deltas[0])
-    for delta in deltas[1:]:
+    for delta in _in_one_piece(deltas[1:]):
         await recorder.call(step, delta)
     return step
+
+
+def _in_one_piece(deltas: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """What was written of a call in many pieces, in one: told at once, all would be too many."""
+    for index, pieces in groupby(deltas, lambda one: None if "id" in one else one["index"]):
+        if index is None:
+            yield from pieces  # They begin calls.
+            continue
+        first, *more = pieces
+        kind = first["type"]
+        [(name, text)] = first[kind].items()
+        yield first | {kind: {name: text + "".join(one[kind][name] for one in more)}}
 
 
 def _speech(history: History) -> Speech:

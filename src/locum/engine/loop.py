@@ -300,7 +300,7 @@ class Driver:
     async def _run_hosted(self, turn: Turn) -> None:
         """Do the hosted calls of a turn, one step after the other."""
         for hosted in turn.hosted:
-            await hosted.open(self._recorder)
+            await hosted.step.open()
             status: StepStatus = "completed"
             error = None
             await self._recorder.write(Change(steps=[hosted.written()]))
@@ -312,10 +312,10 @@ class Driver:
             await self._recorder.write(change)
 
     async def _do(self, hosted: Hosted) -> None:
-        with self._recorder.trace.tool_call(hosted.step, hosted.call.done()) as work:
+        with self._recorder.trace.tool_call(hosted.step.row, hosted.call.done()) as work:
             async with aclosing(hosted.call.run()) as outputs:
                 async for payload in self._each(outputs):
-                    await hosted.tell(self._recorder, payload)
+                    await hosted.tell(payload)
             work.made(hosted.call.memory())
 
     # -------------------------------------------------------------- ways of ending

@@ -1,12 +1,11 @@
 """One answer of a model: what it has opened so far, what that cost, and how it is closed."""
 
-from collections.abc import Iterable, Iterator
-from itertools import groupby
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from locum.engine.call_step import CallStep
 from locum.engine.change import Change
 from locum.engine.context import History
 from locum.engine.parts import OpenFunctions, OpenMessage
@@ -32,41 +31,20 @@ class Offered(Struct, frozen=True):
 
 
 class Hosted:
-    """A call to a hosted tool, in a step of its own, which begins when nothing else is open."""
+    """A call to a hosted tool, in a step of its own."""
 
-    def __init__(self, call: Call, kind: str, call_id: str) -> None:
+    def __init__(self, recorder: Recorder, call: Call, kind: str, call_id: str) -> None:
         self.call = call
-        self.closed = False
+        first = {"index": 0, "id": call_id, "type": kind, kind: call.begin()}
+        self.step = CallStep(recorder, first)
         self._kind = kind
-        self._step: RunStep | None = None
-        # What its stream will tell when it begins.
-        self._held = [{"index": 0, "id": call_id, "type": kind, kind: call.begin()}]
 
-    @property
-    def step(self) -> RunStep:
-        assert self._step is not None
-        return self._step
-
-    @property
-    def is_open(self) -> bool:
-        return self._step is not None and not self.closed
-
-    async def open(self, recorder: Recorder) -> None:
-        if self._step is None:
-            self._step = await _opened(recorder, self._held)
-
-    async def tell(self, recorder: Recorder, payload: dict[str, Any]) -> None:
-        if self._step is None:
-            self._held.append(self.delta(payload))
-        else:
-            await recorder.call(self._step, self.delta(payload))
-
-    def delta(self, payload: dict[str, Any]) -> dict[str, Any]:
-        return {"index": 0, "type": self._kind, self._kind: payload}
+    async def tell(self, payload: dict[str, Any]) -> None:
+        await self.step.tell({"index": 0, "type": self._kind, self._kind: payload})
 
     def written(self) -> tuple[RunStep, tuple[Memory, ...]]:
         """The step while the call is being done: what the model wrote already shows."""
-        return replace(self.step, step_details=ToolCalls((self.call.done(),))), ()
+        return replace(self.step.row, step_details=ToolCalls((self.call.done(),))), ()
 
     def remembered(self, error: StepError | None) -> Memory:
         memory = self.call.memory()
@@ -97,9 +75,7 @@ class Turn:
         self._history = history
         self._said = OpenMessage()
         self._message_step: RunStep | None = None
-        self._function_step: RunStep | None = None
-        # What the stream of that step will tell when it begins.
-        self._held: list[dict[str, Any]] = []
+        self._function_step = CallStep(recorder)
         self._speech = _speech(history)
         self._calls: dict[int, tuple[Hosted | None, int]] = {}
         self._provided: dict[str, tuple[Hosted, ProvidedCall]] = {}
@@ -119,8 +95,8 @@ class Turn:
     def is_open(self) -> bool:
         return (
             self._message_step is not None
-            or self._function_step is not None
-            or any(hosted.is_open for hosted in self._all_hosted())
+            or self._function_step.is_open
+            or any(hosted.step.is_open for hosted in self._all_hosted())
         )
 
     def _all_hosted(self) -> list[Hosted]:
@@ -193,18 +169,18 @@ class Turn:
         self.message, self._said = None, OpenMessage()
         self._speech = _speech(self._history)
         call = ProvidedCall(begun)
-        hosted = Hosted(call, begun.kind, begun.id)
-        await hosted.open(self._recorder)
+        hosted = Hosted(self._recorder, call, begun.kind, begun.id)
+        await hosted.step.open()
         self._provided[begun.id] = (hosted, call)
 
     async def hear_provided(self, call_id: str, text: str) -> None:
         hosted, call = self._provided[call_id]
-        await hosted.tell(self._recorder, call.write(text))
+        await hosted.tell(call.write(text))
 
     async def end_provided(self, done: llm.ProviderCallDone) -> None:
         hosted, call = self._provided[done.id]
         if (payload := call.end(done)) is not None:
-            await hosted.tell(self._recorder, payload)
+            await hosted.tell(payload)
         error = None if done.error is None else StepError("server_error", done.error)
         status: StepStatus = "completed" if error is None else "failed"
         change = self.close_hosted(hosted, status, error=error, remember=True)
@@ -230,24 +206,18 @@ class Turn:
         if hosted is not None:
             payload = hosted.call.write(arguments)
             if payload is not None:
-                await hosted.tell(self._recorder, payload)
+                await hosted.tell(payload)
         else:
             assert self.functions is not None
-            await self._tell_function(self.functions.write(position, arguments))
+            await self._function_step.tell(self.functions.write(position, arguments))
 
     async def _begin_function(self, begun: llm.CallBegun) -> None:
         self.functions = self.functions or OpenFunctions()
         self._calls[begun.index] = (None, len(self.functions))
-        await self._tell_function(self.functions.begin(begun.id, begun.name))
+        await self._function_step.tell(self.functions.begin(begun.id, begun.name))
         # Calls of tools that may still come end before the client is asked.
         if not self._mixes:
             await self.show_functions()
-
-    async def _tell_function(self, delta: dict[str, Any]) -> None:
-        if self._function_step is None:
-            self._held.append(delta)
-        else:
-            await self._recorder.call(self._function_step, delta)
 
     async def show_functions(self) -> None:
         """Begin the step of the functions, if there are any and no other step is open."""
@@ -256,8 +226,7 @@ class Turn:
 
     async def open_functions(self) -> None:
         """Begin the step of the functions, unless it has begun while the model spoke."""
-        if self._function_step is None:
-            self._function_step = await _opened(self._recorder, self._held)
+        await self._function_step.open()
 
     async def _begin_hosted(self, begun: llm.CallBegun, offered: Offered, setting: Setting) -> None:
         kind = "function" if offered.offer.kind == "mcp" else offered.offer.kind
@@ -268,9 +237,9 @@ class Turn:
             name=offered.tool_name,
             context_item=self._history.calls + len(self._calls),
         )
-        hosted = Hosted(call, kind, begun.id)
+        hosted = Hosted(self._recorder, call, kind, begun.id)
         if not self.is_open:
-            await hosted.open(self._recorder)
+            await hosted.step.open()
         self.hosted.append(hosted)
         self._calls[begun.index] = (hosted, 0)
 
@@ -366,7 +335,6 @@ class Turn:
     def close_hosted(
         self, hosted: Hosted, status: StepStatus, *, error: StepError | None, remember: bool
     ) -> Change:
-        hosted.closed = True
         memory = [hosted.remembered(error)] if remember else []
         return self._closed_calls(hosted.step, status, (hosted.call.done(),), error, memory)
 
@@ -380,53 +348,33 @@ class Turn:
         changes += [
             self.close_hosted(hosted, status, error=error, remember=False)
             for hosted in self._all_hosted()
-            if hosted.is_open
+            if hosted.step.is_open
         ]
-        if self._function_step is not None:
+        if self._function_step.is_open:
             assert self.functions is not None
-            step, self._function_step = self._function_step, None
+            step = self._function_step
             changes.append(self._closed_calls(step, status, self.functions.calls(), error, []))
         return changes
 
     def written_functions(self) -> tuple[RunStep, tuple[Memory, ...]]:
         """The step while the client answers its calls: they show in full, without outputs."""
-        assert self._function_step is not None
         assert self.functions is not None
         details = ToolCalls(self.functions.calls())
-        return replace(self._function_step, step_details=details), ()
+        return replace(self._function_step.row, step_details=details), ()
 
     def _closed_calls(
         self,
-        step: RunStep,
+        step: CallStep,
         status: StepStatus,
         calls: tuple[ToolCall, ...],
         error: StepError | None,
         memory: list[Memory],
     ) -> Change:
+        step.closed = True
         closed = self._recorder.closed_step(
-            step, status, usage=self.take_owed(), calls=calls, error=error
+            step.row, status, usage=self.take_owed(), calls=calls, error=error
         )
         return Change(steps=[(closed, memory)], events=[(f"thread.run.step.{status}", closed)])
-
-
-async def _opened(recorder: Recorder, deltas: list[dict[str, Any]]) -> RunStep:
-    """Begin a step of calls with all that was written of it so far."""
-    step = await recorder.open_calls(deltas[0])
-    for delta in _in_one_piece(deltas[1:]):
-        await recorder.call(step, delta)
-    return step
-
-
-def _in_one_piece(deltas: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """What was written of a call in many pieces, in one: told at once, all would be too many."""
-    for index, pieces in groupby(deltas, lambda one: None if "id" in one else one["index"]):
-        if index is None:
-            yield from pieces  # They begin calls.
-            continue
-        first, *more = pieces
-        kind = first["type"]
-        [(name, text)] = first[kind].items()
-        yield first | {kind: {name: text + "".join(one[kind][name] for one in more)}}
 
 
 def _speech(history: History) -> Speech:

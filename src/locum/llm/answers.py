@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, field
 
-from locum.llm import tokens
+from locum.llm import loose, tokens
 from locum.llm.faults import Fault
 from locum.llm.kept import Given, Kept, joined
 from locum.llm.protocol import (
@@ -239,9 +239,7 @@ class _Calls:
         call.extra = call.extra or piece.extra_content
         if called.name and self._takes(call, called.name):
             call.name += called.name
-        arguments = called.arguments or ""
-        if not isinstance(arguments, str):
-            arguments = msgspec.json.encode(arguments).decode()
+        arguments = loose.text(called.arguments or "")
         if call.name in self._offered or not self._is_half(call.name):
             yield from self._begin_named()
         if arguments and not call.has_told(arguments):
@@ -326,6 +324,6 @@ def _spoken(delta: Delta) -> Iterator[tuple[str, bool]]:
             elif part.refusal:
                 yield part.refusal, True
     elif content is not None:
-        yield msgspec.json.encode(content).decode(), False
+        yield loose.text(content), False
     if delta.refusal:
         yield delta.refusal, True

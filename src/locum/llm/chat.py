@@ -65,8 +65,8 @@ class _Chunks:
         choices = chunk.choices
         if chunk.error or chunk.object == "error":
             raise self._fault(msgspec.json.decode(document))
-        if choices is None and tells_fault(document):
-            fault = self._fault(msgspec.json.decode(document))
+        if choices is None and tells_fault(told := msgspec.json.decode(document)):
+            fault = self._fault(told)
             # As an answer that ends before it begins, unless it says what it is.
             fault.is_transient |= fault.status is None and fault.code is None
             raise fault

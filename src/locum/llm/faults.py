@@ -117,9 +117,8 @@ def read_fault(
     )
 
 
-def tells_fault(document: bytes) -> bool:
+def tells_fault(told: dict[str, Any]) -> bool:
     """Whether what has no part of an answer tells of an error, as some do without that word."""
-    told: Any = msgspec.json.decode(document)
     wrapped = told.get("base_resp")
     if isinstance(wrapped, dict):
         return bool(wrapped.get("status_code"))

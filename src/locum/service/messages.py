@@ -75,7 +75,7 @@ async def require_files(scope: Scope, tx: Transaction, bodies: Sequence[CreateMe
     ]
     attached = [one.file_id for body in bodies for one in body.attachments or ()]
     wanted = list(dict.fromkeys([*shown, *attached]))
-    names = await scope.store.files.required(scope.project_id, wanted, now=scope.now(), reader=tx)
+    names = await resources.require_files(scope, wanted, tx)
     for file_id in shown:
         suffix = PurePath(names[file_id]).suffix.lower()
         if suffix not in _IMAGES:

@@ -55,6 +55,9 @@ class Laid(Struct, frozen=True, array_like=True):
         )
 
 
+_Coming = Callable[[Laid], None]
+
+
 class DataDirectory:
     """What is `/mnt/data` within; `path` without."""
 
@@ -65,12 +68,7 @@ class DataDirectory:
         self._most = limits.disk_entries
 
     async def put(
-        self,
-        name: str,
-        source: Path,
-        *,
-        through: Path,
-        coming: Callable[[Laid], None] | None = None,
+        self, name: str, source: Path, *, through: Path, coming: _Coming | None = None
     ) -> None:
         """A whole copy or none: it is made in another place of the same file system.
 
@@ -120,13 +118,7 @@ class DataDirectory:
             for entry in _walk(top):
                 os.chown(entry.name, owner, owner, dir_fd=entry.directory, follow_symlinks=False)
 
-    def _put(
-        self,
-        name: str,
-        source: Path,
-        through: Path,
-        coming: Callable[[Laid], None] | None = None,
-    ) -> None:
+    def _put(self, name: str, source: Path, through: Path, coming: _Coming | None = None) -> None:
         assert _is_segment(name), name
         target = os.open(through, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
         try:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from openai import OpenAI
+from openai.types.beta import Assistant
 from tests.contract.requirements import covers
 from tests.kit.server import running
 from tests.kit.weights import demo_gguf
@@ -64,9 +65,14 @@ def client(llama: str) -> Iterator[OpenAI]:
         yield client
 
 
+def an_assistant(client: OpenAI, **fields: Any) -> Assistant:
+    """One that says what is likeliest, not what is drawn: the same each time."""
+    return client.beta.assistants.create(model="gpt-4-turbo", temperature=0, **fields)
+
+
 @covers("backends:real_server", "streams:plain")
 def test_a_real_model_answers_and_its_step_is_listed(client: OpenAI) -> None:
-    assistant = client.beta.assistants.create(model="gpt-4-turbo", instructions="Be brief.")
+    assistant = an_assistant(client, instructions="Be brief.")
     thread = client.beta.threads.create(messages=[{"role": "user", "content": "Say hello."}])
     with client.beta.threads.runs.stream(
         thread_id=thread.id, assistant_id=assistant.id, max_completion_tokens=200
@@ -88,7 +94,7 @@ def test_a_real_model_answers_and_its_step_is_listed(client: OpenAI) -> None:
 
 @covers("backends:real_server")
 def test_a_real_model_calls_a_function_when_it_must(client: OpenAI) -> None:
-    assistant = client.beta.assistants.create(model="gpt-4-turbo", tools=[_WEATHER])
+    assistant = an_assistant(client, tools=[_WEATHER])
     thread = client.beta.threads.create(
         messages=[{"role": "user", "content": "What is the weather in Paris?"}]
     )

@@ -49,14 +49,17 @@ def pptx(*slides: str, notes: Mapping[int, str] | None = None, shown: Sequence[i
             rId1=f"../notesSlides/notesSlide{order}.xml"
         )
     if shown:
-        ids = "".join(f'<sldId id="{256 + n}" r:id="rId{n}"/>' for n in shown)
-        members["ppt/presentation.xml"] = (
-            f'<presentation xmlns="{_DECK}" xmlns:r="{_REFERENCE}">{ids}</presentation>'
-        )
+        members["ppt/presentation.xml"] = deck_xml(*shown)
         members["ppt/_rels/presentation.xml.rels"] = relations(
             **{f"rId{n}": f"slides/slide{n}.xml" for n in shown}
         )
     return zipped(members)
+
+
+def deck_xml(*shown: int) -> str:
+    """The order of slides, each by the reference that bears its number."""
+    ids = "".join(f'<sldId id="{256 + n}" r:id="rId{n}"/>' for n in shown)
+    return f'<presentation xmlns="{_DECK}" xmlns:r="{_REFERENCE}">{ids}</presentation>'
 
 
 def slide_xml(text: str) -> str:
@@ -65,14 +68,19 @@ def slide_xml(text: str) -> str:
 
 def xlsx(shared: Sequence[str], rows: str, **members: str) -> bytes:
     """A workbook with one sheet; `members` are further parts of `xl`, without their namespace."""
-    strings = "".join(f"<si><t>{text}</t></si>" for text in shared)
     return zipped(
         {
-            "xl/sharedStrings.xml": f'<sst xmlns="{_SHEET}">{strings}</sst>',
+            "xl/sharedStrings.xml": strings_xml(*shared),
             "xl/worksheets/sheet1.xml": sheet_xml(rows),
             **{f"xl/{name}.xml": _part(name, body) for name, body in members.items()},
         }
     )
+
+
+def strings_xml(*shared: str) -> str:
+    """The strings of a workbook, to which cells refer by number."""
+    strings = "".join(f"<si><t>{text}</t></si>" for text in shared)
+    return f'<sst xmlns="{_SHEET}">{strings}</sst>'
 
 
 def _part(name: str, body: str) -> str:
@@ -88,10 +96,11 @@ def sheet_xml(rows: str) -> str:
     return f'<worksheet xmlns="{_SHEET}"><sheetData>{rows}</sheetData></worksheet>'
 
 
-def relations(**targets: str) -> str:
+def relations(*, kind: str = "", **targets: str) -> str:
     """What a part refers to: names of other parts, by the id of the reference."""
     each = "".join(
-        f'<Relationship Id="{reference}" Target="{to}"/>' for reference, to in targets.items()
+        f'<Relationship Type="{_REFERENCE}/{kind}" Id="{reference}" Target="{to}"/>'
+        for reference, to in targets.items()
     )
     return f'<Relationships xmlns="{_PACKAGE}">{each}</Relationships>'
 

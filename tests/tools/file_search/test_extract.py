@@ -115,6 +115,46 @@ def test_docx_gives_heads_feet_and_comments_once_each(tmp_path: Path) -> None:
     assert found.pages == ("Body", "Remark", "Head", "Foot")
 
 
+def _about(part: str) -> dict[str, str]:
+    """What says which part of an archive all else belongs to."""
+    return {"_rels/.rels": documents.relations(kind="officeDocument", rId1=part)}
+
+
+def test_office_documents_begin_where_they_say(tmp_path: Path) -> None:
+    """Office in a browser numbers parts anew each time it saves them."""
+    word = {
+        "word/document2.xml": documents.word_xml("Text"),
+        "word/footnotes2.xml": documents.word_xml("Note"),
+    }
+    found = _extract(tmp_path, "a.docx", documents.zipped(_about("word/document2.xml") | word))
+    assert found.pages == ("Text", "Note")
+    deck = {
+        "ppt/presentation3.xml": documents.deck_xml(2, 1),
+        "ppt/_rels/presentation3.xml.rels": documents.relations(
+            rId1="slides/slide1.xml", rId2="/ppt/slides/slide2.xml"
+        ),
+        "ppt/slides/slide1.xml": documents.slide_xml("Second"),
+        "ppt/slides/slide2.xml": documents.slide_xml("First"),
+    }
+    found = _extract(tmp_path, "a.pptx", documents.zipped(_about("/ppt/presentation3.xml") | deck))
+    assert found.pages == ("First", "Second")
+    book = {
+        "xl/workbook2.xml": documents.book_xml(Costs="rId1"),
+        "xl/_rels/workbook2.xml.rels": documents.relations(rId1="worksheets/sheet1.xml"),
+        "xl/SharedStrings2.xml": documents.strings_xml("Rent"),
+        "xl/worksheets/sheet1.xml": documents.sheet_xml('<row><c t="s"><v>0</v></c></row>'),
+    }
+    found = _extract(tmp_path, "a.xlsx", documents.zipped(_about("xl/workbook2.xml") | book))
+    assert found.text == "Costs\n\nRent"
+
+
+def test_a_workbook_is_no_word_document_though_it_says_where_it_begins(tmp_path: Path) -> None:
+    book = {"xl/workbook.xml": documents.book_xml(Costs="rId1")}
+    data = documents.zipped(_about("xl/workbook.xml") | book)
+    with pytest.raises(ExtractionFailed, match="no Word document"):
+        _extract(tmp_path, "a.docx", data)
+
+
 def test_docx_text_said_twice_for_old_readers_is_read_once(tmp_path: Path) -> None:
     twice = documents.word_xml("Box").replace(
         "<w:body>", "<w:body><w:Fallback><w:p><w:r><w:t>Box</w:t></w:r></w:p></w:Fallback>"

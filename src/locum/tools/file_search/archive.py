@@ -56,15 +56,29 @@ class Archive:
         except expat.ExpatError:
             raise Unreadable("The file could not be parsed: its XML is broken.") from None
 
+    def main(self, usual: str) -> str:
+        """The member that the archive is about: as its own references say, or the usual one."""
+        folder = usual.partition("/")[0]
+        for kind, _, target in self._references(""):
+            if kind == "officeDocument" and target.partition("/")[0] == folder:
+                return target
+        return usual
+
     def related(self, name: str) -> Mapping[str, str]:
         """What a member refers to: the names of other members, by the id of the reference."""
+        return {reference: target for _, reference, target in self._references(name)}
+
+    def _references(self, name: str) -> list[tuple[str, str, str]]:
+        """Of each reference within the archive its kind, its id and the name of a member."""
         folder, _, file = name.rpartition("/")
-        found: dict[str, str] = {}
+        found: list[tuple[str, str, str]] = []
 
         def start(element: str, attributes: Mapping[str, str]) -> None:
             if element == "Relationship" and attributes.get("TargetMode") != "External":
+                kind = attributes.get("Type", "").rpartition("/")[2]
                 target = posixpath.join(f"/{folder}", attributes.get("Target", ""))
-                found[attributes.get("Id", "")] = posixpath.normpath(target).lstrip("/")
+                name = posixpath.normpath(target).lstrip("/")
+                found.append((kind, attributes.get("Id", ""), name))
 
         relations = f"{folder}/_rels/{file}.rels".lstrip("/")
         if relations in self.names:

@@ -9,7 +9,7 @@ from locum.tools.file_search.reading import Limits, Unreadable, tidy, too_much_t
 
 _DOCUMENT = "word/document.xml"
 # What stands beside the text, in the order in which it is told after it.
-_BESIDE = re.compile(r"word/(footnotes|endnotes|comments|header\d+|footer\d+)\.xml")
+_BESIDE = re.compile(r"word/(footnotes|endnotes|comments|header|footer)\d*\.xml")
 _DECK = "ppt/presentation.xml"
 _SLIDE = re.compile(r"ppt/slides/slide(\d+)\.xml")
 _NOTES = re.compile(r"ppt/notesSlides/notesSlide\d+\.xml")
@@ -18,10 +18,11 @@ _NOTES = re.compile(r"ppt/notesSlides/notesSlide\d+\.xml")
 def read_docx(file: BinaryIO, limits: Limits) -> Iterator[str]:
     """Yield the text, its notes and comments, and what heads and foots of pages say, once each."""
     archive = Archive(file, limits)
-    if _DOCUMENT not in archive.names:
+    document = archive.main(_DOCUMENT)
+    if document not in archive.names:
         raise Unreadable("The file could not be parsed: it holds no Word document.")
     told = set()
-    for part in [_DOCUMENT, *sorted(filter(_BESIDE.fullmatch, archive.names), key=_place)]:
+    for part in [document, *sorted(filter(_BESIDE.fullmatch, archive.names), key=_place)]:
         text = _text(archive, part, limits)
         if text and text not in told:
             told.add(text)
@@ -50,14 +51,15 @@ def _slides(archive: Archive) -> list[str]:
     """The slides as the deck orders them, and after them any it does not name."""
     found = {m.group(): int(m.group(1)) for m in map(_SLIDE.fullmatch, archive.names) if m}
     shown: list[str] = []
-    if _DECK in archive.names:
-        related = archive.related(_DECK)
+    deck = archive.main(_DECK)
+    if deck in archive.names:
+        related = archive.related(deck)
 
         def start(name: str, attributes: Mapping[str, str]) -> None:
             if name == "sldId":
                 shown.append(related.get(attributes.get("r:id", ""), ""))
 
-        archive.parse(_DECK, start=start, end=nothing, words=nothing)
+        archive.parse(deck, start=start, end=nothing, words=nothing)
     ordered = [slide for slide in dict.fromkeys(shown) if slide in found]
     return ordered + sorted(set(found) - set(ordered), key=lambda slide: found[slide])
 

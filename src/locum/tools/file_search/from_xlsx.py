@@ -10,8 +10,8 @@ from locum.tools.file_search.from_csv import Table
 from locum.tools.file_search.reading import Limits, Unreadable, too_much_text
 
 _BOOK = "xl/workbook.xml"
-_SHARED = "xl/sharedStrings.xml"
-_STYLES = "xl/styles.xml"
+_SHARED = re.compile(r"xl/sharedStrings\d*\.xml", re.IGNORECASE)
+_STYLES = re.compile(r"xl/styles\d*\.xml", re.IGNORECASE)
 _SHEET = re.compile(r"xl/worksheets/sheet(\d+)\.xml")
 _CELL = re.compile(r"([A-Z]{1,3})\d+")
 # The formats of dates and times that every workbook has without declaring them.
@@ -28,11 +28,11 @@ def read(file: BinaryIO, limits: Limits) -> Iterator[str]:
     if not book.sheets:
         raise Unreadable("The file could not be parsed: it holds no worksheets.")
     shared = _Shared(limits)
-    if _SHARED in archive.names:
-        archive.parse(_SHARED, start=shared.start, end=shared.end, words=shared.words)
+    for part in filter(_SHARED.fullmatch, archive.names):
+        archive.parse(part, start=shared.start, end=shared.end, words=shared.words)
     styles = _Styles()
-    if _STYLES in archive.names:
-        archive.parse(_STYLES, start=styles.start, end=styles.end, words=nothing)
+    for part in filter(_STYLES.fullmatch, archive.names):
+        archive.parse(part, start=styles.start, end=styles.end, words=nothing)
     cells = _Cells(shared.strings, styles.dated, _EPOCH_1904 if book.from_1904 else _EPOCH)
     for part, title in book.sheets.items():
         sheet = _Sheet(cells, limits)
@@ -48,9 +48,10 @@ class _Book:
         self.sheets: dict[str, str] = {}
         self.from_1904 = False
         found = {m.group(): int(m.group(1)) for m in map(_SHEET.fullmatch, archive.names) if m}
-        if _BOOK in archive.names:
-            self._related = archive.related(_BOOK)
-            archive.parse(_BOOK, start=self._start, end=nothing, words=nothing)
+        book = archive.main(_BOOK)
+        if book in archive.names:
+            self._related = archive.related(book)
+            archive.parse(book, start=self._start, end=nothing, words=nothing)
             self.sheets = {part: title for part, title in self.sheets.items() if part in found}
         for part in sorted(found, key=lambda part: found[part]):
             self.sheets.setdefault(part, "")

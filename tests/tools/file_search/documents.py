@@ -152,6 +152,10 @@ def encrypted_pdf() -> bytes:
 
 def doc(text: str, *, flags: int = 0x0200, wide: bool = True) -> bytes:
     """A Word 97 file of one piece, in sectors of 512 bytes."""
+    return compound(doc_streams(text, flags=flags, wide=wide))
+
+
+def doc_streams(text: str, *, flags: int = 0x0200, wide: bool = True) -> dict[str, bytes]:
     letters = text.encode("utf-16-le" if wide else "cp1252")
     place = 0x800 if wide else (0x800 * 2) | (1 << 30)
     pieces = struct.pack("<II", 0, len(text)) + struct.pack("<HIH", 0, place, 0)
@@ -160,34 +164,59 @@ def doc(text: str, *, flags: int = 0x0200, wide: bool = True) -> bytes:
     main = bytearray(0x800) + letters
     struct.pack_into("<H8xH", main, 0, 0xA5EC, flags)
     struct.pack_into("<II", main, 0x01A2, 0, len(table))
-    return compound({"WordDocument": bytes(main), "1Table": table})
+    return {"WordDocument": bytes(main), "1Table": table}
 
 
-def compound(streams: Mapping[str, bytes]) -> bytes:
-    """An OLE file whose streams all lie in whole sectors: one of FAT, one of directory."""
-    fat, body = [0xFFFFFFFD, _END], b""
-    entries = [_entry("Root Entry", _END, 0)]
-    for name, data in streams.items():
+def compound(
+    streams: Mapping[str, bytes],
+    *,
+    within: Mapping[str, bytes] | None = None,
+    root: str = "Root Entry",
+) -> bytes:
+    """An OLE file whose streams all lie in whole sectors, behind one of FAT and its directory.
+
+    The streams `within` lie in a folder of their own, and come first in the directory.
+    """
+    inner = within or {}
+    folder = len(inner) + 1
+    names = [root, *inner, "ObjectPool", *streams]
+    sectors = -(-len(names) // 4)
+    fat, body = [0xFFFFFFFD, *range(2, sectors + 1), _END], b""
+    places = {0: (_END, 0), folder: (0, 0)}
+    for number, data in enumerate([*inner.values(), b"", *streams.values()], 1):
+        if number == folder:
+            continue
         # A stream shorter than 4096 bytes would have to go to small sectors.
         count = max(8, -(-len(data) // 512))
-        first = len(fat)
-        fat += [*range(first + 1, first + count), _END]
+        places[number] = (len(fat), count * 512)
+        fat += [*range(len(fat) + 1, len(fat) + count), _END]
         body += data.ljust(count * 512, b"\0")
-        entries.append(_entry(name, first, count * 512))
     assert len(fat) <= 128
+    # Of a tree of names, only the branches to the right.
+    last = {folder - 1, len(names) - 1}
+    entries = [
+        _entry(
+            name,
+            *places[number],
+            right=_FREE if number in last or not number else number + 1,
+            child={0: folder, folder: 1 if inner else _FREE}.get(number, _FREE),
+        )
+        for number, name in enumerate(names)
+    ]
     header = bytearray(512)
     header[:8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
     struct.pack_into("<HHHHH", header, 24, 0x3E, 3, 0xFFFE, 9, 6)
     struct.pack_into("<II4xIIIIII", header, 44, 1, 1, 4096, _END, 0, _END, 0, 0)
     header[80:512] = b"\xff" * 432
     table = struct.pack("<128I", *fat, *[_FREE] * (128 - len(fat)))
-    return bytes(header) + table + b"".join(entries).ljust(512, b"\0") + body
+    return bytes(header) + table + b"".join(entries).ljust(512 * sectors, b"\0") + body
 
 
-def _entry(name: str, start: int, size: int) -> bytes:
+def _entry(name: str, start: int, size: int, *, right: int, child: int) -> bytes:
     letters = name.encode("utf-16-le")
     entry = bytearray(128)
     entry[: len(letters)] = letters
     struct.pack_into("<H", entry, 64, len(letters) + 2)
+    struct.pack_into("<III", entry, 68, _FREE, right, child)
     struct.pack_into("<II", entry, 116, start, size)
     return bytes(entry)

@@ -248,6 +248,28 @@ def test_doc_gives_its_text_without_field_codes(tmp_path: Path, wide: bool) -> N
     assert _extract(tmp_path, "a.doc", data).text == "Dear é,\nsee page 3."
 
 
+def test_doc_is_read_and_not_what_is_embedded_in_it(tmp_path: Path) -> None:
+    streams = documents.doc_streams("Dear Ann")
+    data = documents.compound(streams, within=documents.doc_streams("An old offer, embedded"))
+    assert _extract(tmp_path, "a.doc", data).text == "Dear Ann"
+
+
+def test_streams_of_a_doc_are_named_in_any_case_below_any_root(tmp_path: Path) -> None:
+    streams = {name.upper(): data for name, data in documents.doc_streams("Dear Ann").items()}
+    data = documents.compound(streams, root="R")
+    assert _extract(tmp_path, "a.doc", data).text == "Dear Ann"
+
+
+def test_a_tree_of_names_that_goes_in_circles_is_walked_once(tmp_path: Path) -> None:
+    data = bytearray(documents.doc("hello"))
+    # The last of the names has the first beside it.
+    first = data.index("ObjectPool".encode("utf-16-le"))
+    last = data.index("1Table".encode("utf-16-le"))
+    data[last + 72 : last + 76] = (1).to_bytes(4, "little")
+    assert first < last
+    assert _extract(tmp_path, "circle.doc", bytes(data)).text == "hello"
+
+
 def test_an_extension_nobody_reads_is_unsupported(tmp_path: Path) -> None:
     for name in ("a.png", "a", ".txt.exe", "a.h"):
         assert _refusal(tmp_path, name, b"text").code == "unsupported_file"
@@ -256,6 +278,7 @@ def test_an_extension_nobody_reads_is_unsupported(tmp_path: Path) -> None:
 _DEEP_XML = documents.word_xml("x").replace("<w:body>", "<w:body>" + "<w:q>" * 2000)
 _LAUGHS = '<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]>' + documents.word_xml("&b;")
 _EXTERNAL = '<!DOCTYPE l [<!ENTITY a SYSTEM "file:///etc/passwd">]>' + documents.word_xml("&a;")
+_OF_1995 = documents.compound({"WordDocument": b"\xdc\xa5" + bytes(64)})
 _BOMB = documents.zipped({"word/document.xml": b"<a>" + b" " * (300 << 20)})
 
 
@@ -280,6 +303,7 @@ _BOMB = documents.zipped({"word/document.xml": b"<a>" + b" " * (300 << 20)})
         ("scan.pdf", documents.pdf("", ""), "contains no text"),
         ("encrypted.pdf", documents.encrypted_pdf(), "encrypted"),
         ("encrypted.doc", documents.doc("x", flags=0x0300), "encrypted"),
+        ("of-1995.doc", _OF_1995, "older than that of 1997"),
         ("encrypted.docx", documents.compound({"EncryptedPackage": b"x"}), "encrypted"),
         ("cut.pdf", documents.pdf("x")[:60], "could not be parsed"),
         ("cut.docx", documents.docx("hello " * 99)[:90], "broken"),

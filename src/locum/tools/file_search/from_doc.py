@@ -6,7 +6,7 @@ that says where in the table stream the pieces of the text are listed.
 
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from locum.tools.file_search.reading import Limits, Unreadable, tidy, too_much_text
 
@@ -14,8 +14,11 @@ _MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _END_OF_CHAIN = 0xFFFFFFFA
 _HEADER_FATS = 109
 _SMALL_SECTOR = 64
-_NAME_BYTES = range(2, 65)
+_ENTRY_BYTES, _LONGEST_NAME = 128, 64
+# What no entry of a directory is: none is beside or below another one.
+_NO_ENTRY = 0xFFFFFFFF
 _WORD = 0xA5EC
+_WORD_95 = 0xA5DC
 _ENCRYPTED, _SECOND_TABLE = 0x0100, 0x0200
 _CLX_AT = 0x01A2
 _PIECES = 2
@@ -39,6 +42,8 @@ def read(file: BinaryIO, limits: Limits) -> Iterator[str]:
 def _text(compound: "_Compound", limits: Limits) -> str:
     main = compound.stream("WordDocument")
     magic, flags = struct.unpack_from("<H8xH", main)
+    if magic == _WORD_95:
+        raise Unreadable("The file was written by a Word older than that of 1997.")
     if magic != _WORD:
         raise Unreadable("The file could not be parsed as a Word document.")
     if flags & _ENCRYPTED:
@@ -107,12 +112,14 @@ class _Compound:
         self._cutoff = cutoff
         self._fat = self._read_fat()
         self._small_fat = _numbers(self._chain(small_fat))
-        self._entries = self._read_directory(self._chain(directory))
-        root = self._entries["Root Entry"]
-        self._small = self._chain(root[0])
+        entries = _Entries(self._chain(directory))
+        self._top = {entry.name.lower(): entry for entry in entries.below(0)}
+        self._small = self._chain(entries[0].start)
 
     def stream(self, name: str) -> bytes:
-        start, size = self._entries[name]
+        """One that lies at the top; of what is embedded, streams bear the same names."""
+        entry = self._top[name.lower()]
+        start, size = entry.start, entry.size
         if size >= self._cutoff:
             return self._chain(start)[:size]
         parts: list[bytes] = []
@@ -144,15 +151,40 @@ class _Compound:
         at = (number + 1) * self._size
         return self._data[at : at + self._size]
 
-    @staticmethod
-    def _read_directory(data: bytes) -> dict[str, tuple[int, int]]:
-        entries: dict[str, tuple[int, int]] = {}
-        for at in range(0, len(data) - 127, 128):
-            (length,) = struct.unpack_from("<H", data, at + 64)
-            if length in _NAME_BYTES:
-                name = data[at : at + length - 2].decode("utf-16-le")
-                entries.setdefault(name, struct.unpack_from("<II", data, at + 116))
-        return entries
+
+class _Entry(NamedTuple):
+    name: str
+    left: int
+    right: int
+    child: int
+    start: int
+    size: int
+
+
+class _Entries:
+    """The directory of a compound file: a tree of names below the root and below each folder."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def __getitem__(self, number: int) -> _Entry:
+        entry = self._data[number * _ENTRY_BYTES : (number + 1) * _ENTRY_BYTES]
+        (length,) = struct.unpack_from("<H", entry, 64)
+        name = entry[: max(0, min(length, _LONGEST_NAME) - 2)].decode("utf-16-le", "replace")
+        return _Entry(
+            name, *struct.unpack_from("<III", entry, 68), *struct.unpack_from("<II", entry, 116)
+        )
+
+    def below(self, number: int) -> Iterator[_Entry]:
+        """What lies in the root or a folder, each once, though the tree went in circles."""
+        waiting, seen = [self[number].child], {_NO_ENTRY}
+        while waiting:
+            number = waiting.pop()
+            if number not in seen:
+                seen.add(number)
+                entry = self[number]
+                yield entry
+                waiting += [entry.right, entry.left]
 
 
 def _numbers(data: bytes) -> tuple[int, ...]:

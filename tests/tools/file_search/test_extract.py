@@ -148,6 +148,36 @@ def test_office_documents_begin_where_they_say(tmp_path: Path) -> None:
     assert found.text == "Costs\n\nRent"
 
 
+def test_diagrams_are_read_with_what_they_stand_in(tmp_path: Path) -> None:
+    slide, data = "ppt/slides/slide1.xml", documents.slide_xml("Ann leads Bob")
+    deck = {
+        slide: documents.slide_xml("Who leads"),
+        "ppt/slides/_rels/slide1.xml.rels": documents.relations(
+            rId1="../notesSlides/notesSlide1.xml", rId2="../diagrams/data7.xml"
+        ),
+        "ppt/diagrams/data7.xml": data,
+        "ppt/notesSlides/notesSlide1.xml": documents.slide_xml("Say it"),
+    }
+    found = _extract(tmp_path, "a.pptx", documents.zipped(deck))
+    assert found.pages == ("Who leads\n\nAnn leads Bob\n\nSay it",)
+    word = {"word/document.xml": documents.word_xml("Who leads"), "word/diagrams/data1.xml": data}
+    found = _extract(tmp_path, "a.docx", documents.zipped(word))
+    assert found.pages == ("Who leads", "Ann leads Bob")
+
+
+def test_sheets_are_found_by_the_book_whatever_their_names(tmp_path: Path) -> None:
+    book = {
+        "xl\\Workbook.xml": documents.book_xml(Costs="rId2", Plan="rId1"),
+        "xl\\_rels\\workbook.xml.rels": documents.relations(
+            rId1="worksheets/Plan.xml", rId2="worksheets/sheet.xml"
+        ),
+        "xl\\worksheets\\plan.xml": documents.sheet_xml("<row><c><v>1</v></c></row>"),
+        "xl\\worksheets\\sheet.xml": documents.sheet_xml("<row><c><v>2</v></c></row>"),
+    }
+    found = _extract(tmp_path, "a.xlsx", documents.zipped(book))
+    assert found.pages == ("Costs\n\n2", "Plan\n\n1")
+
+
 def test_a_workbook_is_no_word_document_though_it_says_where_it_begins(tmp_path: Path) -> None:
     book = {"xl/workbook.xml": documents.book_xml(Costs="rId1")}
     data = documents.zipped(_about("xl/workbook.xml") | book)

@@ -21,7 +21,10 @@ Words = Callable[[str], None]
 
 
 class Archive:
-    """Reads members under one budget of unzipped bytes."""
+    """Reads members under one budget of unzipped bytes.
+
+    Names are told in small letters and with slashes: so Office compares them, however written.
+    """
 
     def __init__(self, file: BinaryIO, limits: Limits) -> None:
         head = file.read(len(_OLD_OFFICE))
@@ -37,12 +40,13 @@ class Archive:
             raise Unreadable(f"The file's zip archive has more than {limits.zip_entries} entries.")
         self._left = limits.unzipped_bytes
         self._depth = limits.xml_depth
-        self.names = frozenset(self._zip.namelist())
+        self._members = {_name(info.filename): info for info in self._zip.infolist()}
+        self.names = self._members.keys()
 
     def parse(self, name: str, *, start: Start, end: End, words: Words) -> None:
         """Walk the XML of one member. Document types, and so entities, are refused."""
         parser = _parser(start=start, end=end, words=words, most_deep=self._depth)
-        info = self._zip.getinfo(name)
+        info = self._members[name]
         if info.flag_bits & _ENCRYPTED:
             raise Unreadable("The file is encrypted; a password would be needed.")
         try:
@@ -77,7 +81,7 @@ class Archive:
             if element == "Relationship" and attributes.get("TargetMode") != "External":
                 kind = attributes.get("Type", "").rpartition("/")[2]
                 target = posixpath.join(f"/{folder}", attributes.get("Target", ""))
-                name = posixpath.normpath(target).lstrip("/")
+                name = posixpath.normpath(_name(target)).lstrip("/")
                 found.append((kind, attributes.get("Id", ""), name))
 
         relations = f"{folder}/_rels/{file}.rels".lstrip("/")
@@ -118,6 +122,10 @@ def _parser(*, start: Start, end: End, words: Words, most_deep: int) -> expat.XM
     parser.StartDoctypeDeclHandler = refuse
     parser.EntityDeclHandler = refuse
     return parser
+
+
+def _name(written: str) -> str:
+    return written.replace("\\", "/").lower()
 
 
 def _key(name: str) -> str:

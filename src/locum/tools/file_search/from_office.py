@@ -9,10 +9,12 @@ from locum.tools.file_search.reading import Limits, Unreadable, tidy, too_much_t
 
 _DOCUMENT = "word/document.xml"
 # What stands beside the text, in the order in which it is told after it.
-_BESIDE = re.compile(r"word/(footnotes|endnotes|comments|header|footer)\d*\.xml")
+_BESIDE = re.compile(r"word/(diagrams/data|footnotes|endnotes|comments|header|footer)\d*\.xml")
 _DECK = "ppt/presentation.xml"
 _SLIDE = re.compile(r"ppt/slides/slide(\d+)\.xml")
-_NOTES = re.compile(r"ppt/notesSlides/notesSlide\d+\.xml")
+# What a slide shows or says beyond itself: diagrams and, last, its notes.
+_DIAGRAM = re.compile(r"ppt/diagrams/data\d+\.xml")
+_NOTES = re.compile(r"ppt/notesslides/notesslide\d+\.xml")
 
 
 def read_docx(file: BinaryIO, limits: Limits) -> Iterator[str]:
@@ -30,20 +32,20 @@ def read_docx(file: BinaryIO, limits: Limits) -> Iterator[str]:
 
 
 def _place(part: str) -> tuple[int, str]:
-    kinds = ("footnotes", "endnotes", "comments", "header", "footer")
+    kinds = ("data", "footnotes", "endnotes", "comments", "header", "footer")
     name = part.rpartition("/")[2]
     return next(n for n, kind in enumerate(kinds) if name.startswith(kind)), name
 
 
 def read_pptx(file: BinaryIO, limits: Limits) -> Iterator[str]:
-    """Yield each slide with its notes, as one page, in the order in which they are shown."""
+    """Yield each slide with its diagrams and notes, as one page, in the order they are shown."""
     archive = Archive(file, limits)
     slides = _slides(archive)
     if not slides:
         raise Unreadable("The file could not be parsed: it holds no slides.")
     for slide in slides:
-        notes = [part for part in archive.related(slide).values() if _NOTES.fullmatch(part)]
-        pages = [slide, *notes]
+        related = archive.related(slide).values()
+        pages = [slide, *filter(_DIAGRAM.fullmatch, related), *filter(_NOTES.fullmatch, related)]
         yield "\n\n".join(_text(archive, page, limits) for page in pages if page in archive.names)
 
 

@@ -10,9 +10,9 @@ from locum.tools.file_search.from_csv import Table
 from locum.tools.file_search.reading import Limits, Unreadable, too_much_text
 
 _BOOK = "xl/workbook.xml"
-_SHARED = re.compile(r"xl/sharedStrings\d*\.xml", re.IGNORECASE)
-_STYLES = re.compile(r"xl/styles\d*\.xml", re.IGNORECASE)
-_SHEET = re.compile(r"xl/worksheets/sheet(\d+)\.xml")
+_SHARED = re.compile(r"xl/sharedstrings\d*\.xml")
+_STYLES = re.compile(r"xl/styles\d*\.xml")
+_SHEET = re.compile(r"xl/worksheets/sheet(\d*)\.xml")
 _CELL = re.compile(r"([A-Z]{1,3})\d+")
 # The formats of dates and times that every workbook has without declaring them.
 _DATE_FORMATS: Final = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
@@ -47,12 +47,15 @@ class _Book:
     def __init__(self, archive: Archive) -> None:
         self.sheets: dict[str, str] = {}
         self.from_1904 = False
-        found = {m.group(): int(m.group(1)) for m in map(_SHEET.fullmatch, archive.names) if m}
+        sheets = map(_SHEET.fullmatch, archive.names)
+        found = {sheet.group(): int(sheet.group(1) or 0) for sheet in sheets if sheet}
         book = archive.main(_BOOK)
         if book in archive.names:
             self._related = archive.related(book)
             archive.parse(book, start=self._start, end=nothing, words=nothing)
-            self.sheets = {part: title for part, title in self.sheets.items() if part in found}
+            self.sheets = {
+                part: title for part, title in self.sheets.items() if part in archive.names
+            }
         for part in sorted(found, key=lambda part: found[part]):
             self.sheets.setdefault(part, "")
 

@@ -8,6 +8,7 @@ import pytest
 from tests.tools.code_interpreter.conftest import Build
 from tests.tools.code_interpreter.rig import Rig, our_processes
 
+from locum.tools.code_interpreter import processes
 from locum.tools.code_interpreter.limits import Limits
 from locum.tools.code_interpreter.sandbox import Logs, Output
 
@@ -19,6 +20,23 @@ def test_variables_live_from_one_call_to_the_next(any_rig: Rig) -> None:
 
     assert any_rig.run(session, "answer = 41") == []
     assert any_rig.run(session, "answer + 1") == [Logs("42")]
+
+
+def test_an_interpreter_that_is_slow_to_stand_still_lives_on(
+    walled: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine where others keep it from its turn."""
+    session = walled.session()
+    looked: list[int] = []
+    look = processes.stopped
+
+    def late(pid: int) -> bool:
+        looked.append(pid)
+        return len(looked) > 300 and look(pid)
+
+    walled.run(session, "answer = 41")
+    monkeypatch.setattr(processes, "stopped", late)
+    assert walled.run(session, "answer + 1") == [Logs("42")]
 
 
 def test_sessions_do_not_share_variables(any_rig: Rig) -> None:

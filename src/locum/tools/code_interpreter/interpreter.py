@@ -30,7 +30,9 @@ from locum.tools.code_interpreter.sandbox import SandboxUnavailable
 
 _START_S = 20.0
 _END_S = 10.0
-_SETTLING_ROUNDS = 200
+# On a busy machine it takes a while until a process that is told to stand still does.
+_SETTLING_S, _PAUSE_S = 5.0, 0.001
+_KILLING_ROUNDS = 200
 _READ = 1 << 16
 _LONGEST_COMPLAINT = 500
 
@@ -133,14 +135,13 @@ class Interpreter:
             return False
         self._signal(signal.SIGSTOP)
         top = self._top()
-        for _ in range(_SETTLING_ROUNDS):
-            if not self.alive:
-                return False
+        deadline = self._loop.time() + _SETTLING_S
+        while self.alive and self._loop.time() < deadline:
             # In this order: no process can appear once its parents all stand still or are dead.
             still = processes.stopped(self._runner)
             if processes.kill_below(top, but=self._runner) and still:
                 return True
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(_PAUSE_S)
         return False
 
     def tree(self) -> set[int]:
@@ -223,7 +224,7 @@ class Interpreter:
             return
         if not self._namespaced:
             self._process.send_signal(signal.SIGSTOP)
-            for _ in range(_SETTLING_ROUNDS):
+            for _ in range(_KILLING_ROUNDS):
                 if processes.kill_below(self._process.pid):
                     break
         elif not processes.kill_below(self._process.pid):

@@ -18,7 +18,7 @@ from locum.tools.code_interpreter.unsafe import UnsafeSubprocess
 Result = TypeVar("Result")
 
 WALLED, UNSAFE = "bubblewrap", "unsafe-subprocess"
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class FrozenClock:

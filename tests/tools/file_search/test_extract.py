@@ -92,8 +92,33 @@ def test_html_with_much_white_space_is_read_in_time(tmp_path: Path) -> None:
         assert text == f"one{space}two"
 
 
-def test_html_is_read_in_the_encoding_it_names(tmp_path: Path) -> None:
-    page = '<meta charset="windows-1251"><p>Привет</p>'.encode("cp1251")
+@pytest.mark.parametrize(
+    ("named", "is_", "text"),
+    [
+        ("windows-1251", "cp1251", "Привет"),
+        ("iso-8859-6", "iso8859-6", "مرحبا"),
+        ("iso-8859-1", "cp1252", "“Quoted” – as Word does"),
+        ("gb2312", "gb18030", "朱镕基"),
+        ("X-SJIS", "cp932", "①髙島屋"),
+        ("ks_c_5601-1987", "cp949", "펲시맨"),
+        ("x-mac-cyrillic", "mac-cyrillic", "Привет"),
+    ],
+)
+def test_html_is_read_in_the_encoding_it_names(
+    tmp_path: Path, named: str, is_: str, text: str
+) -> None:
+    page = f'<meta charset="{named}"><p>{text}</p>'.encode(is_)
+    assert _extract(tmp_path, "a.html", page).text == text
+
+
+@pytest.mark.parametrize("named", ["utf-7", "punycode", "unicode_escape", "hex", "none-such"])
+def test_an_encoding_that_no_page_should_name_is_refused(tmp_path: Path, named: str) -> None:
+    page = f'<meta charset="{named}"><p>Привет</p>'.encode("cp1251")
+    assert "UTF-8, UTF-16 or ASCII" in _refusal(tmp_path, "a.html", page).message
+
+
+def test_the_name_of_an_encoding_may_stand_behind_a_long_head(tmp_path: Path) -> None:
+    page = f'<!-- {"x" * 6000} --><meta charset="windows-1251"><p>Привет</p>'.encode("cp1251")
     assert _extract(tmp_path, "a.html", page).text == "Привет"
 
 

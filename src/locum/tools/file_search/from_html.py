@@ -10,7 +10,7 @@ from locum.tools.file_search import from_text
 from locum.tools.file_search.reading import Limits, Unreadable, read_all, tidy
 
 _CHARSET = re.compile(rb"""(?i)<meta[^>]{0,200}charset\s*=\s*["']?([a-zA-Z0-9_.:-]{1,40})""")
-_HEAD_BYTES = 4096
+_HEAD_BYTES = 1 << 14
 _UNSEEN = ["script", "style", "template", "noscript", "svg", "head", "iframe", "object"]
 # fmt: off
 _INLINE = frozenset({

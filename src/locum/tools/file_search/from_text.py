@@ -5,6 +5,8 @@ Other encodings are refused, not guessed: a wrong guess fills an index with word
 
 import codecs
 from collections.abc import Iterator
+from encodings import normalize_encoding
+from encodings.aliases import aliases
 from typing import BinaryIO
 
 from locum.tools.file_search.reading import Limits, Unreadable, read_all
@@ -28,10 +30,42 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
+# The encodings that a document may name, as Python calls them.
+# fmt: off
+_NAMED = frozenset({
+    "big5hkscs", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257",
+    "cp1258", "cp866", "cp874", "cp932", "cp949", "euc_jp", "gb18030", "iso2022_jp", "iso8859_2",
+    "iso8859_3", "iso8859_4", "iso8859_5", "iso8859_6", "iso8859_7", "iso8859_8", "iso8859_10",
+    "iso8859_13", "iso8859_14", "iso8859_15", "iso8859_16", "koi8_r", "koi8_u", "mac_cyrillic",
+    "mac_roman",
+})
+# fmt: on
+# What says the small one of two and means the large one, and what only browsers know.
+_MEANT = {
+    "ascii": "cp1252",
+    "latin_1": "cp1252",
+    "iso8859_9": "cp1254",
+    "iso8859_11": "cp874",
+    "tis_620": "cp874",
+    "windows_874": "cp874",
+    "iso_8859_8_i": "iso8859_8",
+    "shift_jis": "cp932",
+    "windows_31j": "cp932",
+    "euc_kr": "cp949",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "big5": "big5hkscs",
+}
 _SAMPLE = 4096
 # Of the bytes at odd or at even places, how many are zero in UTF-16 of a western language.
 _UTF16_ZEROS = 0.4
 _MOST_CONTROL = 0.02
+
+
+def load_codecs() -> None:
+    """Python loads a codec from disk when it is first used, which none can behind the walls."""
+    for name in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", *_NAMED):
+        codecs.lookup(name)
 
 
 def read(file: BinaryIO, limits: Limits) -> Iterator[str]:
@@ -53,13 +87,24 @@ def decode(data: bytes, *, declared: str | None = None) -> str:
     except UnicodeDecodeError:
         if declared is None:
             raise _not_text() from None
-    return _checked(_strict(data, declared))
+    return _checked(_strict(data, _codec(declared)))
+
+
+def _codec(declared: str) -> str:
+    """Python's name of what a document calls its encoding."""
+    name = normalize_encoding(declared.lower().removeprefix("x-"))
+    name = aliases.get(name, name)
+    name = _MEANT.get(name, name)
+    if name not in _NAMED:
+        raise _not_text()
+    return name
 
 
 def _strict(data: bytes, encoding: str) -> str:
     try:
-        return data.decode(encoding)
-    except (UnicodeDecodeError, LookupError):
+        # Five bytes mean nothing in it, and stand in pages all the same.
+        return data.decode(encoding, "replace" if encoding == "cp1252" else "strict")
+    except UnicodeDecodeError:
         raise _not_text() from None
 
 

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from msgspec import convert
 
-from locum.tools.file_search import pipe_end, walls
+from locum.tools.file_search import from_text, pipe_end, walls
 from locum.tools.file_search.formats import READERS
 from locum.tools.file_search.reading import INVALID, OURS, UNSUPPORTED, Limits, Unreadable, within
 
@@ -26,18 +26,13 @@ HEADER = struct.Struct(">cI")
 # cannot be used again.
 EXIT_CRASHED, EXIT_TOO_SLOW = 70, 71
 _LONGEST_REQUEST = 1 << 16
-# Python loads a codec from disk when it is first used, which no child can do any more.
-_CODECS = """
-    cp437 utf-16-le utf-16-be utf-32-le utf-32-be latin-1 cp1252 cp1250 cp1251 cp1253 cp1254 cp1255
-    cp1256 cp1257 cp1258 iso8859-2 iso8859-5 iso8859-7 iso8859-9 iso8859-15 koi8-r koi8-u
-    shift_jis euc-jp iso2022_jp gbk gb2312 gb18030 big5 euc-kr tis-620 macroman
-"""
 
 
 def main() -> None:
     pipe_end.step_back()
-    for name in _CODECS.split():
-        codecs.lookup(name)
+    # As zip archives name their members.
+    codecs.lookup("cp437")
+    from_text.load_codecs()
     while request := sys.stdin.buffer.readline(_LONGEST_REQUEST):
         child = os.fork()
         if child == 0:

@@ -186,7 +186,7 @@ def test_a_server_tells_where_it_is_serves_and_ends_in_good_order(
             answer = Http(port, {"Authorization": "Bearer any"}).send("GET", "/v1/assistants")
             assert answer.status == 200
             server.send_signal(signal_number)
-            assert server.wait(timeout=15) == 0
+            assert server.wait(timeout=60) == 0
         finally:
             server.kill()
     assert "no API key yet" in told[1]
@@ -220,7 +220,7 @@ def test_a_server_that_is_told_to_end_is_first_not_ready_and_then_gone(tmp_path:
             assert api.get("/ready").status == 503
             assert api.get("/v1/assistants").status == 200
             server.send_signal(signal.SIGTERM)
-            assert server.wait(timeout=15) == 0
+            assert server.wait(timeout=60) == 0
         finally:
             server.kill()
 

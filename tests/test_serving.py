@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from locum.api.http import Incoming, PiecewiseReply
 from locum.serving import Address, CannotListen, claim, few_pauses, is_loopback, serve
 
-_WAIT_S = 10.0
+_WAIT_S = 30.0
 
 
 class House:

@@ -13,7 +13,7 @@ from locum import sockets
 from locum.serving import Address, listening
 from locum.sockets import RequestsFirst
 
-_WAIT_S = 10.0
+_WAIT_S = 30.0
 _Reader = asyncio.StreamReader
 _Writer = asyncio.StreamWriter
 _Visit = Callable[[_Reader, _Writer], Awaitable[None]]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-_WAIT_S = 5.0
+_WAIT_S = 30.0
 
 
 @pytest.fixture

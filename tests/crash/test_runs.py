@@ -53,7 +53,7 @@ from locum.wire.threads import CreateThread
 from locum.wire.tools import CodeInterpreterTool, FunctionDefinition, FunctionTool
 
 PROJECT = "proj_crash"
-WAIT_S = 5.0
+WAIT_S = 30.0
 SCRIPT = """!say Let me see.
 !call weather {"city": "Paris"}
 !call weather {"city": "Rome"}

@@ -180,7 +180,7 @@ def test_a_thread_that_is_deleted_ends_its_run_and_its_streams_wherever_they_are
         for ended in await asyncio.gather(*hearing, return_exceptions=True):
             assert isinstance(ended, RunGone)
         dispatch = fellows.workers[0].house.engine.dispatch
-        await dispatch.driven(key, timeout_s=5)
+        await dispatch.driven(key, timeout_s=30)
         assert not dispatch.has(key)
 
     _shared(check)

@@ -60,7 +60,7 @@ def test_a_listener_hears_what_is_written_what_is_told_and_what_comes(
         await asyncio.sleep(0)
         journal.tell(KEY, event(5), written=False)
         journal.tell(KEY, event(6, "thread.run.completed"), written=True)
-        heard = await asyncio.wait_for(hearing, 5)
+        heard = await asyncio.wait_for(hearing, 30)
         await store.close()
         return heard
 
@@ -76,7 +76,7 @@ def test_an_event_that_is_written_while_one_listens_is_heard_once(tmp_path: Path
             await store.events.append(tx, PROJECT, RUN, [event(2)], now=1)
         journal.written(KEY, 2)
         journal.tell(KEY, event(3, "thread.run.failed"), written=True)
-        heard = await asyncio.wait_for(hearing, 5)
+        heard = await asyncio.wait_for(hearing, 30)
         await store.close()
         return heard
 
@@ -108,11 +108,11 @@ def test_a_run_that_waits_for_its_client_ends_the_stream_only_at_its_last_event(
     async def scene() -> tuple[list[int], list[int]]:
         waiting = [event(1), event(2, "thread.run.requires_action")]
         store, journal = await _journal(tmp_path, waiting, status="requires_action")
-        paused = await asyncio.wait_for(_heard(journal), 5)
+        paused = await asyncio.wait_for(_heard(journal), 30)
         async with store.transaction() as tx:
             later = [event(3, "thread.run.queued"), event(4, "thread.run.completed")]
             await store.events.append(tx, PROJECT, RUN, later, now=1)
-        replayed = await asyncio.wait_for(_heard(journal), 5)
+        replayed = await asyncio.wait_for(_heard(journal), 30)
         await store.close()
         return paused, replayed
 
@@ -126,7 +126,7 @@ def test_who_has_seen_the_last_event_is_told_that_there_is_no_other(
     async def scene() -> list[int]:
         last = event(2, f"thread.run.{status}")
         store, journal = await _journal(tmp_path, [event(1), last], status=status)
-        heard = await asyncio.wait_for(_heard(journal, Place(0, 2)), 5)
+        heard = await asyncio.wait_for(_heard(journal, Place(0, 2)), 30)
         await store.close()
         return heard
 
@@ -200,7 +200,7 @@ def test_a_stream_ends_where_its_run_waits_though_there_was_more_news_of_it(tmp_
             waiting = event(2, "thread.run.requires_action")
             await store.events.append(tx, PROJECT, RUN, [waiting], now=1)
         journal.look(KEY)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             heard.append(await anext(stream))
             journal.look(KEY)
             journal.tell(KEY, waiting, written=True)

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 from aiohttp import web
 
-WAIT_S = 5.0
+WAIT_S = 30.0
 Era = Literal["stateless", "handshake"]
 Reply: TypeAlias = Callable[["FakeMcp", web.Request, Any], Awaitable[web.StreamResponse]]
 ECHO = {

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
-_TIMEOUT_S = 10.0
+_TIMEOUT_S = 30.0
 
 
 class Answer:

@@ -29,7 +29,7 @@ from locum.store.sqlite import SqliteDatabase
 from locum.store.tables import Store
 
 T = TypeVar("T")
-WAIT_S = 10.0
+WAIT_S = 30.0
 _GRACE_S = 1.0
 ANY_KEY = "sk-any"
 

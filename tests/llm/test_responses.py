@@ -411,7 +411,7 @@ def test_whoever_stops_listening_closes_the_connection() -> None:
     )
 
     async def scene() -> None:
-        async with FakeModel(hanging) as server, asyncio.timeout(10):
+        async with FakeModel(hanging) as server, asyncio.timeout(30):
             backend = Responses(server.url)
             stream = backend.stream(asking("Hello"))
             assert await anext(stream) == TextDelta("Well")

@@ -29,7 +29,7 @@ from locum.llm.protocol import (
     User,
 )
 
-BOUND_S = 5.0
+BOUND_S = 30.0
 
 WEATHER = Offer(
     Function(

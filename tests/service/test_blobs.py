@@ -22,7 +22,7 @@ def _in_a_house(tmp_path: Path, test: Any) -> None:
     async def run() -> None:
         settings = Settings(data=tmp_path, durable=False)
         parts = Parts(clock=SteppedClock(), backend=Scripted())
-        async with asyncio.timeout(10), open_house(settings, parts) as house:
+        async with asyncio.timeout(30), open_house(settings, parts) as house:
             await test(Scope(house, "p"))
 
     asyncio.run(run())

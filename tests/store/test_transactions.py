@@ -197,7 +197,7 @@ def test_closing_waits_for_what_has_begun_and_takes_nothing_new(dialect: str) ->
             closing = asyncio.create_task(store.close())
             await asyncio.sleep(0)
             with pytest.raises(Unavailable):
-                await asyncio.wait_for(_add(store, "late"), 1)
+                await asyncio.wait_for(_add(store, "late"), 30)
             go_on.set()
             assert await task == "committed"
             await closing

@@ -480,7 +480,7 @@ def test_a_cancelled_extraction_leaves_no_process_behind(tmp_path: Path) -> None
     async def cancel() -> int:
         extractor = Extractor(workers=1, limits=_LIMITS)
         task = asyncio.create_task(extractor.extract(hang, "a.txt"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not extractor._busy:  # noqa: ASYNC110 - nothing announces that a worker is busy
                 await asyncio.sleep(0)
         (worker,) = extractor._busy

@@ -73,7 +73,7 @@ def test_closing_fails_those_who_wait(weights: Path) -> None:
         while embedder._process is None:  # noqa: ASYNC110 - nothing announces the process
             await asyncio.sleep(0)
         await embedder.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             found = await asyncio.gather(*waiting, return_exceptions=True)
         assert all(isinstance(one, EmbeddingFailed) for one in found)
 

@@ -19,7 +19,7 @@ from locum.wire.steps import FunctionCall
 from locum.wire.tools import McpTool, ToolResources
 
 T = TypeVar("T")
-WAIT_S = 5.0
+WAIT_S = 30.0
 HERE = ("127.0.0.1",)
 _PROGRAM = Path(__file__).with_name("official_server.py")
 

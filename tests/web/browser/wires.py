@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 _PIECE_BYTES = 65_536
-_PATIENCE_S = 10.0
+_PATIENCE_S = 30.0
 
 
 class Wire:

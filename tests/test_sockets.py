@@ -345,6 +345,45 @@ def test_a_body_in_chunks_is_read_after_its_sender_was_told_to_go_on() -> None:
     _visit(visit)
 
 
+async def _tell_headers(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers which headers the request had, when all of it has been read."""
+    while (await receive()).get("more_body"):
+        pass
+    said = b",".join(name + b"=" + value for name, value in scope["headers"])
+    headers = [(b"content-length", b"%d" % len(said))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": said})
+
+
+def test_what_follows_a_body_in_chunks_is_no_header() -> None:
+    """Or a key could be put where whoever checks the head, such as a proxy, does not look."""
+
+    async def visit(reader: _Reader, writer: _Writer) -> None:
+        for _ in range(2):
+            writer.write(
+                b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+                b"3\r\nabc\r\n0\r\nauthorization: Bearer other\r\nhost: y\r\n\r\n"
+            )
+            said = b"host=x,transfer-encoding=chunked"
+            assert b"content-length: %d\r\n" % len(said) in await reader.readuntil(b"\r\n\r\n")
+            assert await reader.readexactly(len(said)) == said
+
+    _visit(visit, to=_tell_headers)
+
+
+@pytest.mark.parametrize("begun", [b"0\r\n", b"0\r\nname: ", b"3;"])
+def test_whoever_goes_on_around_a_body_is_cut_off(begun: bytes) -> None:
+    """What comes before a piece and after the last one is nobody's, and without end is kept."""
+
+    async def visit(reader: _Reader, writer: _Writer) -> None:
+        writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        writer.write(begun + b"x" * 1_000_000)
+        with suppress(ConnectionError):
+            assert await reader.read() == b""
+
+    _visit(visit)
+
+
 async def _in_pieces(_: Scope, receive: Receive, send: Send) -> None:
     """Answers without telling how long it will go on."""
     await receive()

@@ -157,9 +157,8 @@ class Connection(HttpToolsProtocol):
         self._patience = Patience(self._run_out)
         self._in_head = False
         self._in_body = False
-        # Heads that have been read, and how much has come of the next one.
-        self._heads = 0
-        self._head_bytes = 0
+        # How much has come of a head, or of what stands around the pieces of a body.
+        self._around_bytes = 0
         self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -178,30 +177,40 @@ class Connection(HttpToolsProtocol):
             return
         if not self._in_body:
             data = _without_offer(data)
-        awaited = self._heads if self._in_head else None
+        # Forgotten where a head ends, and where a piece of a body comes.
+        self._around_bytes += len(data)
         super().data_received(data)
         if self._in_body:
             self._patience.begin(_BODY_GOES_ON_WITHIN_S)
-        elif self._in_head and self._heads == awaited:
-            # All of it belongs to one head, which goes on.
-            self._head_bytes += len(data)
-            if self._head_bytes > _HEAD_BYTES:
+        if self._around_bytes > _HEAD_BYTES:
+            if self._in_head:
                 self._refuse()
+            elif self._in_body:
+                # It may have been answered already, so nothing more is said.
+                self.transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         if not self._in_head:
             self._expect_head()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """What comes behind a body is no header: who has looked at the head has not seen it."""
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._in_body = True
-        self._heads += 1
-        self._head_bytes = 0
+        self._around_bytes = 0
         self._dated()
         if len(self.pipeline) >= _AHEAD:
             raise ValueError("too many requests that wait for the answer to an earlier one")
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._around_bytes = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._in_body = False
@@ -227,6 +236,7 @@ class Connection(HttpToolsProtocol):
 
     def _expect_head(self) -> None:
         self._in_head = True
+        self._around_bytes = 0
         self._patience.begin(_HEAD_WITHIN_S)
 
     def _refuse(self) -> None:

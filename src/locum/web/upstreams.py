@@ -138,7 +138,8 @@ def _segments(raw_path: str) -> list[str]:
         plain = unquote_to_bytes(segment)
         if (
             not _SEGMENT.fullmatch(segment)
-            or plain in {b".", b".."}
+            # Some servers take what follows a semicolon for a parameter, and `..;` for `..`.
+            or plain.partition(b";")[0] in {b".", b".."}
             or any(byte in plain for byte in b"/\\%\0\r\n")
         ):
             raise InvalidRequest("The gateway passes on plain paths only.", code="invalid_path")

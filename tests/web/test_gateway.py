@@ -82,6 +82,15 @@ def test_azure_gets_its_header_and_its_version(http: Http, behind: Upstream) -> 
     assert asked.target == "/v1/threads/t?api-version=2024-05-01"
 
 
+def test_what_the_settings_say_in_a_query_cannot_be_said_twice(
+    http: Http, behind: Upstream
+) -> None:
+    """Azure reads names in either case, and who reads the first of two would take the caller's."""
+    http.get("/gateway/azure/threads/t?API-Version=1999&x=1")
+    (asked,) = behind.asked
+    assert asked.target == "/v1/threads/t?x=1&api-version=2024-05-01"
+
+
 def test_what_a_client_knows_of_itself_stays_here(http: Http, behind: Upstream) -> None:
     told = {
         "Cookie": "locum_page=x; other=y",

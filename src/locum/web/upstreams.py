@@ -80,9 +80,11 @@ class Upstream:
         segments = _segments(raw_path)
         if not any(_matches(pattern, segments) for pattern in self._paths):
             raise Forbidden(f"The gateway does not pass this path on to '{self.name}'.")
-        kept = [(name, value) for name, value in query if name.lower() not in _SECRET_QUERIES]
         fixed = self.settings.query
-        kept = [(name, value) for name, value in kept if name not in fixed] + [*fixed.items()]
+        # Servers differ in whether they tell `a` from `A`, and which of two they read.
+        ours = _SECRET_QUERIES | {name.lower() for name in fixed}
+        kept = [(name, value) for name, value in query if name.lower() not in ours]
+        kept += fixed.items()
         path = self._base.raw_path.rstrip("/") + "/" + "/".join(segments)
         return self._base.join(URL(path, encoded=True)).with_query(kept)
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from http.client import IncompleteRead
+from urllib.parse import quote
 
 import pytest
 from tests.kit.http import Http
@@ -14,6 +15,7 @@ from locum.settings import SettingsError, UpstreamSettings
 from locum.web.upstreams import Upstream as Configured
 
 _PROOF = {"x-locum-page": "1"}
+_SIGNATURE = "c2lnbmF0dXJl/+w=="
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,7 @@ def _upstreams(url: str) -> dict[str, UpstreamSettings]:
         "told": UpstreamSettings(
             url=url, headers={"Authorization": f"Bearer  {SECRET}", "X-Tenant": "tenant name"}
         ),
+        "signed": UpstreamSettings(url=url, query={"sig": _SIGNATURE}),
         "slow": UpstreamSettings(url=url, key=SECRET, answer_timeout_s=0.05),
         "nowhere": UpstreamSettings(url="http://127.0.0.1:1/v1", key=SECRET),
     }
@@ -181,6 +184,20 @@ def test_a_key_in_a_header_of_the_settings_is_taken_out_alone(http: Http, behind
     answer = http.get("/gateway/told/models")
     assert answer.body == b"Wrong key ******** of a tenant: ********"
     assert SECRET not in str(answer.headers)
+
+
+def test_a_key_in_a_query_is_taken_out_as_it_stands_in_an_address(
+    http: Http, behind: Upstream
+) -> None:
+    """Upstreams like to repeat the address they were asked for; so do others, quoted anew."""
+    behind.respond = lambda reply, asked: reply.whole(
+        f"No {asked.target} nor sig={quote(_SIGNATURE, safe='')} nor {_SIGNATURE}".encode(),
+        X_Request_Id=asked.target,
+    )
+    answer = http.get("/gateway/signed/models")
+    assert behind.asked[0].target.startswith("/v1/models?sig=")
+    assert answer.body == b"No /v1/models?sig=******** nor sig=******** nor ********"
+    assert "x-request-id" not in answer.headers
 
 
 @pytest.mark.parametrize("to", ["{url}/stolen", "http://169.254.169.254/latest/meta-data"])

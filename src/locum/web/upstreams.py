@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from yarl import URL
 
@@ -67,6 +67,9 @@ class Upstream:
             for name, value in settings.headers.items()
             if name.lower().endswith("authorization")
         ]
+        # An address is repeated as it was sent, or quoted as others do.
+        for value in settings.query.values():
+            told += [URL().with_query({"": value}).raw_query_string[1:], quote(value, safe="")]
         # Short values, such as a version, are no secrets and would turn up everywhere.
         return tuple(value for value in told if value and len(value) >= _SHORTEST_SECRET)
 

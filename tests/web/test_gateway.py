@@ -395,6 +395,12 @@ def test_another_site_cannot_use_the_cookie(keyed: Server, behind: Upstream) -> 
     assert not behind.asked
 
 
+def test_a_long_cookie_in_quotes_holds_nobody_up(http: Http) -> None:
+    """To read the escapes in one takes some Pythons a minute, in which nobody is answered."""
+    told = {"Authorization": None, "Cookie": 'locum_page="' + "\\0" * 30_000 + '"'}
+    assert http.get("/page/config.json", headers=told).status == 401
+
+
 def test_a_session_ends_with_signing_out_and_with_time(keyed: Server) -> None:
     secret, _ = keyed.add_key("proj_a")
     plain = keyed.http(None)

@@ -1,9 +1,10 @@
 """The composition root: settings in, an ASGI application out. It alone knows every room."""
 
 import asyncio
+import functools
 import os
 import socket
-from collections.abc import AsyncIterator, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -128,7 +129,7 @@ def create_app(settings: Settings, parts: Parts = Parts()) -> Starlette:  # froz
                 yield
 
     return Application(
-        routes=[Route("/openapi.json", _openapi)],
+        routes=[Route("/openapi.json", _openapi())],
         middleware=_cors(settings),
         lifespan=lifespan,
     )
@@ -155,10 +156,17 @@ def _cors(settings: Settings) -> list[Middleware]:
     ]
 
 
-async def _openapi(_: Request) -> Response:
+def _openapi() -> Callable[[Request], Awaitable[Response]]:
     """What the API takes and gives, for machines; no secret, so no key is asked for."""
-    told = msgspec.json.encode(openapi.document(ROUTES, version=__version__))
-    return Response(told, media_type="application/json")
+
+    @functools.cache
+    def document() -> bytes:
+        return msgspec.json.encode(openapi.document(ROUTES, version=__version__))
+
+    async def answer(_: Request) -> Response:
+        return Response(document(), media_type="application/json")
+
+    return answer
 
 
 @asynccontextmanager

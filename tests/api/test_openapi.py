@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.kit.server import Server
 
+from locum.api import openapi
 from locum.api.routes import ROUTES
 
 
@@ -66,3 +67,11 @@ def test_the_steps_of_a_run_are_described_with_include(told: Any) -> None:
 
 def _text(told: Any) -> str:
     return json.dumps(told)
+
+
+def test_the_document_is_made_once_however_often_it_is_asked_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch, told: Any
+) -> None:
+    """To make it takes a good part of a tenth of a second, and nobody needs a key to ask for it."""
+    monkeypatch.setattr(openapi, "document", None)
+    assert server.http(None).get("/openapi.json").json == told

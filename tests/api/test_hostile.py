@@ -16,6 +16,7 @@ from tests.kit import forms
 from tests.kit.inside import Headers, Inside, inside
 from tests.kit.samples import keys, smallest
 
+from locum.api import http
 from locum.api.operation import Route
 from locum.api.routes import ROUTES
 
@@ -164,6 +165,21 @@ def test_two_thousand_hostile_requests() -> None:
 @pytest.mark.slow
 def test_twenty_five_thousand_hostile_requests() -> None:
     asyncio.run(_sweep(range(_FEW, _FEW + _MANY)))
+
+
+def test_a_query_is_read_for_those_alone_who_have_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As much of it as fits into a head takes twenty times as long as to refuse whoever sent it."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("The query was read.")
+
+    async def ask() -> None:
+        async with inside() as door:
+            monkeypatch.setattr(http, "parse_qsl", refuse)
+            answer = await door.send("GET", b"/v1/assistants?limit=1")
+            assert answer.status == 401
+
+    asyncio.run(ask())
 
 
 async def _sweep(numbers: range) -> None:

@@ -42,13 +42,14 @@ class Incoming:
         raw: bytes = scope.get("raw_path") or scope["path"].encode()
         self.raw_path = raw.split(b"?", 1)[0].decode("latin-1")
         self.headers = RequestHeaders(scope["headers"])
-        self.query: list[tuple[str, str]] = (
-            parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-            if scope["query_string"]
-            else []
-        )
         self._scope = scope
         self._receive = receive
+
+    @property
+    def query(self) -> list[tuple[str, str]]:
+        """Read when it is asked for: a long one takes its time, and anybody can send one."""
+        text: bytes = self._scope["query_string"]
+        return parse_qsl(text.decode("latin-1"), keep_blank_values=True) if text else []
 
     def found(self, route: str) -> None:
         """Tell whoever stands around the door which row of the table answers."""

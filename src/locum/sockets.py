@@ -10,7 +10,7 @@ import selectors
 from collections import deque
 from collections.abc import Callable
 from email.utils import formatdate
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.config import Config
@@ -168,6 +168,8 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._patience.close()
+        if self.cycle is not None:
+            self.cycle.transport = self.transport  # A `_LastAnswer` holds on to us.
         # Transports hold on to themselves, and full collections are rare (`few_pauses`).
         for name in ("_read_ready_cb", "_write_ready"):
             vars(self.transport).pop(name, None)
@@ -244,6 +246,16 @@ class Connection(HttpToolsProtocol):
         self.transport.write(_TOO_LARGE)
         self._patience.begin(_HEARD_OUT_S)
 
+    def _leave(self) -> None:
+        """End the connection after an answer, when its client has heard that there is no more."""
+        if not self._in_body:
+            self.transport.close()
+            return
+        self._refused = True
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._patience.begin(_HEARD_OUT_S)
+
     def _run_out(self) -> None:
         if self._in_body and self.flow.read_paused:
             self._patience.begin(_BODY_GOES_ON_WITHIN_S)  # It is we who are slow.
@@ -254,9 +266,20 @@ class Connection(HttpToolsProtocol):
         if cycle.scope["http_version"] == "1.0":
             cycle.waiting_for_100_continue = False
             app = _without_chunks(app, cycle)
+        if not cycle.keep_alive:
+            cycle.transport = cast("asyncio.Transport", _LastAnswer(self.transport, self._leave))
         super()._start_asgi_task(cycle, app)
         if isinstance(self.loop, RequestsFirst):
             self.loop.prefer_last()
+
+
+class _LastAnswer:
+    """As much of a transport as an answer needs after which the connection ends."""
+
+    def __init__(self, transport: asyncio.Transport, leave: Callable[[], None]) -> None:
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.close = leave
 
 
 def _without_chunks(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:

@@ -139,7 +139,9 @@ class Interpreter:
         while self.alive and self._loop.time() < deadline:
             # In this order: no process can appear once its parents all stand still or are dead.
             still = processes.stopped(self._runner)
-            if processes.kill_below(top, but=self._runner) and still:
+            alone = processes.kill_below(top, but=self._runner)
+            # Looked at again: a child may have been made so that its end wakes its parent.
+            if still and alone and processes.stopped(self._runner):
                 return True
             await asyncio.sleep(_PAUSE_S)
         return False

@@ -18,15 +18,42 @@ _GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
 
 def children(pid: int) -> list[int]:
     found: list[int] = []
-    with suppress(*_GONE):
-        for thread in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 -- read 20 times a second
-            with suppress(*_GONE):
-                found += map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
+    for thread in _threads(pid):
+        with suppress(*_GONE):
+            found += map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
     return found
 
 
 def descendants(pid: int) -> set[int]:
     """All that live below `pid`, without `pid`; the dead that nobody has buried do not count."""
+    return {child for child in _below(pid) if _lives(child)}
+
+
+def stopped(pid: int) -> bool:
+    """Whether every thread of the process stands still."""
+    return all(_state(pid, thread) in "TtZX" for thread in _threads(pid))
+
+
+def kill_below(pid: int, *, but: int | None = None) -> bool:
+    """Kill what lives below `pid`, except `but`; whether there was nothing to kill.
+
+    Who forks and ends, and whose child does the same, may be gone whenever it is looked at, and its
+    child not yet there. So nothing lives only where all that is seen was seen dead before.
+    """
+    seen = _below(pid) - {but}
+    dead = {child for child in seen if _state(child) == "Z" and not _lives(child)}
+    seen |= _below(pid) - {but}
+    if seen == dead:
+        return True
+    with _pidfds(seen - dead) as handles:
+        for child in _below(pid) & handles.keys():
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handles[child], signal.SIGKILL)
+    return False
+
+
+def _below(pid: int) -> set[int]:
+    """The living and the dead."""
     found: set[int] = set()
     unseen = children(pid)
     while unseen:
@@ -34,28 +61,14 @@ def descendants(pid: int) -> set[int]:
         if child not in found:
             found.add(child)
             unseen += children(child)
-    return {child for child in found if _state(child) not in "ZX"}
+    return found
 
 
-def stopped(pid: int) -> bool:
-    """Whether every thread of the process stands still."""
-    with suppress(*_GONE):
-        threads = os.listdir(f"/proc/{pid}/task")  # noqa: PTH208
-        return all(_state_of(f"/proc/{pid}/task/{thread}/stat") in "TtZX" for thread in threads)
-    return True
-
-
-def kill_below(pid: int, *, but: int | None = None) -> bool:
-    """Kill what lives below `pid`, except `but`; whether there was nothing to kill."""
-    # Looked at twice: the kernel leaves out some of the living while others are being buried.
-    seen = (descendants(pid) | descendants(pid)) - {but}
-    if not seen:
-        return True
-    with _pidfds(seen) as handles:
-        for child in descendants(pid) & handles.keys():
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(handles[child], signal.SIGKILL)
-    return False
+def _lives(pid: int) -> bool:
+    # What is told of a process is told of its first thread, which may end before the others.
+    return _state(pid) not in "ZX" or any(
+        _state(pid, thread) not in "ZX" for thread in _threads(pid)
+    )
 
 
 class _pidfds:  # noqa: N801 -- used as a function
@@ -84,8 +97,11 @@ def memory_bytes(pids: set[int], *, limit: int) -> int:
 
 
 def _resident(pid: int) -> int:
-    with suppress(*_GONE):
-        return int(_read(f"/proc/{pid}/statm").split()[1]) * mmap.PAGESIZE
+    # Of a thread that has ended there is nothing to tell, though its process may hold all it held.
+    for thread in (pid, *_threads(pid)):
+        with suppress(*_GONE):
+            if pages := int(_read(f"/proc/{pid}/task/{thread}/statm").split()[1]):
+                return pages * mmap.PAGESIZE
     return 0
 
 
@@ -97,15 +113,18 @@ def _share(pid: int) -> int:
     return _resident(pid)
 
 
-def _state(pid: int) -> str:
+def _threads(pid: int) -> list[int]:
     with suppress(*_GONE):
-        return _state_of(f"/proc/{pid}/stat")
+        return list(map(int, os.listdir(f"/proc/{pid}/task")))  # noqa: PTH208 -- 20 times a second
+    return []
+
+
+def _state(pid: int, thread: int | None = None) -> str:
+    with suppress(*_GONE):
+        # The name stands in parentheses and may hold any character, parentheses as well.
+        stat = _read(f"/proc/{pid}/task/{thread or pid}/stat")
+        return stat.rpartition(")")[2].split()[0]
     return "X"
-
-
-def _state_of(stat: str) -> str:
-    # The name stands in parentheses and may hold any character, parentheses as well.
-    return _read(stat).rpartition(")")[2].split()[0]
 
 
 def _lines(path: str) -> Iterator[str]:

@@ -235,6 +235,24 @@ ATTEMPTS = [
         "  attempt(resource.setrlimit, limit, (1 << 40, 1 << 40))",
         "((ValueError|PermissionError).*\n){5}",
     ),
+    # Waking between calls, where the server has stopped the code
+    Attempt(
+        "a timer that wakes",
+        "call('timer_create', 1, (ctypes.c_int * 16)(0, 0, 18, 0), bytes(8))",
+        "EPERM",
+    ),
+    Attempt(
+        "a pipe that wakes",
+        "import fcntl\nattempt(fcntl.fcntl, os.pipe()[0], 10, 18)",
+        r"PermissionError \[Errno 1\]",
+    ),
+    Attempt(
+        "a child whose end wakes",
+        "clone = 56 if os.uname().machine == 'x86_64' else 220\n"
+        "result = call(clone, 18, 0, 0, 0, 0)\n"
+        "if result == 0: os._exit(0)",
+        "EPERM",
+    ),
     # Devices and terminals
     Attempt(
         "devices",
@@ -255,6 +273,14 @@ ATTEMPTS = [
     # Memory that nobody counts
     Attempt("files that are only memory", "attempt(os.memfd_create, 'hidden')", "PermissionError"),
     Attempt(
+        "memory that is shared and of no file",
+        "import mmap\nattempt(mmap.mmap, -1, 1 << 20)\n"
+        "with open('/dev/zero', 'r+b', buffering=0) as zeros:\n"
+        "  attempt(mmap.mmap, zeros.fileno(), 1 << 20)\n"
+        "  print(zeros.read(3))",
+        r"PermissionError.*\nOSError \[Errno 19\].*\nb'\\x00\\x00\\x00'",
+    ),
+    Attempt(
         "System V memory",
         "call('shmget', 0, 1 << 30, 0o777)\ncall('semget', 0, 1, 0o777)\ncall('msgget', 0, 0o777)",
         "(.* EPERM\n){3}",
@@ -268,6 +294,22 @@ ATTEMPTS = [
         "attempt(fill, '/tmp/big')\nattempt(fill, '/dev/shm/big')\n"
         "os.unlink('/tmp/big'); os.unlink('/dev/shm/big')",
         "No space left on device.*\n.*No space left on device",
+    ),
+    Attempt(
+        "files on their way through a socket",
+        "one, other = socket.socketpair()\n"
+        "attempt(socket.send_fds, one, [b'x'], [0])\n"
+        "call('sendmmsg', one.fileno(), 0, 0, 0)",
+        r"PermissionError \[Errno 1\].*\nsendmmsg EPERM",
+    ),
+    Attempt(
+        "disk space at once",
+        "with open('huge', 'wb') as file:\n"
+        "  call(47 if ARM else 285, file.fileno(), 1, 0, ctypes.c_long(10 << 30))\n"
+        "  os.posix_fallocate(file.fileno(), 0, 100_000)\n"
+        "  print(os.fstat(file.fileno()).st_size)\n"
+        "os.unlink('huge')",
+        "ENOTSUP\n100000",
     ),
     Attempt(
         "one file larger than the disk",

@@ -9,6 +9,7 @@ from locum.tools.code_interpreter import seccomp
 
 X86_64, ARM64, I386 = 0xC000003E, 0xC00000B7, 0x40000003
 ALLOW, KILL = "allow", "kill"
+SIGCONT = 18
 MACHINES = [("x86_64", X86_64), ("aarch64", ARM64)]
 
 
@@ -22,6 +23,8 @@ def outcome(program: bytes, architecture: int, number: int, *arguments: int) -> 
         at += 1
         if code == 0x20:
             (accumulator,) = struct.unpack_from("=I", data, value)
+        elif code == 0x54:
+            accumulator &= value
         elif code == 0x06:
             if value >> 16 == 5:
                 return errno.errorcode[value & 0xFFFF]
@@ -85,6 +88,7 @@ def test_threads_and_children_are_made_but_no_namespaces(machine: str, clone: in
 
     assert outcome(program, architecture, clone, thread) == ALLOW
     assert outcome(program, architecture, clone, child) == ALLOW
+    assert outcome(program, architecture, clone, 0x1200000 | SIGCONT) == "EPERM"
     for flag in (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000):
         assert outcome(program, architecture, clone, child | flag) == "EPERM"
 
@@ -105,6 +109,32 @@ def test_pairs_of_unix_sockets_are_all_the_sockets_there_are(machine: str, pair:
 
     assert outcome(program, architecture, pair, 1) == ALLOW
     assert outcome(program, architecture, pair, 2) == "EPERM"
+
+
+@pytest.mark.parametrize(("machine", "mmap"), [("x86_64", 9), ("aarch64", 222)])
+def test_memory_is_mapped_but_none_that_is_shared_and_of_no_file(machine: str, mmap: int) -> None:
+    program, architecture = seccomp.program(machine), dict(MACHINES)[machine]
+    shared, shared_and_checked, private, anonymous, huge = 1, 3, 2, 0x20, 0x40000
+
+    for flags in (shared, shared_and_checked, private, private | anonymous):
+        assert outcome(program, architecture, mmap, 0, 0, 0, flags) == ALLOW
+    for flags in (shared | anonymous, shared_and_checked | anonymous, private | anonymous | huge):
+        assert outcome(program, architecture, mmap, 0, 0, 0, flags) == "EPERM"
+
+
+@pytest.mark.parametrize(("machine", "fcntl"), [("x86_64", 72), ("aarch64", 25)])
+def test_files_do_not_signal_what_their_code_chooses(machine: str, fcntl: int) -> None:
+    program, architecture = seccomp.program(machine), dict(MACHINES)[machine]
+
+    assert outcome(program, architecture, fcntl, 0, 10, SIGCONT) == "EPERM"
+    assert outcome(program, architecture, fcntl, 0, 1030) == ALLOW
+
+
+@pytest.mark.parametrize(("machine", "fallocate"), [("x86_64", 285), ("aarch64", 47)])
+def test_disk_space_is_not_reserved_at_once(machine: str, fallocate: int) -> None:
+    program, architecture = seccomp.program(machine), dict(MACHINES)[machine]
+
+    assert outcome(program, architecture, fallocate) == "ENOTSUP"
 
 
 def test_other_machines_are_not_supported() -> None:

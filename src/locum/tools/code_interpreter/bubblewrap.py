@@ -29,7 +29,15 @@ _PACKAGES = "/opt/locum/packages"
 _RUNNER = "/opt/locum/runner.py"
 # Links into /usr on most distributions, directories on the others.
 _SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-_DEVICES = ("null", "zero", "full", "random", "urandom")
+# The second reads as zeros too, and cannot be mapped: what is mapped of the real one and shared is
+# memory of no file, which stays when it is in no process's sight any more.
+_DEVICES = {
+    "null": "null",
+    "zero": "full",
+    "full": "full",
+    "random": "random",
+    "urandom": "urandom",
+}
 # Readable by everybody, and about the whole machine.
 _TELLTALES = (
     "config.gz",
@@ -130,8 +138,8 @@ def _read_only(packages: Path | None) -> Iterator[str]:
 
 def _devices() -> Iterator[str]:
     yield from ("--proc", "/proc", "--perms", "0755", "--size", "65536", "--tmpfs", "/dev")
-    for name in _DEVICES:
-        yield from ("--dev-bind", f"/dev/{name}", f"/dev/{name}")
+    for name, device in _DEVICES.items():
+        yield from ("--dev-bind", f"/dev/{device}", f"/dev/{name}")
     yield from ("--symlink", "/proc/self/fd", "/dev/fd")
     for name in _TELLTALES:
         if Path("/proc", name).exists():

@@ -3,7 +3,9 @@
 A list of what is refused, not of what is allowed: numpy, pandas and their threads use hundreds of
 calls, and the namespaces already hold the rest. What stands here would reach around those walls
 (new namespaces, mounts, other processes, keyrings, sockets), enlarge the kernel's surface (bpf,
-io_uring, userfaultfd), or hold memory that no watcher sees (memfd, System V shared memory).
+io_uring, userfaultfd), hold memory or files that no watcher sees (memfd, memory that is shared and
+of no file, files on their way through a socket), take a disk in one stroke (fallocate), or have the
+kernel wake what the server has stopped (SIGCONT by a timer, a file or the end of a child).
 """
 
 import errno
@@ -63,6 +65,8 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "reboot": (169, 142),
     "request_key": (249, 218),
     "semget": (64, 190),
+    "sendmmsg": (307, 269),
+    "sendmsg": (46, 211),
     "setdomainname": (171, 162),
     "sethostname": (170, 161),
     "setns": (308, 268),
@@ -73,6 +77,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "swapon": (167, 224),
     "sysfs": (139, None),
     "syslog": (103, 116),
+    "timer_create": (222, 107),
     "umount2": (166, 39),
     "unshare": (272, 97),
     "uselib": (134, None),
@@ -89,18 +94,21 @@ _NEWEST = 462
 # CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
 _NEW_NAMESPACES = 0x7E020000
 _AF_UNIX = 1
+_SIGNAL_OF_A_CHILD, _SIGCONT = 0xFF, 18
+_F_SETSIG = 10
+_MAP_SHARED, _MAP_ANONYMOUS, _MAP_HUGETLB = 0x01, 0x20, 0x40000
 # They type into, or paste onto, the terminal of whoever started the server.
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 
-# The architecture as the kernel names it, then clone, ioctl, socketpair.
-_MACHINES: dict[str, tuple[int, int, int, int, int]] = {
-    "x86_64": (0, 0xC000003E, 56, 16, 53),
-    "aarch64": (1, 0xC00000B7, 220, 29, 199),
+# The architecture as the kernel names it, then clone, ioctl, socketpair, fcntl, mmap, fallocate.
+_MACHINES: dict[str, tuple[int, int, int, int, int, int, int, int]] = {
+    "x86_64": (0, 0xC000003E, 56, 16, 53, 72, 9, 285),
+    "aarch64": (1, 0xC00000B7, 220, 29, 199, 25, 222, 47),
 }
 
-_LOAD, _EQUAL, _ABOVE, _ANY_BIT, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
+_LOAD, _EQUAL, _ABOVE, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x54, 0x06
 _ALLOW, _KILL, _FAIL = 0x7FFF0000, 0x80000000, 0x00050000
-_NUMBER, _ARCHITECTURE, _FIRST, _SECOND = 0, 4, 16, 24
+_NUMBER, _ARCHITECTURE, _FIRST, _SECOND, _FOURTH = 0, 4, 16, 24, 40
 
 
 def supported(machine: str | None = None) -> bool:
@@ -109,7 +117,9 @@ def supported(machine: str | None = None) -> bool:
 
 def program(machine: str | None = None) -> bytes:
     """The filter, ready for `bwrap --seccomp` or `seccomp(2)`."""
-    column, architecture, clone, ioctl, socketpair = _MACHINES[machine or platform.machine()]
+    column, architecture, clone, ioctl, socketpair, fcntl, mmap, fallocate = _MACHINES[
+        machine or platform.machine()
+    ]
     refused = sorted(n for n in (row[column] for row in REFUSED.values()) if n is not None)
     return b"".join(
         [
@@ -121,11 +131,15 @@ def program(machine: str | None = None) -> bytes:
             _instruction(_RETURN, _FAIL | errno.ENOSYS),
             *(_refuse(number, errno.EPERM) for number in refused),
             *(_refuse(number, errno.ENOSYS) for number in _UNKNOWN),
+            # The C library then writes what it would have reserved, at the pace of writing.
+            _refuse(fallocate, errno.EOPNOTSUPP),
             # Each block below leaves the program, so that the number loaded above is still there.
             _block(
                 clone,
                 _instruction(_LOAD, _FIRST),
-                _instruction(_ANY_BIT, _NEW_NAMESPACES, otherwise=1),
+                _instruction(_ANY_BIT, _NEW_NAMESPACES, then=2),
+                _instruction(_AND, _SIGNAL_OF_A_CHILD),
+                _instruction(_EQUAL, _SIGCONT, otherwise=1),
                 _instruction(_RETURN, _FAIL | errno.EPERM),
             ),
             _block(
@@ -139,6 +153,20 @@ def program(machine: str | None = None) -> bytes:
                 socketpair,
                 _instruction(_LOAD, _FIRST),
                 _instruction(_EQUAL, _AF_UNIX, then=1),
+                _instruction(_RETURN, _FAIL | errno.EPERM),
+            ),
+            _block(
+                fcntl,
+                _instruction(_LOAD, _SECOND),
+                _instruction(_EQUAL, _F_SETSIG, otherwise=1),
+                _instruction(_RETURN, _FAIL | errno.EPERM),
+            ),
+            _block(
+                mmap,
+                _instruction(_LOAD, _FOURTH),
+                _instruction(_ANY_BIT, _MAP_HUGETLB, then=2),
+                _instruction(_ANY_BIT, _MAP_ANONYMOUS, otherwise=2),
+                _instruction(_ANY_BIT, _MAP_SHARED, otherwise=1),
                 _instruction(_RETURN, _FAIL | errno.EPERM),
             ),
             _instruction(_RETURN, _ALLOW),

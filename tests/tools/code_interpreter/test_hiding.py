@@ -1,6 +1,8 @@
 """Code that hides from the server what it holds or what it goes on with."""
 
 import os
+import threading
+from collections.abc import Collection
 
 import pytest
 from tests.tools.code_interpreter.conftest import Build
@@ -57,7 +59,7 @@ def test_a_process_that_hands_on_its_life_is_not_missed(monkeypatch: pytest.Monk
     states = {3: "Z"}
     monkeypatch.setattr(processes, "children", lambda pid: [2, 3, next(lives)] if pid == 1 else [])
     monkeypatch.setattr(processes, "_state", lambda pid, _=0: states.get(pid, "X"))
-    monkeypatch.setattr(processes, "_threads", lambda pid: [pid], raising=False)
+    monkeypatch.setattr(processes, "threads", lambda pid: [pid], raising=False)
     monkeypatch.setattr(os, "pidfd_open", _no_such_process)
 
     assert not processes.kill_below(1, but=2)
@@ -68,3 +70,77 @@ def test_a_process_that_hands_on_its_life_is_not_missed(monkeypatch: pytest.Monk
 
 def _no_such_process(_: int) -> int:
     raise ProcessLookupError
+
+
+@pytest.mark.slow
+def test_tables_of_pages_count_as_memory(build_walled: Build) -> None:
+    """Room that is only read takes no memory but that of its tables."""
+    rig = build_walled(limits=Limits(memory_bytes=100 * MIB))
+    code = """
+import ctypes
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+step, many, private_and_not_reserved, small_pages = 2 << 20, 10_000_000, 0x4022, 15
+start = libc.mmap(None, step * many, 1, private_and_not_reserved, -1, 0)
+libc.madvise(start, step * many, small_pages)
+for n in range(many): ctypes.string_at(start + n * step, 1)
+"""
+    assert rig.logs(rig.session(), code) == "killed: more than 100 MiB of memory"
+
+
+@pytest.mark.slow
+def test_counting_shared_memory_holds_nothing_else_up(build_walled: Build) -> None:
+    rig = build_walled(limits=Limits(memory_bytes=500 * MIB))
+    session = rig.session()
+    code = """
+import os, time
+hoard = bytearray(400 << 20)
+for n in range(0, len(hoard), 4096): hoard[n] = 1
+for _ in range(10):
+    if os.fork() == 0:
+        time.sleep(100)
+time.sleep(0.5)
+"""
+    counted_in: set[str] = set()
+    share = processes.share_bytes
+
+    def counting(pids: Collection[int]) -> int:
+        counted_in.add(threading.current_thread().name)
+        return share(pids)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(processes, "share_bytes", counting)
+        rig.logs(session, code)
+
+    assert counted_in
+    assert threading.main_thread().name not in counted_in
+
+
+HOLD = """
+import os
+held, block = [], b'x' * (1 << 20)
+def hold(n):
+    with open(f'part{n}', 'w+b') as file:
+        os.unlink(f'part{n}')
+        for _ in range(2): file.write(block)
+        file.flush()
+        held.append(keep(file))
+"""
+
+
+@pytest.mark.parametrize(
+    "keep", ["os.dup(file.fileno())", "mmap.mmap(file.fileno(), 0)"], ids=["opened", "mapped"]
+)
+def test_removed_files_that_are_held_count_as_disk(build_any: Build, keep: str) -> None:
+    rig = build_any(limits=Limits(disk_bytes=4 * MIB))
+    session = rig.session()
+    rig.run(session, f"import mmap\n{HOLD}\ndef keep(file): return {keep}")
+
+    assert rig.logs(session, "for n in range(2): hold(n)") == ""
+    assert rig.logs(session, "len(held)") == "2"
+    text = rig.logs(session, "hold(2)")
+
+    assert text == "stopped: more than 4 MiB in /mnt/data; the newest files were removed"
+    assert rig.logs(session, "'held' in dir()").endswith("False")

@@ -79,6 +79,9 @@ class Call:
             end = self._timed_out()
         overfull = await watch.disk()
         if overfull is not None:
+            if watch.nameless_bytes:
+                # Only its end lets go of them.
+                await self._interpreter.kill()
             await self._data.shrink(to=watch.allowed_bytes)
         return end or overfull
 
@@ -174,12 +177,15 @@ class _Watch:
         self._data = data
         self._limits = limits
         self.allowed_bytes = allowed_bytes
+        self.nameless_bytes = 0
+        """Of files that were removed, as far as the code still holds them."""
+
         self._memory_at = self._disk_at = 0.0
 
     async def complaint(self, now: float) -> str | None:
         if now >= self._memory_at:
             self._memory_at = now + _MEMORY_EVERY_S
-            if complaint := self._processes():
+            if complaint := await self._processes():
                 return complaint
         if now >= self._disk_at:
             complaint = await self.disk()
@@ -187,18 +193,23 @@ class _Watch:
             return complaint
         return None
 
-    def _processes(self) -> str | None:
+    async def _processes(self) -> str | None:
         tree = self._interpreter.tree()
         if len(tree) > self._limits.processes:
             return f"killed: more than {self._limits.processes} processes"
-        held = processes.memory_bytes(tree, limit=self._limits.memory_bytes)
-        if held > self._limits.memory_bytes:
-            return f"killed: more than {self._limits.memory_bytes >> 20} MiB of memory"
+        limit = self._limits.memory_bytes
+        held = processes.resident_bytes(tree)
+        if held > limit:
+            held = await asyncio.to_thread(processes.share_bytes, tree)
+        if held > limit:
+            return f"killed: more than {limit >> 20} MiB of memory"
         return None
 
     async def disk(self) -> str | None:
-        usage = await self._data.usage()
-        if usage.size_bytes > self.allowed_bytes:
+        holders = self._interpreter.tree() if self._interpreter.alive else ()
+        usage = await self._data.usage(holders)
+        self.nameless_bytes = usage.nameless_bytes
+        if usage.size_bytes + usage.nameless_bytes > self.allowed_bytes:
             limit = self._limits.disk_bytes >> 20
             return f"stopped: more than {limit} MiB in /mnt/data; the newest files were removed"
         if usage.too_deep or usage.entries > self._limits.disk_entries:

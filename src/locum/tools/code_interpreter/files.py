@@ -15,6 +15,7 @@ from secrets import token_hex
 from msgspec import Struct
 
 from locum.tools.code_interpreter.limits import Limits
+from locum.tools.code_interpreter.nameless import nameless_bytes
 from locum.tools.code_interpreter.sandbox import Written
 
 _DEEPEST = 32
@@ -36,6 +37,8 @@ class Usage(Struct, frozen=True):
     size_bytes: int
     entries: int
     too_deep: bool
+    nameless_bytes: int = 0
+    """Of files that were removed, and that processes still hold."""
 
 
 class Laid(Struct, frozen=True, array_like=True):
@@ -79,8 +82,8 @@ class DataDirectory:
     async def files(self) -> dict[str, Written]:
         return await asyncio.to_thread(self._files)
 
-    async def usage(self) -> Usage:
-        return await asyncio.to_thread(self._usage)
+    async def usage(self, holders: Collection[int] = ()) -> Usage:
+        return await asyncio.to_thread(self._usage, holders)
 
     async def read(self, name: str) -> AsyncIterator[bytes]:
         """Raises `FileNotFoundError` for what is not one of `files()`."""
@@ -170,17 +173,18 @@ class DataDirectory:
             raise FileNotFoundError(name)
         return descriptor, status.st_size
 
-    def _usage(self) -> Usage:
+    def _usage(self, holders: Collection[int] = ()) -> Usage:
         size = entries = 0
+        nameless = nameless_bytes(holders, beside=self.path)
         with _opened(self.path) as top:
             for entry in _walk(top):
                 entries += 1
                 size += _size(entry.status)
                 if entry.too_deep:
-                    return Usage(size, entries, too_deep=True)
+                    return Usage(size, entries, too_deep=True, nameless_bytes=nameless)
                 if entries > self._most:
                     break
-        return Usage(size, entries, too_deep=False)
+        return Usage(size, entries, too_deep=False, nameless_bytes=nameless)
 
     def _shrink(self, to: int) -> None:
         usage = self._usage()

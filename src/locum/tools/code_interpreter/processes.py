@@ -5,10 +5,9 @@ heir of orphans. A signal goes through a pidfd, to a process seen to descend fro
 and after the pidfd was opened: a number that was used again in between is never hit.
 """
 
-import mmap
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,10 +17,16 @@ _GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
 
 def children(pid: int) -> list[int]:
     found: list[int] = []
-    for thread in _threads(pid):
+    for thread in threads(pid):
         with suppress(*_GONE):
             found += map(int, _read(f"/proc/{pid}/task/{thread}/children").split())
     return found
+
+
+def threads(pid: int) -> list[int]:
+    with suppress(*_GONE):
+        return list(map(int, os.listdir(f"/proc/{pid}/task")))  # noqa: PTH208 -- 20 times a second
+    return []
 
 
 def descendants(pid: int) -> set[int]:
@@ -31,7 +36,7 @@ def descendants(pid: int) -> set[int]:
 
 def stopped(pid: int) -> bool:
     """Whether every thread of the process stands still."""
-    return all(_state(pid, thread) in "TtZX" for thread in _threads(pid))
+    return all(_state(pid, thread) in "TtZX" for thread in threads(pid))
 
 
 def kill_below(pid: int, *, but: int | None = None) -> bool:
@@ -67,7 +72,7 @@ def _below(pid: int) -> set[int]:
 def _lives(pid: int) -> bool:
     # What is told of a process is told of its first thread, which may end before the others.
     return _state(pid) not in "ZX" or any(
-        _state(pid, thread) not in "ZX" for thread in _threads(pid)
+        _state(pid, thread) not in "ZX" for thread in threads(pid)
     )
 
 
@@ -86,36 +91,36 @@ class _pidfds:  # noqa: N801 -- used as a function
             os.close(handle)
 
 
-def memory_bytes(pids: set[int], *, limit: int) -> int:
-    """What the processes hold together.
+def resident_bytes(pids: Collection[int]) -> int:
+    """What the processes hold together. Cheap; shared pages count once for each process."""
+    return sum(map(_resident, pids))
 
-    First by what each has resident, which is cheap and counts shared pages once for each process;
-    only where that is over the limit, by each one's share of its pages.
-    """
-    held = sum(map(_resident, pids))
-    return held if held <= limit else sum(map(_share, pids))
+
+def share_bytes(pids: Collection[int]) -> int:
+    """The same by each one's share of its pages. The kernel looks at every page: it takes time."""
+    return sum(map(_share, pids))
 
 
 def _resident(pid: int) -> int:
-    # Of a thread that has ended there is nothing to tell, though its process may hold all it held.
-    for thread in (pid, *_threads(pid)):
-        with suppress(*_GONE):
-            if pages := int(_read(f"/proc/{pid}/task/{thread}/statm").split()[1]):
-                return pages * mmap.PAGESIZE
-    return 0
+    return sum(_told(pid, "VmRSS:", "VmPTE:"))
 
 
 def _share(pid: int) -> int:
     with suppress(*_GONE):
-        for line in _lines(f"/proc/{pid}/smaps_rollup"):
+        for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
             if line.startswith("Pss:"):
-                return int(line.split()[1]) << 10
+                return (int(line.split()[1]) << 10) + sum(_told(pid, "VmPTE:"))
     return _resident(pid)
 
 
-def _threads(pid: int) -> list[int]:
-    with suppress(*_GONE):
-        return list(map(int, os.listdir(f"/proc/{pid}/task")))  # noqa: PTH208 -- 20 times a second
+def _told(pid: int, *names: str) -> list[int]:
+    """Bytes as the kernel tells them. The tables of pages count too: they can hold gigabytes."""
+    # Of a thread that has ended there is nothing to tell, though its process may hold all it held.
+    for thread in (pid, *threads(pid)):
+        with suppress(*_GONE):
+            lines = _read(f"/proc/{pid}/task/{thread}/status").splitlines()
+            if found := [int(line.split()[1]) << 10 for line in lines if line.startswith(names)]:
+                return found
     return []
 
 
@@ -125,10 +130,6 @@ def _state(pid: int, thread: int | None = None) -> str:
         stat = _read(f"/proc/{pid}/task/{thread or pid}/stat")
         return stat.rpartition(")")[2].split()[0]
     return "X"
-
-
-def _lines(path: str) -> Iterator[str]:
-    yield from _read(path).splitlines()
 
 
 def _read(path: str) -> str:

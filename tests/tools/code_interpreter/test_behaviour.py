@@ -196,6 +196,32 @@ def test_output_is_cut_with_a_line_that_says_so(build_any: Build) -> None:
     assert rig.logs(session, "print('told again')") == "told again\n"
 
 
+@pytest.mark.parametrize("character", ["x", "\\0", "\\u00e9", "\\U0001f600", "\\ud800"])
+def test_a_value_is_cut_however_long_it_is(build_any: Build, character: str) -> None:
+    rig = build_any(limits=Limits(output_bytes=1000, picture_bytes=1000))
+    session = rig.session()
+    code = f"class Long:\n  def __repr__(self): return '{character}' * 1_000_000\nLong()"
+
+    text = rig.logs(session, code)
+
+    assert text.endswith("[output cut after 1000 bytes]\n")
+    assert len(text.encode()) < 1100
+    assert rig.logs(session, "'Long' in dir()") == "True"
+
+
+def test_a_picture_that_is_too_large_is_not_shown_and_costs_no_variables(build_any: Build) -> None:
+    rig = build_any(limits=Limits(output_bytes=1000, picture_bytes=1000))
+    session = rig.session()
+    code = r"""
+class Large:
+    def _repr_png_(self): return b'\x89PNG\r\n\x1a\n' + bytes(100_000)
+Large()
+"""
+
+    assert rig.logs(session, code) == "[a picture was not shown: no PNG, or too large]"
+    assert rig.logs(session, "'Large' in dir()") == "True"
+
+
 def test_a_child_of_fork_does_not_speak_for_the_interpreter(any_rig: Rig) -> None:
     code = "import os, sys\nprint('before')\nif os.fork() == 0: sys.exit('child')\n_ = os.wait()"
     session = any_rig.session()

@@ -106,6 +106,30 @@ def test_pictures_have_a_number_and_a_size(build_walled: Build) -> None:
     assert rig.pictures(session, f"host.show({png} + b'x' * 100)") == []
 
 
+def test_pictures_that_are_not_shown_count_as_output(build_walled: Build) -> None:
+    rig = build_walled(limits=Limits(output_bytes=1000, wall_s=0.5))
+    session = rig.session()
+    rig.run(session, SPEAK)
+
+    text = rig.logs(session, "for _ in range(50): host.show(b'GIF89a')\nhost.say('the end')")
+
+    assert len(text) < 1200
+    assert "[output cut after 1000 bytes]" in text
+
+
+@pytest.mark.parametrize("flood", ["host.say('')", r"host.show(b'\x89PNG\r\n\x1a\n')"])
+def test_a_flood_of_frames_that_tell_nothing_is_slowed_down(
+    build_walled: Build, flood: str
+) -> None:
+    rig = build_walled(limits=Limits(wall_s=0.5, pictures=1))
+    session = rig.session()
+    rig.run(session, f"{SPEAK}\nn = 0")
+
+    rig.run(session, f"while True:\n  {flood}\n  n += 1")
+
+    assert rig.logs(session, "0 < n < 100") == "True"
+
+
 @pytest.mark.parametrize(
     "close",
     [

@@ -26,6 +26,7 @@ _DISK_EVERY_S = 0.25
 _READ = 1 << 16
 # Past its limit, output is read and dropped at this pace: the pipe then slows the code down.
 _DROP, _DROP_EVERY_S = 1 << 20, 0.05
+_NOT_SHOWN = b"[a picture was not shown: no PNG, or too large]"
 _PNG = b"\x89PNG\r\n\x1a\n"
 # SIGXCPU, as told by the walls and by the kernel; not every system has a name for it.
 _OUT_OF_CPU = frozenset({128 + 24, -24})
@@ -103,14 +104,17 @@ class Call:
             frames, self._hostile = [], True
         for output in self._printed():
             yield output
-        if self._text.full:
-            await asyncio.sleep(_DROP_EVERY_S)
+        idle = self._text.full
         for frame in frames:
-            for output in self._told(frame):
+            told = list(self._told(frame))
+            idle = idle or not (told or self._over)
+            for output in told:
                 yield output
             # Never waited for: code that sends and does not read must not hold us up.
             if isinstance(frame, Said | Shown) and not self._interpreter.acknowledge(self._taken):
                 self._hostile = True
+        if idle and not (self._over or self._hostile):
+            await asyncio.sleep(_DROP_EVERY_S)
 
     def _printed(self) -> Iterator[Output]:
         left = _DROP
@@ -133,7 +137,8 @@ class Call:
             if text := self._text.add(frame.text.encode(), line=True):
                 yield Logs(text)
         elif not frame.data.startswith(_PNG) or len(frame.data) > self._limits.picture_bytes:
-            yield Logs(self._text.on_a_new_line("[a picture was not shown: no PNG, or too large]"))
+            if text := self._text.add(_NOT_SHOWN, line=True):
+                yield Logs(text)
         elif self._pictures < self._limits.pictures:
             self._pictures += 1
             yield Picture(frame.data)

@@ -279,6 +279,8 @@ def _spawn(launch: Launch, *, requests: int, frames: int, printed: int) -> subpr
         "server": os.getpid(),
         "data": launch.data,
         "uid": launch.uid,
+        "longest_text": limits.output_bytes,
+        "largest_picture": limits.picture_bytes,
         "rlimits": {
             "RLIMIT_CPU": limits.cpu_s,
             "RLIMIT_DATA": limits.memory_bytes,

@@ -27,6 +27,7 @@ from importlib.util import spec_from_loader
 from typing import Any
 
 _LONGEST_TRACEBACK = 20_000
+_CHARACTER_BYTES = 4
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
@@ -82,6 +83,8 @@ class Host:
         self._frames = _moved(settings["frames"], high)
         self._lock = threading.Lock()
         self._process = os.getpid()
+        self._longest_text = settings["longest_text"]
+        self._largest_picture = settings["largest_picture"]
         self.call = ""
         self.data = settings["data"]
         self.sending = False
@@ -93,11 +96,15 @@ class Host:
         return message
 
     def say(self, text: str) -> None:
+        """What is too long is cut, and still long enough for the host to see that it was."""
+        most = self._longest_text + _CHARACTER_BYTES
         # A lone surrogate is a string in Python and nowhere else.
-        plain = text.encode("utf-8", "backslashreplace").decode()
+        plain = text[:most].encode("utf-8", "backslashreplace")[:most].decode(errors="ignore")
         self._send_and_wait({"kind": "said", "call": self.call, "text": plain})
 
     def show(self, png: bytes) -> None:
+        if len(png) > self._largest_picture:
+            png = b""  # The host says that there was one.
         data = base64.b64encode(png).decode()
         self._send_and_wait({"kind": "shown", "call": self.call, "data": data})
 

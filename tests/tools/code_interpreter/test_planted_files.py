@@ -132,6 +132,20 @@ for name in (b'two\nlines', b'bell\x07', b'\xff\xfe', right_to_left, 'fine é.tx
     assert list(any_rig.wait(session.files())) == ["fine é.txt"]
 
 
+def test_paths_that_are_too_long_are_not_offered(any_rig: Rig) -> None:
+    session = any_rig.session()
+    code = """
+import os
+for name in ('d' * 250, 'e' * 250, 'f' * 250, 'g' * 250):
+    os.mkdir(name); os.chdir(name)
+for length in (20, 21):
+    open('x' * length, 'w').close()
+"""
+    any_rig.run(session, code)
+
+    assert [len(path) for path in any_rig.wait(session.files())] == [1024]
+
+
 def test_a_file_that_grows_is_read_to_where_it_was(any_rig: Rig) -> None:
     session = any_rig.session()
     any_rig.run(session, "_ = open('log', 'w').write('x' * 10)")

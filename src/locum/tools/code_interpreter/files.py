@@ -1,7 +1,8 @@
 """The files of one session, read and written by the server beside code that may plant anything.
 
 Every name is walked from a directory that is open already, never through a link. A file is what is
-regular, has one name, and can be printed; a FIFO or a device is never waited for.
+regular and has one name, which can be printed and is not too long; a FIFO or a device is never
+waited for.
 """
 
 import asyncio
@@ -19,6 +20,8 @@ from locum.tools.code_interpreter.nameless import nameless_bytes
 from locum.tools.code_interpreter.sandbox import Written
 
 _DEEPEST = 32
+# Ten thousand of the longest that there are would take eighty megabytes to list.
+_LONGEST_PATH = 1024
 _CHUNK = 1 << 20
 _ALL = stat.S_IRWXU
 
@@ -147,7 +150,7 @@ class DataDirectory:
             for entry in _walk(top):
                 if len(found) == self._most:
                     break
-                if self._is_file(entry.status) and entry.path.isprintable():
+                if self._is_file(entry.status) and _can_be_told(entry.path):
                     found[entry.path] = Written(entry.status.st_size, entry.status.st_mtime_ns)
         return found
 
@@ -270,6 +273,10 @@ def _descended(top: Path, directories: list[str]) -> Iterator[int]:
         yield current
     finally:
         os.close(current)
+
+
+def _can_be_told(path: str) -> bool:
+    return len(path) <= _LONGEST_PATH and path.isprintable()
 
 
 def _is_segment(name: str) -> bool:

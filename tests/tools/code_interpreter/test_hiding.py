@@ -144,3 +144,16 @@ def test_removed_files_that_are_held_count_as_disk(build_any: Build, keep: str) 
 
     assert text == "stopped: more than 4 MiB in /mnt/data; the newest files were removed"
     assert rig.logs(session, "'held' in dir()").endswith("False")
+
+
+@pytest.mark.parametrize("place", ["/tmp", "/dev/shm"])
+def test_empty_files_in_the_scratch_space_have_a_number(build_walled: Build, place: str) -> None:
+    rig = build_walled(limits=Limits(scratch_entries=100))
+    session = rig.session()
+    code = f"import os\nfor n in range(90): open(f'{place}/{{n}}', 'w').close()"
+
+    assert rig.logs(session, code) == ""
+    text = rig.logs(session, f"for n in range(90, 110): os.mkdir(f'{place}/{{n}}')")
+
+    assert text == "stopped: more than 100 files in /tmp and /dev/shm"
+    assert rig.logs(session, f"import os\nlen(os.listdir('{place}')) < 10").endswith("True")

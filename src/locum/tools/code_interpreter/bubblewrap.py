@@ -50,6 +50,7 @@ _TELLTALES = (
     "sysrq-trigger",
     "timer_list",
 )
+_SCRATCH = ("/tmp", "/dev/shm")  # noqa: S108 -- within the sandbox
 _UNPRIVILEGED = "1000"
 
 
@@ -86,6 +87,7 @@ class Bubblewrap(Sessions):
             uid=uid,
             limits=self.settings.limits,
             descriptors=(program,),
+            scratch=_SCRATCH,
         )
 
     async def check(self) -> str:
@@ -147,7 +149,7 @@ def _devices() -> Iterator[str]:
 
 
 def _scratch(size_bytes: int) -> Iterator[str]:
-    for path in ("/tmp", "/dev/shm"):  # noqa: S108 -- within the sandbox
+    for path in _SCRATCH:
         yield from ("--perms", "1777", "--size", str(size_bytes), "--tmpfs", path)
 
 

@@ -80,8 +80,7 @@ class Call:
             end = self._timed_out()
         overfull = await watch.disk()
         if overfull is not None:
-            if watch.nameless_bytes:
-                # Only its end lets go of them.
+            if watch.is_held:
                 await self._interpreter.kill()
             await self._data.shrink(to=watch.allowed_bytes)
         return end or overfull
@@ -182,8 +181,8 @@ class _Watch:
         self._data = data
         self._limits = limits
         self.allowed_bytes = allowed_bytes
-        self.nameless_bytes = 0
-        """Of files that were removed, as far as the code still holds them."""
+        self.is_held = False
+        """Whether only the end of the interpreter lets go of something that is too much."""
 
         self._memory_at = self._disk_at = 0.0
 
@@ -213,13 +212,16 @@ class _Watch:
     async def disk(self) -> str | None:
         holders = self._interpreter.tree() if self._interpreter.alive else ()
         usage = await self._data.usage(holders)
-        self.nameless_bytes = usage.nameless_bytes
+        self.is_held = usage.nameless_bytes > 0
         if usage.size_bytes + usage.nameless_bytes > self.allowed_bytes:
             limit = self._limits.disk_bytes >> 20
             return f"stopped: more than {limit} MiB in /mnt/data; the newest files were removed"
         if usage.too_deep or usage.entries > self._limits.disk_entries:
             limit = self._limits.disk_entries
             return f"stopped: more than {limit} files in /mnt/data, or too deep; it was emptied"
+        if self._interpreter.scratch_entries() > self._limits.scratch_entries:
+            self.is_held = True
+            return f"stopped: more than {self._limits.scratch_entries} files in /tmp and /dev/shm"
         return None
 
 

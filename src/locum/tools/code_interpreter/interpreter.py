@@ -55,6 +55,9 @@ class Launch(Struct, frozen=True, kw_only=True):
     descriptors: tuple[int, ...] = ()
     """Inherited by the command, and closed here once it runs."""
 
+    scratch: tuple[str, ...] = ()
+    """File systems of its own that end with it, as the runner sees them."""
+
 
 class Interpreter:
     @classmethod
@@ -83,6 +86,7 @@ class Interpreter:
         self._arrived = asyncio.Event()
         self._runner: int | None = None
         self._namespaced = launch.walls == "namespaces"
+        self._scratch = launch.scratch
         self._killed = False
         try:
             self._process = _spawn(launch, requests=requests, frames=frames, printed=printed)
@@ -149,6 +153,15 @@ class Interpreter:
     def tree(self) -> set[int]:
         """The processes that belong to the code, the runner among them."""
         return processes.descendants(self._top()) | {self._runner or self._process.pid}
+
+    def scratch_entries(self) -> int:
+        """How many files and directories there are in its scratch space."""
+        found = 0
+        for path in self._scratch:
+            with suppress(OSError):
+                status = os.statvfs(f"/proc/{self._runner}/root{path}")
+                found += status.f_files - status.f_ffree
+        return found
 
     def _top(self) -> int:
         """The ancestor of everything: the first process of the namespace, or the runner."""

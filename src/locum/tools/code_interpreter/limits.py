@@ -32,6 +32,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     scratch_bytes: int = 64 * _MIB
     """Of `/tmp`, and of `/dev/shm`: both are memory."""
 
+    scratch_entries: int = 20_000
+    """Files and directories of both together: an empty one takes memory of the kernel, too."""
+
     output_bytes: int = 256 << 10
     """Of the logs of one call; what follows is dropped, and a line says so."""
 

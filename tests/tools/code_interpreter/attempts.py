@@ -197,6 +197,11 @@ ATTEMPTS = [
     ),
     Attempt("clone3", "call(435, b'\\0' * 88, 88)", "ENOSYS"),
     Attempt("io_uring", "call(425, 1, b'\\0' * 120)", "ENOSYS"),
+    Attempt(
+        "asynchronous reads, whose places the whole machine shares",
+        "call('io_setup', 1000, bytes(8))",
+        "EPERM",
+    ),
     Attempt("bpf", "call('bpf', 0, b'\\0' * 64, 64)", "EPERM"),
     Attempt("userfaultfd", "call('userfaultfd', 1)", "EPERM"),
     Attempt("performance counters", "call('perf_event_open', b'\\0' * 128, 0, -1, -1, 0)", "EPERM"),

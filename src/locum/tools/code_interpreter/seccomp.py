@@ -4,8 +4,9 @@ A list of what is refused, not of what is allowed: numpy, pandas and their threa
 calls, and the namespaces already hold the rest. What stands here would reach around those walls
 (new namespaces, mounts, other processes, keyrings, sockets), enlarge the kernel's surface (bpf,
 io_uring, userfaultfd), hold memory or files that no watcher sees (memfd, memory that is shared and
-of no file, files on their way through a socket), take a disk in one stroke (fallocate), or have the
-kernel wake what the server has stopped (SIGCONT by a timer, a file or the end of a child).
+of no file, files on their way through a socket), take a disk in one stroke (fallocate) or what the
+whole machine shares (places for asynchronous reads), or have the kernel wake what the server has
+stopped (SIGCONT by a timer, a file or the end of a child).
 """
 
 import errno
@@ -31,6 +32,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "fsopen": (430, 430),
     "fspick": (433, 433),
     "init_module": (175, 105),
+    "io_setup": (206, 0),
     "ioperm": (173, None),
     "iopl": (172, None),
     "kcmp": (312, 272),

@@ -1,6 +1,7 @@
 """Text on its way into a message: markers become citations, links become file paths."""
 
 import itertools
+import tracemalloc
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,3 +79,27 @@ def test_a_link_waits_for_the_longer_one_that_it_may_still_become() -> None:
     assert list(speech.feed("sandbox:/mnt/data/a.csv")) == [("sandbox:/mnt/data/a.csv", None)]
     told = list(speech.feed(".gz"))
     assert [a.file_path.file_id for _, a in told if isinstance(a, FilePath)] == ["file-gz"]
+
+
+def test_brackets_that_cite_nothing_are_told_together() -> None:
+    speech = Speech(citations=CITATIONS, paths={})
+    told = [*speech.feed("【" * 10_000 + "【unknown】" * 10_000), *speech.end()]
+    assert told == [("【" * 10_000 + "【unknown】" * 10_000, None)]
+
+
+def test_a_link_may_come_in_pieces_after_much_else() -> None:
+    pieces = ["sandbox: " * 1_000, "san", "dbox:/mnt/da", "ta/a.csv", " and more"]
+    text, [annotation] = speak(pieces)
+    assert text[annotation.start_index : annotation.end_index] == "sandbox:/mnt/data/a.csv"
+
+
+def test_what_was_said_is_not_kept_to_look_for_links() -> None:
+    speech = Speech(citations=CITATIONS, paths=PATHS)
+    tracemalloc.start()
+    try:
+        for _ in range(5_000):
+            assert list(speech.feed("word " * 20)) == [("word " * 20, None)]
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 100_000

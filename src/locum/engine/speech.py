@@ -4,6 +4,7 @@ A marker arrives whole or not at all, so text is held back from its first charac
 has ended or turned out to be something else. Offsets count code points.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 
 from locum.wire.messages import Annotation, CitedFile, FileCitation, FilePath, WrittenFile
@@ -12,6 +13,8 @@ _OPEN, _CLOSE = "【", "】"
 _LINK = "sandbox:"
 # A marker is short; what runs on for longer is text.
 _LONGEST = 300
+# It holds no other: what was opened before was none.
+_MARKER = re.compile(f"{_OPEN}[^{_OPEN}{_CLOSE}]{{0,{_LONGEST - 2}}}{_CLOSE}")
 
 
 class Speech:
@@ -24,78 +27,86 @@ class Speech:
             ((_LINK + path, file_id) for path, file_id in paths.items()),
             key=lambda link: -len(link[0]),
         )
-        self._said = ""
-        self._scanned = 0
+        self._length = 0
+        # The end of what was said, in which links are still looked for.
+        self._tail = ""
         self._held = ""
 
     def feed(self, text: str) -> Iterator[tuple[str, Annotation | None]]:
-        self._held += text
-        while self._held:
-            start = self._held.find(_OPEN)
-            if start < 0:
-                yield from self._say(self._take(len(self._held)))
-            elif start > 0:
-                yield from self._say(self._take(start))
-            else:
-                end, again = self._held.find(_CLOSE), self._held.find(_OPEN, 1)
-                if again > 0 and not 0 < end < again:
-                    # A marker holds no other: what was opened before was no marker.
-                    yield from self._say(self._take(again))
-                    continue
-                if end < 0 and len(self._held) <= _LONGEST:
-                    return
-                yield from self._marker(self._take(end + 1 if 0 < end < _LONGEST else 1))
+        whole = self._held + text
+        open_at = _open_at(whole)
+        whole, self._held = whole[:open_at], whole[open_at:]
+        said = 0
+        for found in _MARKER.finditer(whole):
+            file_id = self._citations.get(found[0])
+            if file_id is not None:
+                yield from self._say(whole[said : found.start()])
+                yield self._cite(found[0], file_id)
+                said = found.end()
+        yield from self._say(whole[said:])
 
     def end(self) -> Iterator[tuple[str, Annotation | None]]:
         """What was held back, now that nothing follows."""
-        yield from self._say(self._take(len(self._held)))
+        held, self._held = self._held, ""
+        yield from self._say(held)
         yield from self._find_links(ended=True)
 
-    def _take(self, length: int) -> str:
-        taken, self._held = self._held[:length], self._held[length:]
-        return taken
-
-    def _marker(self, marker: str) -> Iterator[tuple[str, Annotation | None]]:
-        file_id = self._citations.get(marker)
-        if file_id is None:
-            yield from self._say(marker)
-            return
-        start = len(self._said)
-        self._said += marker
-        yield (
-            marker,
-            FileCitation(
-                text=marker,
-                start_index=start,
-                end_index=start + len(marker),
-                file_citation=CitedFile(file_id),
-            ),
+    def _cite(self, marker: str, file_id: str) -> tuple[str, Annotation]:
+        start = self._length
+        self._add(marker)
+        return marker, FileCitation(
+            text=marker,
+            start_index=start,
+            end_index=self._length,
+            file_citation=CitedFile(file_id),
         )
 
     def _say(self, text: str) -> Iterator[tuple[str, Annotation | None]]:
         if text:
-            self._said += text
+            self._add(text)
             yield text, None
             yield from self._find_links(ended=False)
 
+    def _add(self, text: str) -> None:
+        self._length += len(text)
+        if self._links:
+            self._tail += text
+
     def _find_links(self, *, ended: bool) -> Iterator[tuple[str, Annotation | None]]:
-        while self._links and (start := self._said.find(_LINK, self._scanned)) >= 0:
-            rest = self._said[start:]
+        if not self._links:
+            return
+        begins = self._length - len(self._tail)
+        longest = len(self._links[0][0])
+        scanned = 0
+        while (start := self._tail.find(_LINK, scanned)) >= 0:
+            rest = self._tail[start : start + longest]
             if not ended and any(
                 len(link) > len(rest) and link.startswith(rest) for link, _ in self._links
             ):
-                return  # A longer link may still be coming.
-            self._scanned = start + len(_LINK)
+                scanned = start
+                break  # A longer link may still be coming.
+            scanned = start + len(_LINK)
             for link, file_id in self._links:
                 if rest.startswith(link):
-                    self._scanned = start + len(link)
+                    scanned = start + len(link)
                     yield (
                         "",
                         FilePath(
                             text=link,
-                            start_index=start,
-                            end_index=start + len(link),
+                            start_index=begins + start,
+                            end_index=begins + scanned,
                             file_path=WrittenFile(file_id),
                         ),
                     )
                     break
+        else:
+            # A link may have begun with the last letters.
+            scanned = max(scanned, len(self._tail) - len(_LINK) + 1)
+        self._tail = self._tail[scanned:]
+
+
+def _open_at(text: str) -> int:
+    """Where a marker begins that has not ended; the end of the text if none does."""
+    start = text.rfind(_OPEN)
+    is_open = start >= 0 and len(text) - start <= _LONGEST and text.find(_CLOSE, start) < 0
+    return start if is_open else len(text)

@@ -1,8 +1,10 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from locum.llm.minimal import smallest
+from locum.llm.minimal import smallest, smallest_arguments
+from locum.llm.protocol import ModelError
 
 NODE = {
     "type": "object",
@@ -66,3 +68,77 @@ def test_a_schema_that_must_contain_itself_ends() -> None:
 
 def test_a_reference_to_itself_ends() -> None:
     assert smallest({"$ref": "#"}) == "text"
+
+
+def _fan(keyword: str, one_level: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """A small schema whose every level asks for twenty of the next."""
+    levels = {f"d{n}": one_level({"$ref": f"#/$defs/d{n + 1}"}) for n in range(10)}
+    return {"$ref": "#/$defs/d0", "$defs": levels, "title": keyword}
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "minLength": 10**9},
+        {"type": "string", "minLength": 10**30},
+        {"type": "array", "minItems": 10**9},
+        {"type": "object", "minProperties": 10**9},
+        {"type": "array", "minItems": 10_000, "items": {"const": "x" * 100}},
+        {"type": "array", "minItems": 10_000, "items": {"type": "string", "minLength": 100}},
+        _fan("items", lambda of: {"type": "array", "minItems": 20, "items": of}),
+        _fan("allOf", lambda of: {"allOf": [of] * 20}),
+        _fan(
+            "properties",
+            lambda of: {
+                "properties": dict.fromkeys(map(str, range(20)), of),
+                "required": [*map(str, range(20))],
+            },
+        ),
+    ],
+    ids=lambda schema: schema.get("title") or next(iter({*schema} - {"type"})),
+)
+def test_a_value_that_would_be_very_large_is_not_made(schema: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match="too large to be written") as refused:
+        smallest(schema)
+    assert refused.value.code == "invalid_prompt"
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"minLength": "9", "maxLength": "1"}, "text"),
+        ({"minLength": 6.0}, "text.."),
+        ({"maxLength": -1}, ""),
+        ({"type": "array", "minItems": "many"}, []),
+        ({"type": "object", "required": 5, "minProperties": True}, {}),
+        ({"properties": [], "required": [{}, "a"]}, {"a": "a"}),
+        ({"anyOf": "ab", "allOf": 5}, "text"),
+        ({"anyOf": [True]}, "text"),
+        ({"allOf": [7, {"const": 1}]}, 1),
+        ({"allOf": [{"$ref": "#"}]}, "text"),
+        ({"type": "number", "minimum": "low", "exclusiveMinimum": True}, 0),
+    ],
+)
+def test_a_keyword_that_is_not_what_it_should_be_says_nothing(
+    schema: dict[str, Any], value: Any
+) -> None:
+    assert smallest(schema) == value
+
+
+@pytest.mark.parametrize(
+    ("least", "value"),
+    [
+        (1, {"a": "a"}),
+        (2, {"a": "a", "b": "b"}),
+        (3, {"a": "a", "b": "b", "property1": "property1"}),
+    ],
+)
+def test_an_object_has_as_many_properties_as_it_must(least: int, value: Any) -> None:
+    text = {"type": "string"}
+    schema = {"properties": {"b": text, "a": text}, "required": ["a"], "minProperties": least}
+    assert smallest(schema) == value
+
+
+@pytest.mark.parametrize("properties", [{"a": True}, {"a": {"type": "string"}}, {"a": 5}])
+def test_words_go_into_the_first_property_whatever_is_said_of_it(properties: Any) -> None:
+    assert smallest_arguments({"properties": properties}, words="Hi") == {"a": "Hi"}

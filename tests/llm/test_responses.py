@@ -167,6 +167,19 @@ def test_a_request_is_written_as_the_responses_api_has_it() -> None:
     }
 
 
+def test_ids_of_calls_that_the_api_takes_for_too_long_are_told_shorter() -> None:
+    ids = ["call_" + "x" * 5_000, "call_" + "x" * 4_999 + "y", "c" * 64]
+    calls = tuple(Call(one, CalledFunction("get_weather", "{}")) for one in ids)
+    results = [ToolResult(one, "mild") for one in ids]
+    request = Request(model="m", messages=(User("Hi"), Assistant(None, calls), *results))
+    _, server = ask(responds(says("Hi")), request=request)
+    told = [item["call_id"] for item in server.bodies[0]["input"][1:]]
+    assert told[:3] == told[3:]
+    assert len(set(told)) == 3
+    assert max(map(len, told)) == 64
+    assert told[2] == ids[2]
+
+
 def test_instructions_are_the_input_where_nothing_else_is() -> None:
     request = Request(model="gpt-5", messages=(System("Say hello."),), max_tokens=3)
     _, server = ask(responds(says("Hi")), request=request)

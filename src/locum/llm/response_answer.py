@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from locum import logs
 from locum.llm import loose, provider_calls, tokens
 from locum.llm.faults import UNREADABLE, Fault, read_fault
+from locum.llm.halves import Halves
 from locum.llm.protocol import (
     CallBegun,
     CallDelta,
@@ -81,6 +82,7 @@ class ResponseAnswer:
         self._at: dict[int | float | str, _Item] = {}
         self._calls = 0
         self._ended: Finished | None = None
+        self._halves = Halves()
         self._taken = {taken for message in request.messages for taken in call_ids(message)}
 
     @property
@@ -91,8 +93,12 @@ class ResponseAnswer:
         try:
             event = _events.decode(document)
         except UNREADABLE as error:
-            message = f"The model's server sent what is no part of an answer: {error}"
-            raise Fault(message) from error
+            document = self._halves.mended(document)
+            try:
+                event = _events.decode(document)
+            except UNREADABLE:
+                message = f"The model's server sent what is no part of an answer: {error}"
+                raise Fault(message) from error
         if event is None:
             return
         if event.type is None and event.object == "response":

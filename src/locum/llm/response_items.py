@@ -1,6 +1,7 @@
 """A request as the Responses API takes it: our turns as its items, our offers as its tools."""
 
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
@@ -38,6 +39,8 @@ _INCLUDE: Final = {
     "web_search": "web_search_call.action.sources",
 }
 _LEAST_TOKENS: Final = 16
+# Gateways to other models write what those sign into the ids of calls.
+_LONGEST_ID: Final = 64
 
 
 def body(
@@ -101,13 +104,19 @@ def _items(message: Message) -> Iterator[dict[str, Any]]:
         case User(content):
             yield {"role": "user", "content": _content(content)}
         case ToolResult(call_id, content):
-            yield {"type": "function_call_output", "call_id": call_id, "output": content}
+            yield {"type": "function_call_output", "call_id": _id(call_id), "output": content}
         case Assistant(content, calls):
             if content:
                 yield {"role": "assistant", "content": content}
             for call in () if calls is UNSET else calls:
                 named = {"name": call.function.name, "arguments": call.function.arguments}
-                yield {"type": "function_call", "call_id": call.id, **named}
+                yield {"type": "function_call", "call_id": _id(call.id), **named}
+
+
+def _id(call_id: str) -> str:
+    if len(call_id) <= _LONGEST_ID:
+        return call_id
+    return f"call_{blake2b(call_id.encode(), digest_size=12).hexdigest()}"
 
 
 def _content(content: str | tuple[Part, ...]) -> str | list[dict[str, Any]]:

@@ -138,6 +138,16 @@ def test_an_answer_that_ends_with_neither_a_reason_nor_done_was_cut(begun: dict[
     assert error.message == "The model's server ended its answer before it was whole."
 
 
+@pytest.mark.parametrize("content_type", ["text/html", "text/event-stream"])
+def test_a_page_in_place_of_an_answer_is_told_at_once(content_type: str) -> None:
+    page = sends("\n<!doctype html>\n<script>\n{ a: 1 }\n</script>\n", content_type=content_type)
+    naps = Naps()
+    message = "The model's server answered with a page for browsers; check its base URL."
+    with pytest.raises(ModelError, match=message):
+        ask(page, naps=naps)
+    assert naps.taken == []
+
+
 def test_an_event_that_never_ends_fails_the_turn() -> None:
     endless = "data: " + "x" * (1 << 20)
     error = failure_of(sends(*[endless] * 10))
@@ -193,6 +203,12 @@ def test_the_servers_own_waiting_time_is_kept(headers: dict[str, str], wait_s: f
     naps = Naps()
     ask(refuses(429, {}, headers=headers), speaks(), naps=naps)
     assert naps.taken == [wait_s]
+
+
+def test_a_waiting_time_that_is_no_number_is_passed_over() -> None:
+    naps = Naps()
+    ask(refuses(429, {}, headers={"Retry-After": "nan"}), speaks(), naps=naps)
+    assert 0 < naps.taken[0] < 1
 
 
 def test_a_waiting_time_that_no_clock_can_hold_is_passed_over() -> None:

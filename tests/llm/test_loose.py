@@ -1,16 +1,18 @@
 """What servers send that is not quite Chat Completions, and what is understood of it."""
 
 import asyncio
+import gzip
 import json
 from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.kit.fake_model import refuses, sends, streams
+from tests.kit.fake_model import FakeModel, refuses, sends, streams
 from tests.llm.asking_chat import ask, failure_of
 from tests.llm.hearing import PARIS, ROME, calls, ends, hear, piece, says
-from tests.llm.turns import WEATHER, asking
+from tests.llm.turns import WEATHER, Turn, asking, collect, fold
 
+from locum.llm.chat import ChatCompletions
 from locum.llm.protocol import CalledFunction, Usage
 from locum.llm.sse import EventData
 
@@ -55,7 +57,18 @@ def test_usage_in_other_numbers_is_understood(usage: dict[str, Any], heard: Usag
     assert (finished.usage, finished.counted_by_backend) == (heard, True)
 
 
-@pytest.mark.parametrize("usage", ["none", [], {"prompt_tokens": "3"}, {"prompt_tokens": True}])
+@pytest.mark.parametrize(
+    "usage",
+    [
+        "none",
+        [],
+        {"prompt_tokens": "3"},
+        {"prompt_tokens": True},
+        {"prompt_tokens": 10**30, "completion_tokens": 1},
+        {"prompt_tokens": 3, "completion_tokens": 1e300},
+        {"prompt_tokens": 3, "prompt_tokens_details": {"cached_tokens": 1 << 31}},
+    ],
+)
 def test_usage_that_is_none_is_counted_here(usage: Any) -> None:
     finished = hear(streams(says("Hi"), ends("stop"), {"choices": [], "usage": usage})).finished
     assert not finished.counted_by_backend
@@ -168,6 +181,32 @@ def test_a_whole_answer_may_come_after_blanks() -> None:
         return response
 
     assert hear(waits).text == "Hi"
+
+
+def test_others_have_their_turn_while_much_is_read_at_once() -> None:
+    async def packed(request: web.Request, _: dict[str, Any]) -> web.StreamResponse:
+        said = json.dumps(says("Hi", finish_reason="stop")).encode()
+        body = (b":" * 1_023 + b"\n") * (8 << 10) + b"data: %b\n\n" % said
+        headers = {"Content-Type": "text/event-stream", "Content-Encoding": "gzip"}
+        return web.Response(body=gzip.compress(body), headers=headers)
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async def scene() -> Turn:
+        async with FakeModel(packed) as server:
+            others = asyncio.create_task(count())
+            try:
+                return fold(await collect(ChatCompletions(server.url), asking("Hi")))
+            finally:
+                others.cancel()
+
+    turns = 0
+    assert asyncio.run(scene()).text == "Hi"
+    assert turns > (8 << 20) / (64 << 10)
 
 
 def test_an_event_in_very_many_packets_is_not_copied_with_each() -> None:

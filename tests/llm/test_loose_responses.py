@@ -46,6 +46,26 @@ def test_a_delta_of_nothing_says_nothing(refusal: bool) -> None:
     assert turn.text + turn.refusal == "Well."
 
 
+@pytest.mark.parametrize(
+    ("pieces", "heard"),
+    [
+        ([r"\ud83d", r"\ude00 yes"], "\N{GRINNING FACE} yes"),
+        ([r"a\ude00b"], "a\ufffdb"),
+        ([r"a\ud83db"], "a\ufffdb"),
+    ],
+)
+def test_a_character_that_was_cut_in_two_fails_no_run(pieces: list[str], heard: str) -> None:
+    told = [f'{{"type": "response.output_text.delta", "delta": "{piece}"}}' for piece in pieces]
+    ended = json.dumps({"type": "response.completed", "response": {}})
+    body = sends(*(f"data: {document}\n\n" for document in [*told, ended]))
+
+    async def scene() -> list[Event]:
+        async with FakeModel(body) as server:
+            return await collect(Responses(server.url, retries=0), asking("Hi"))
+
+    assert fold(asyncio.run(scene())).text == heard
+
+
 def test_arguments_of_nothing_add_nothing() -> None:
     told = events(calls("get_weather", '{"city":"Paris"}'))
     at = next(at for at, event in enumerate(told) if event["type"].endswith("arguments.delta"))
@@ -95,6 +115,7 @@ def test_an_end_without_a_response_is_one(response: Any) -> None:
         ),
         ([], None),
         ({"input_tokens": None}, None),
+        ({"input_tokens": 10**30, "output_tokens": 5}, None),
     ],
 )
 def test_usage_is_heard_or_counted_here(usage: Any, heard: Usage | None) -> None:

@@ -1,6 +1,7 @@
 """One OpenAI-compatible server: where it is, how it knows us, how long and how often we try."""
 
 import asyncio
+import math
 import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -222,9 +223,11 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Read how long to wait, in whichever of three spellings: milliseconds, seconds or a date."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
-            return max(float(headers[name]) * unit, 0.0)
+            wait_s = float(headers[name]) * unit
         except (KeyError, ValueError):
             continue
+        if not math.isnan(wait_s):  # Whoever waits so long waits for ever.
+            return max(wait_s, 0.0)
     try:
         # Measured by the server's own clock, which may not be ours.
         then, now = (parsedate_to_datetime(headers[name]) for name in ("retry-after", "date"))

@@ -5,11 +5,17 @@ from typing import Any, Literal
 from locum.llm import loose
 from locum.llm.protocol import Usage
 
+# What clients keep in a number of 32 bits; no answer costs more.
+_MOST_TOKENS = (1 << 31) - 1
+
 
 def usage_of(
     told: Any, prompt: Literal["prompt", "input"], completion: Literal["completion", "output"]
 ) -> Usage | None:
-    """Read a report, whose numbers have other names in each API. None where it says nothing."""
+    """Read a report, whose numbers have other names in each API.
+
+    None where it says nothing, or what cannot be.
+    """
     asked = _number(told, f"{prompt}_tokens")
     if asked is None:
         return None
@@ -18,6 +24,8 @@ def usage_of(
     reasoning = _number(told, f"{completion}_tokens_details", "reasoning_tokens") or 0
     if _number(told, "total_tokens") == asked + said + reasoning:
         said += reasoning  # xAI counts thoughts beside what is said; to us they are part of it.
+    if max(asked, said, cached, reasoning) > _MOST_TOKENS:
+        return None
     return Usage(asked, said, cached_tokens=cached, reasoning_tokens=reasoning)
 
 

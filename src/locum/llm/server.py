@@ -27,7 +27,10 @@ _MOST_ANSWER_BYTES = 64 << 20
 _MOST_MODELS_REMEMBERED = 1000
 # Clients wait for it, so all attempts together have so long.
 _LISTED_WITHIN_S = 5.0
+# What is read before others have their turn.
+_MOST_AT_ONCE = 64 << 10
 _DONE = b"[DONE]"
+_A_PAGE = "The model's server answered with a page for browsers; check its base URL."
 
 
 class _Model(Struct):
@@ -207,11 +210,16 @@ class _Stream:
         size = 0
         is_blank = True
         while received := await self._receive():
+            if len(received) == _MOST_AT_ONCE:
+                # There may be much more, as where it was packed: others come in between.
+                await asyncio.sleep(0)
             size += len(received)
             if size > _MOST_ANSWER_BYTES:
                 raise Fault("The model's server sent more than an answer may hold.")
             if is_blank and (begun := received.lstrip()[:1]):
                 is_blank = False
+                if begun == b"<":
+                    raise Fault(_A_PAGE)
                 if begun in (b"{", b"["):
                     # A stream was asked for, and a document came, whatever its media type says.
                     whole = bytearray()
@@ -240,7 +248,7 @@ class _Stream:
         silence_s = self._timeouts.idle_s if self.has_begun else self._timeouts.first_token_s
         self._patience.begin(min(left, silence_s))
         try:
-            return await self._content.readany()
+            return await self._content.read(_MOST_AT_ONCE)
         except _TooSlow:
             if left <= silence_s:
                 message = f"The model took more than {self._timeouts.total_s:g} s for one answer."

@@ -259,6 +259,17 @@ def test_xlsx_shows_cells_as_a_person_sees_them(tmp_path: Path) -> None:
     ]
 
 
+def test_xlsx_formats_are_looked_through_no_further_than_excel_writes_them(tmp_path: Path) -> None:
+    codes = "[" * 300_000, "yyyy" + "[" * 300_000
+    formats = "".join(
+        f'<numFmt numFmtId="{170 + n}" formatCode="{c}"/>' for n, c in enumerate(codes)
+    )
+    styles = '<cellXfs><xf numFmtId="170"/><xf numFmtId="171"/></cellXfs>'
+    rows = '<row><c s="0"><v>1</v></c><c s="1"><v>1</v></c></row>'
+    book = documents.xlsx([], rows, styles=f"<numFmts>{formats}</numFmts>{styles}")
+    assert _extract(tmp_path, "a.xlsx", book).text == "1 | 1899-12-31"
+
+
 def test_xlsx_sheets_come_in_the_order_of_their_tabs_with_their_titles(tmp_path: Path) -> None:
     row = "<row><c><v>{}</v></c></row>"
     parts = {
@@ -334,6 +345,8 @@ _DEEP_XML = documents.word_xml("x").replace("<w:body>", "<w:body>" + "<w:q>" * 2
 _LAUGHS = '<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]>' + documents.word_xml("&b;")
 _EXTERNAL = '<!DOCTYPE l [<!ENTITY a SYSTEM "file:///etc/passwd">]>' + documents.word_xml("&a;")
 _OF_1995 = documents.compound({"WordDocument": b"\xdc\xa5" + bytes(64)})
+_LONG_TAG = b'<a b="' + b"x" * (32 << 20)
+_UTF_7 = '<?xml version="1.0" encoding="utf-7"?>' + documents.word_xml("x")
 _BOMB = documents.zipped({"word/document.xml": b"<a>" + b" " * (300 << 20)})
 
 
@@ -369,6 +382,10 @@ _BOMB = documents.zipped({"word/document.xml": b"<a>" + b" " * (300 << 20)})
         ("outside.docx", documents.zipped({"word/document.xml": _EXTERNAL}), "document type"),
         ("bomb.docx", _BOMB, "zip bomb"),
         ("deep.html", b"<div>" * 100_000 + b"x", "nested"),
+        ("deeper.html", b"<div></span>" * 50_000 + b"x", "nested"),
+        ("tag.docx", documents.zipped({"word/document.xml": _LONG_TAG}), "without end"),
+        ("encoding.docx", documents.zipped({"word/document.xml": _UTF_7}), "XML is broken"),
+        ("encoding.html", b'<meta charset="iso-8859-3"><p>\xff', "UTF-8, UTF-16 or ASCII"),
         ("long.txt", b"word " * 50_000, "more than 200000 characters"),
         ("long.csv", b"a,b\n" * 60_000, "more than 200000 characters"),
         ("columns.csv", b"a," * 20_000, "more than 16384 columns"),
@@ -378,6 +395,16 @@ _BOMB = documents.zipped({"word/document.xml": b"<a>" + b" " * (300 << 20)})
             "16384 columns",
         ),
         ("many.pdf", documents.pdf(*["page"] * 10_000), "has 10000 pages; at most 50"),
+        (
+            "before.xlsx",
+            documents.xlsx(["a"], '<row><c t="s"><v>-1</v></c></row>'),
+            "a cell is broken",
+        ),
+        (
+            "number.xlsx",
+            documents.zipped({f"xl/worksheets/sheet{'9' * 5_000}.xml": documents.sheet_xml("")}),
+            "no worksheets",
+        ),
         (
             "cell.xlsx",
             documents.xlsx(["a"], '<row><c t="s"><v>9</v></c></row>'),

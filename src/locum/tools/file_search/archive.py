@@ -10,6 +10,8 @@ from xml.parsers import expat
 from locum.tools.file_search.reading import Limits, Unreadable
 
 _BLOCK = 1 << 16
+# Of XML that is one tag or one comment: the parser begins it anew with every block.
+_LONGEST_PIECE = 4 << 20
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _LOCAL_HEADER = b"PK\x03\x04"
 _ENCRYPTED = 0x1
@@ -51,13 +53,18 @@ class Archive:
             raise Unreadable("The file is encrypted; a password would be needed.")
         try:
             with self._zip.open(info) as data:
+                fed = 0
                 while block := data.read(_BLOCK):
                     self._spend(len(block))
                     parser.Parse(block)
+                    fed += len(block)
+                    if fed - parser.CurrentByteIndex > _LONGEST_PIECE:
+                        raise Unreadable("The file's XML has a tag or a comment without end.")
             parser.Parse(b"", True)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
             raise Unreadable("The file could not be parsed: its zip archive is broken.") from None
-        except expat.ExpatError:
+        except (expat.ExpatError, LookupError, OSError):
+            # An encoding that nobody knows, or that was not at hand when the walls closed.
             raise Unreadable("The file could not be parsed: its XML is broken.") from None
 
     def main(self, usual: str) -> str:

@@ -24,6 +24,7 @@ _WIDE_SENTENCE_ENDS = frozenset("。！？；")
 _ZERO_WIDTH_JOINER = "\u200d"
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
 _FLAGS = range(0x1F1E6, 0x1F200)
+_FLAG_LETTERS = "".join(map(chr, _FLAGS))
 _HANGUL_VOWELS_AND_ENDS = range(0x1160, 0x1200)
 
 
@@ -197,10 +198,8 @@ def _cuts_a_letter(text: str, start: int, at: int) -> bool:
 
 
 def _flags_before(text: str, start: int, at: int) -> int:
-    count = 0
-    while count < at - start and ord(text[at - count - 1]) in _FLAGS:
-        count += 1
-    return count
+    before = text[start:at]
+    return len(before) - len(before.rstrip(_FLAG_LETTERS))
 
 
 def _skip_space(text: str, at: int) -> int:

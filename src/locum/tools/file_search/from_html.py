@@ -1,6 +1,7 @@
 """HTML: the words a reader would see, block by block."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -66,10 +67,15 @@ def visible(html: str) -> str:
 
 
 def _refuse_depth(html: str) -> None:
+    """Count what is open. An end of what is not open ends nothing, whatever else is."""
     depth = 0
+    opened: Counter[str] = Counter()
     for tag in _TAG.finditer(html):
-        if tag.group(2).lower() in _UNCLOSED:
+        ends, name = bool(tag.group(1)), tag.group(2).lower()
+        if name in _UNCLOSED or (ends and not opened[name]):
             continue
-        depth = max(0, depth + (-1 if tag.group(1) else 1))
+        change = -1 if ends else 1
+        opened[name] += change
+        depth += change
         if depth > _DEEPEST:
             raise Unreadable(f"The file's HTML is nested more than {_DEEPEST} deep.")

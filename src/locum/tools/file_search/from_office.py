@@ -11,7 +11,7 @@ _DOCUMENT = "word/document.xml"
 # What stands beside the text, in the order in which it is told after it.
 _BESIDE = re.compile(r"word/(diagrams/data|footnotes|endnotes|comments|header|footer)\d*\.xml")
 _DECK = "ppt/presentation.xml"
-_SLIDE = re.compile(r"ppt/slides/slide(\d+)\.xml")
+_SLIDE = re.compile(r"ppt/slides/slide(\d{1,9})\.xml")
 # What a slide shows or says beyond itself: diagrams and, last, its notes.
 _DIAGRAM = re.compile(r"ppt/diagrams/data\d+\.xml")
 _NOTES = re.compile(r"ppt/notesslides/notesslide\d+\.xml")

@@ -12,12 +12,14 @@ from locum.tools.file_search.reading import Limits, Unreadable, too_much_text
 _BOOK = "xl/workbook.xml"
 _SHARED = re.compile(r"xl/sharedstrings\d*\.xml")
 _STYLES = re.compile(r"xl/styles\d*\.xml")
-_SHEET = re.compile(r"xl/worksheets/sheet(\d*)\.xml")
+_SHEET = re.compile(r"xl/worksheets/sheet(\d{0,9})\.xml")
 _CELL = re.compile(r"([A-Z]{1,3})\d+")
 # The formats of dates and times that every workbook has without declaring them.
 _DATE_FORMATS: Final = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
 # Of a declared format: what is quoted, escaped or in brackets says nothing of dates.
 _ASIDE = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]|_.|\*.')
+# Excel takes no longer one; to look through it takes time in the square of its length.
+_LONGEST_FORMAT: Final = 255
 _DATED = re.compile("[ymdhs]", re.IGNORECASE)
 _EPOCH, _EPOCH_1904 = datetime(1899, 12, 30, tzinfo=UTC), datetime(1904, 1, 1, tzinfo=UTC)
 
@@ -77,7 +79,8 @@ class _Styles:
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         if name == "numFmt" and attributes.get("numFmtId", "").isdecimal():
-            if _DATED.search(_ASIDE.sub("", attributes.get("formatCode", ""))):
+            code = attributes.get("formatCode", "")[:_LONGEST_FORMAT]
+            if _DATED.search(_ASIDE.sub("", code)):
                 self._formats.add(int(attributes["numFmtId"]))
         elif name == "cellXfs":
             self._in_cells = True
@@ -135,7 +138,8 @@ class _Cells:
     def shown(self, kind: str, style: str, value: str) -> str:
         if kind == "s":
             try:
-                return self._strings[int(value)]
+                number = int(value)
+                return self._strings[number if number >= 0 else len(self._strings)]
             except (ValueError, IndexError):
                 raise Unreadable("The file could not be parsed: a cell is broken.") from None
         if kind == "b":

@@ -318,3 +318,12 @@ def test_a_long_query_is_rewritten_in_one_pass(hostile: str) -> None:
 
 def test_a_long_word_is_looked_through_once() -> None:
     assert query_terms("a" * 200_000) == ["a" * 64]
+
+
+def test_a_heap_of_signs_on_a_letter_is_put_in_order_part_by_part() -> None:
+    """At once it would take a processor for minutes."""
+    assert query_terms("a" + "\u0301\u0323" * 300_000) == ["a"]
+
+
+def test_letters_keep_their_signs_in_a_long_text() -> None:
+    assert set(terms("한글 ".join(["\u1112\u1161\u11ab\u1100\u1173\u11af "] * 1_000))) == {"한글"}

@@ -31,6 +31,10 @@ _PICTURE = re.compile("[\u2600-\u27bf\U0001f300-\U0001faff]")
 # "The" in Arabic, alone or after a preposition, is written at the head of its word.
 _ARABIC_THE = re.compile("^(?:[\u0648\u0628\u0643\u0641]?\u0627\u0644|\u0644\u0644)(?=.{3})")
 _LONGEST_TERM = 64
+# With all signs on its letters. To bring signs into their order takes time in the square of how
+# many stand together, so it is done part by part.
+_LONGEST_WORD = 512
+_PARTS = re.compile(rf"(?s:.{{1,{_LONGEST_WORD}}}(?=[ -~]|\Z)|.{{1,{_LONGEST_WORD}}})")
 _SHORTEST_STEM = 3
 _SUFFIXES = ("ingly", "edly", "ings", "ing", "ied", "ies", "ed", "es", "ly", "s")
 _VOWELS = frozenset("aeiouy")
@@ -47,7 +51,7 @@ STOP_WORDS = frozenset({
 
 def terms(text: str) -> Iterator[str]:
     """The terms of a text, in order, with repeats; none holds a space or a quote."""
-    text = unicodedata.normalize("NFKC", text)
+    text = "".join(unicodedata.normalize("NFKC", part) for part in _PARTS.findall(text))
     for compound in _COMPOUND.finditer(text):
         yield _folded(compound.group())
     yield from _PICTURE.findall(text)
@@ -90,7 +94,7 @@ def _pairs(run: str) -> Iterator[str]:
 
 def _folded(word: str) -> str:
     """Lower case, without accents and points, as people type when they search."""
-    word = word.replace("’", "'").casefold()
+    word = word[:_LONGEST_WORD].replace("’", "'").casefold()
     if not word.isascii():
         letters = unicodedata.normalize("NFD", word)
         word = "".join(letter for letter in letters if not _is_left_out(letter))

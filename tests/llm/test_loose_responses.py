@@ -66,6 +66,21 @@ def test_a_character_that_was_cut_in_two_fails_no_run(pieces: list[str], heard: 
     assert fold(asyncio.run(scene())).text == heard
 
 
+def test_what_nobody_carries_out_is_named_no_longer_than_can_be_read() -> None:
+    with pytest.raises(ModelError, match="asks for a 'x+'") as refused:
+        hear({"type": "response.output_item.added", "item": {"type": "x" * 100_000 + "_call"}})
+    assert len(refused.value.message) < 200
+
+
+def test_a_score_that_no_number_can_hold_is_none() -> None:
+    results = [{"file_id": "file-1", "filename": "a", "score": 10**400, "text": "A"}]
+    item = {"type": "file_search_call", "id": "fs_1", "status": "completed", "results": results}
+    told = hear({"type": "response.output_item.done", "output_index": 0, "item": item}, _ended())
+    [done] = [event for event in told if isinstance(event, ProviderCallDone)]
+    assert isinstance(done.call, FileSearchCall)
+    assert [one.score for one in done.call.file_search.results or ()] == [0.0]
+
+
 def test_arguments_of_nothing_add_nothing() -> None:
     told = events(calls("get_weather", '{"city":"Paris"}'))
     at = next(at for at, event in enumerate(told) if event["type"].endswith("arguments.delta"))

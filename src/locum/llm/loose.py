@@ -1,5 +1,6 @@
 """What a server has put into its JSON, as the type that belongs there; what cannot be, is empty."""
 
+import sys
 from typing import Any
 
 import msgspec
@@ -22,4 +23,5 @@ def records(found: Any) -> list[dict[str, Any]]:
 
 def number(found: Any) -> float | None:
     is_number = isinstance(found, int | float) and not isinstance(found, bool)
-    return found if is_number else None
+    # JSON knows integers that no float can hold.
+    return found if is_number and abs(found) <= sys.float_info.max else None

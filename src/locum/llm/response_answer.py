@@ -27,6 +27,7 @@ from locum.llm.protocol import (
 from locum.llm.reported import usage_of
 
 _MOST_ITEMS: Final = 512
+_LONGEST_TYPE: Final = 64
 _OF_PROMPT: Final = ("invalid_", "image_", "unsupported_image", "empty_image", "failed_to_download")
 # Nothing of these is a call, or shows in a run.
 _UNSEEN: Final = frozenset({"reasoning", "mcp_list_tools", "compaction", "tool_search_call"})
@@ -157,7 +158,8 @@ class ResponseAnswer:
             shown = begun.name if kind == "function" else ""
             yield ProviderCallBegun(begun.call_id, kind, shown)
         elif begun.type != "message" and not _is_unseen(begun.type):
-            raise Fault(f"The model asks for a '{begun.type}', which nobody here carries out.")
+            asked = begun.type[:_LONGEST_TYPE]
+            raise Fault(f"The model asks for a '{asked}', which nobody here carries out.")
 
     def _end(self, known: _Item | None, item: dict[str, Any]) -> Iterator[Event]:
         """All that the item says and that no delta has told."""
@@ -278,5 +280,5 @@ def _is_unseen(kind: str) -> bool:
         return True
     if kind.endswith(("_call", "_request")):
         return False
-    logs.info("model.item_unseen", type=kind)
+    logs.info("model.item_unseen", type=kind[:_LONGEST_TYPE])
     return True

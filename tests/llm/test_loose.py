@@ -184,6 +184,8 @@ def test_a_whole_answer_may_come_after_blanks() -> None:
 
 
 def test_others_have_their_turn_while_much_is_read_at_once() -> None:
+    turns = 0
+
     async def packed(request: web.Request, _: dict[str, Any]) -> web.StreamResponse:
         said = json.dumps(says("Hi", finish_reason="stop")).encode()
         body = (b":" * 1_023 + b"\n") * (8 << 10) + b"data: %b\n\n" % said
@@ -204,7 +206,6 @@ def test_others_have_their_turn_while_much_is_read_at_once() -> None:
             finally:
                 others.cancel()
 
-    turns = 0
     assert asyncio.run(scene()).text == "Hi"
     assert turns > (8 << 20) / (64 << 10)
 

@@ -67,7 +67,7 @@ def test_a_character_that_was_cut_in_two_fails_no_run(pieces: list[str], heard: 
 
 
 def test_what_nobody_carries_out_is_named_no_longer_than_can_be_read() -> None:
-    with pytest.raises(ModelError, match="asks for a 'x+'") as refused:
+    with pytest.raises(ModelError, match=r"asks for a 'x+'") as refused:
         hear({"type": "response.output_item.added", "item": {"type": "x" * 100_000 + "_call"}})
     assert len(refused.value.message) < 200
 

@@ -196,11 +196,6 @@ class Connection(HttpToolsProtocol):
         if not self._in_head:
             self._expect_head()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """What comes behind a body is no header: who has looked at the head has not seen it."""
-        if self._in_head:
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._in_body = True
@@ -209,6 +204,8 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) >= _AHEAD:
             raise ValueError("too many requests that wait for the answer to an earlier one")
         super().on_headers_complete()
+        # What comes behind a body is no header: who has looked at the head has not seen it.
+        self.headers = []
 
     def on_body(self, body: bytes) -> None:
         self._around_bytes = 0

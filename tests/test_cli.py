@@ -20,6 +20,7 @@ from locum.llm import weights
 from locum.packages import PackageUnavailable
 from locum.serving import alone
 from locum.settings import Settings
+from locum.store import migrations
 from locum.tools.code_interpreter import packages
 from locum.tools.file_search import minilm
 
@@ -104,6 +105,28 @@ def test_migrations_are_checked_and_applied(capsys: pytest.CaptureFixture[str]) 
     assert main(["migrate"]) == 0
     assert main(["migrate", "--check"]) == 0
     assert "up to date" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["migrate"], ["keys", "list"], ["export", "away"]])
+def test_no_command_breaks_a_server_of_the_version_before(
+    words: list[str],
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = tmp_path / "data"
+    before = migrations.known("sqlite")[:4]
+    with monkeypatch.context() as patched:
+        patched.setattr(migrations, "known", lambda _: before)
+        assert main(["migrate", "--data", str(data)]) == 0
+    with alone(data):
+        assert main([*words, "--data", str(data)]) == 1
+        assert "Another server is running" in capsys.readouterr().err
+        assert main(["migrate", "--check", "--data", str(data)]) == 1
+        assert "0005 breaking_short_keys: to be applied" in capsys.readouterr().out
+    assert main([*words, "--data", str(data)]) == 0
+    with alone(data):
+        assert main(["keys", "list", "--data", str(data)]) == 0
 
 
 def test_without_a_key_only_loopback_is_listened_on(capsys: pytest.CaptureFixture[str]) -> None:

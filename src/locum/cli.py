@@ -28,12 +28,13 @@ from locum.serving import (
     few_pauses,
     is_loopback,
     listening,
+    migrate_by_hand,
     serve,
     until_stopped,
 )
 from locum.settings import Settings, SettingsError, load
 from locum.sockets import RequestsFirst
-from locum.store.migrations import MigrationError, migrate, pending
+from locum.store.migrations import MigrationError, pending
 from locum.terminal import commands
 from locum.tools.code_interpreter.packages import PackagesUnavailable
 
@@ -269,7 +270,10 @@ async def _migrate(given: argparse.Namespace, settings: Settings) -> int:
     settings.data.mkdir(parents=True, exist_ok=True)
     database = open_database(settings)
     try:
-        todo = await pending(database) if given.check else await migrate(database)
+        if given.check:
+            todo = await pending(database)
+        else:
+            todo = await migrate_by_hand(database, settings.data)
     finally:
         await database.close()
     for migration in todo:

@@ -10,9 +10,10 @@ from locum.clock import SystemClock
 from locum.columns import table
 from locum.ids import RandomIds
 from locum.service import keys
+from locum.serving import migrate_by_hand
 from locum.settings import Settings
 from locum.store.keys import ApiKey
-from locum.store.migrations import MigrationError, migrate, pending
+from locum.store.migrations import MigrationError, pending
 from locum.store.tables import Store
 
 
@@ -23,7 +24,7 @@ async def opened(settings: Settings) -> AsyncIterator[Store]:
     database = open_database(settings)
     try:
         if database.dialect == "sqlite":
-            await migrate(database)
+            await migrate_by_hand(database, settings.data)
         elif await pending(database):
             raise MigrationError("The database lacks migrations. Run `locum migrate` first.")
         yield Store(database)

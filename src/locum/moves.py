@@ -25,7 +25,7 @@ from locum.moving.pulling import Puller, thread_ids
 from locum.moving.report import Report, lines
 from locum.moving.sinks import FolderSink, LinesFolder, StreamSink
 from locum.moving.sources import SourceError
-from locum.serving import alone
+from locum.serving import alone, migrate_by_hand
 from locum.settings import Settings
 from locum.store.blobs import Blobs
 from locum.store.migrations import MigrationError, migrate, pending
@@ -265,8 +265,10 @@ async def _opened(settings: Settings, *, changes: bool) -> AsyncIterator[tuple[S
     with alone(settings.data) if is_sqlite and changes else nullcontext():
         database = open_database(settings)
         try:
-            if is_sqlite:
+            if is_sqlite and changes:
                 await migrate(database)
+            elif is_sqlite:
+                await migrate_by_hand(database, settings.data)
             elif await pending(database):
                 raise MigrationError("The database lacks migrations. Run `locum migrate` first.")
             yield Store(database), open_blobs(settings)

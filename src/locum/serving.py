@@ -12,7 +12,7 @@ import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +22,8 @@ from starlette.types import ASGIApp
 
 from locum.processor import take_short_turns
 from locum.sockets import Connections
+from locum.store.database import Database
+from locum.store.migrations import Migration, breaks, migrate, pending
 
 _LOCK: Final = "server.lock"
 _BACKLOG: Final = 1024
@@ -79,6 +81,16 @@ def alone(folder: Path) -> Iterator[None]:
                 " both use one PostgreSQL (LOCUM_DATABASE_URL)."
             ) from error
         yield
+
+
+async def migrate_by_hand(database: Database, folder: Path) -> list[Migration]:
+    """Bring a database up to date beside its server, if that can go on.
+
+    One of the version before may still run over an SQLite file. PostgreSQL's operator knows.
+    """
+    breaking = database.dialect == "sqlite" and breaks(await pending(database))
+    with alone(folder) if breaking else nullcontext():
+        return await migrate(database)
 
 
 def is_loopback(address: Address) -> bool:

@@ -5,6 +5,7 @@ one by one. One that does more has a name that begins with `breaking_`: older ve
 """
 
 import hashlib
+from collections.abc import Sequence
 from importlib import resources
 
 from msgspec import Struct
@@ -70,6 +71,11 @@ async def lacking(database: Database) -> int:
     """
     applied = {row[0] for row in await database.fetch("SELECT number FROM migrations")}
     return sum(migration.number not in applied for migration in known(database.dialect))
+
+
+def breaks(todo: Sequence[Migration]) -> bool:
+    """Whether a process of the version before could not go on beside it. A new file has none."""
+    return any(one.name.startswith(_BREAKING) for one in todo) and todo[0].number > 1
 
 
 async def migrate(database: Database) -> list[Migration]:

@@ -1,6 +1,7 @@
 """Clients, drivers and the watchman who reach for the same run at the same moment."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from tests.kit.databases import fresh_url
 from tests.kit.inside import begun, inside
 
+from locum.engine import drives
 from locum.engine.claims import Claims
 from locum.engine.journal import Key
 from locum.engine.recorder import Recorder
@@ -17,6 +19,7 @@ from locum.errors import InvalidRequest
 from locum.service import messages
 from locum.service.scope import House, Scope
 from locum.store.documents import Document, Documents
+from locum.store.events import EventTable
 from locum.store.runs import LostLease, RunRecord
 from locum.wire.fields import ModifyMetadata
 from locum.wire.messages import Message, Text, TextValue
@@ -50,6 +53,46 @@ def test_a_cancellation_is_answered_whoever_else_takes_the_run_up(text: str) -> 
                 assert (await cancelling).status == "cancelling"
                 events: list[Any] = [event async for event in engine.follow(key)]
                 assert [event.name for event in events if "run.canc" in event.name] == _ENDED
+
+    asyncio.run(scenario())
+
+
+def test_of_a_write_that_nobody_waits_for_any_more_no_failure_is_complained_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another has taken the runs just as their driver here was told to let go of them."""
+
+    async def scenario() -> None:
+        complaints: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told))
+        async with asyncio.timeout(_TEST_S), inside() as door:
+            engine = door.house.engine
+            waiting = await begun(door.house, "!call f")
+            [event async for event in engine.follow(waiting)]
+            writing, taken = asyncio.Event(), asyncio.Event()
+
+            async def note(*_values: object, **_columns: object) -> None:
+                writing.set()
+                await taken.wait()
+                raise LostLease(waiting[2])
+
+            with monkeypatch.context() as patched:
+                patched.setattr(EventTable, "note", note)
+                patched.setattr(drives, "_LET_GO_S", 0)
+                driven = await begun(door.house, "!think 60")
+                await writing.wait()
+                writing.clear()
+                engine.dispatch.abandon()
+                await engine.dispatch.driven(driven, timeout_s=_TEST_S)
+                cancelling = asyncio.ensure_future(engine.cancel(waiting))
+                await writing.wait()
+                cancelling.cancel()
+                taken.set()
+                await asyncio.wait([cancelling])
+            assert cancelling.cancelled()
+            del cancelling  # It remembers where it was, and with that what it waited for.
+            gc.collect()
+        assert complaints == []
 
     asyncio.run(scenario())
 

@@ -431,7 +431,7 @@ class Recorder:
 
     def _flush_alone(self) -> None:
         self._due = None
-        self._flushing = asyncio.get_running_loop().create_task(self._write(Change()))
+        self._flushing = _heeded(asyncio.get_running_loop().create_task(self._write(Change())))
 
     def _event(self, name: str, data: Struct) -> Event:
         self._number += 1
@@ -468,12 +468,18 @@ class Recorder:
 
 async def _whole(work: Coroutine[None, None, None]) -> None:
     """Finish what was begun, even when the one who waits for it is cancelled meanwhile."""
-    task = asyncio.ensure_future(work)
+    task = _heeded(asyncio.get_running_loop().create_task(work))
     try:
         await asyncio.shield(task)
     except asyncio.CancelledError:
         await asyncio.wait([task])
         raise
+
+
+def _heeded(task: asyncio.Task[None]) -> asyncio.Task[None]:
+    """Whoever waits is told of a failure; that nobody does any more is nothing to complain of."""
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    return task
 
 
 def _message_delta(message: Message, part: dict[str, Any]) -> MessageDelta:

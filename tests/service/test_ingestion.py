@@ -1,11 +1,12 @@
 """Files on their way into vector stores: whatever happens, each comes to one end, and once."""
 
 import asyncio
+import gc
 from array import array
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from tests.kit.clocks import SteppedClock
@@ -13,7 +14,7 @@ from tests.kit.databases import DIALECTS, fresh_url
 from tests.kit.embedders import HashEmbedder
 
 from locum.app import Parts, open_house
-from locum.errors import InvalidRequest
+from locum.errors import InvalidRequest, Unavailable
 from locum.llm.scripted import Scripted
 from locum.service import (
     file_batches,
@@ -239,7 +240,42 @@ async def test_a_file_that_ends_every_process_is_given_up(place: Place) -> None:
         )
 
 
+@on_every_database
+async def test_a_file_is_free_again_within_seconds_of_the_end_of_who_read_it(place: Place) -> None:
+    gated = GatedEmbedder()
+    async with place.opened(gated) as scope:
+        await _store(scope, "a report")
+        await gated.asked.get()
+        held = "SELECT leased_until FROM vector_store_files WHERE leased_by IS NOT NULL"
+        [(until,)] = await scope.store.db.fetch(held)
+        assert until - place.clock.now() <= 10
+
+
 # --------------------------------------------------------------------------- faults
+
+
+@on_every_database
+async def test_a_file_that_cannot_even_be_given_back_is_read_later(place: Place) -> None:
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told))
+    async with place.opened(HashEmbedder(failures=1)) as scope:
+        queue = scope.store.waiting_files
+        release, asked = queue.release, asyncio.Event()
+
+        async def unreachable(*_values: object, **_options: object) -> None:
+            queue.release = release  # type: ignore[method-assign]  # so it is again
+            asked.set()
+            raise Unavailable("The database cannot be reached at the moment. Try again.")
+
+        queue.release = unreachable  # type: ignore[method-assign]  # fails once
+        store_id = await _store(scope, "a report")
+        await asked.wait()
+        place.clock.advance(60)
+        await _until_read(scope, store_id)
+        [file] = await _files(scope, store_id)
+        assert file.status == "completed"
+    gc.collect()
+    assert complaints == []
 
 
 @on_every_database

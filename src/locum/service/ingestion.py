@@ -22,7 +22,8 @@ from locum.wire.vector_stores import IngestionError
 _LOOK_EVERY_S = 0.25
 _AFTER_FAILURE_S = 5.0
 _RENEW_EVERY_S = 2.0
-_LEASE_S = 60
+# As with runs, others take up within seconds what a process held that died.
+_LEASE_S = 10
 # One file, from its bytes to its last vector: hours of embedding are somebody's mistake.
 _FILE_S = 3600.0
 # Passing faults are tried again, each time later; so is a file that may have killed its process.
@@ -74,7 +75,7 @@ class Ingestion:
         while len(self._busy) < self._at_once and (claim := await self._next()) is not None:
             task = asyncio.get_running_loop().create_task(self._read(claim))
             self._busy.add(task)
-            task.add_done_callback(self._busy.discard)
+            task.add_done_callback(self._done)
         cleared = await self._house.store.passages.clear_some(most=_CLEARED_TOGETHER)
         if self._busy:
             await asyncio.wait(
@@ -82,6 +83,12 @@ class Ingestion:
             )
         elif not cleared and not await self._read_one_again():
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    def _done(self, task: Task[None]) -> None:
+        self._busy.discard(task)
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            # What came of the file could not be written. It is read again when its lease is over.
+            logs.error("ingestion.failed", failure=failure)
 
     async def _next(self) -> Claim | None:
         """A file of the store whose turn is longest ago: many files of one delay nobody else."""

@@ -20,6 +20,7 @@ from msgspec import Struct
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
+from locum.listeners import Listener
 from locum.processor import take_short_turns
 from locum.sockets import Connections
 from locum.store.database import Database
@@ -169,7 +170,8 @@ async def listening(
     connections = Connections(app)
     loop = asyncio.get_running_loop()
     try:
-        server = await loop.create_server(connections, address.host, address.port, backlog=_BACKLOG)
+        listener = Listener.at(address.host, address.port)
+        server = await loop.create_server(connections, sock=listener, backlog=_BACKLOG)
     except OSError as error:
         raise _cannot(address.host, address.port, error) from error
     try:

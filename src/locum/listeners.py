@@ -11,7 +11,7 @@ import socket
 import sys
 from typing import Any, Final, Self
 
-# For the database, for files of users, for processes of tools.
+# For the database, for files of users, for processes of tools; half of few.
 _KEPT: Final = 64
 
 
@@ -37,7 +37,8 @@ class Listener(socket.socket):
             listener.close()
             raise
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        listener.most = sys.maxsize if limit == resource.RLIM_INFINITY else limit - _KEPT
+        most = max(limit - _KEPT, limit // 2)
+        listener.most = sys.maxsize if limit == resource.RLIM_INFINITY else most
         return listener
 
     def accept(self) -> tuple[socket.socket, Any]:

@@ -3,15 +3,12 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-import msgspec
-
 from locum.api.errors import error_body
 from locum.engine.journal import RunGone, TooSlow, place_of
 from locum.errors import ServerError
 from locum.service.runs import RunStream
-from locum.service.steps import text_without_content
 from locum.store.events import Event
-from locum.wire.steps import RunStep
+from locum.wire.steps import without_content
 
 MEDIA = "text/event-stream; charset=utf-8"
 HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
@@ -19,7 +16,6 @@ HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 _DONE = b"event: done\ndata: [DONE]\n\n"
 # A comment: an event without data breaks both official SDKs.
 _ALIVE = b": keep-alive\n\n"
-_steps = msgspec.json.Decoder(RunStep)
 
 Translate = Callable[[str, str], str]
 
@@ -47,18 +43,11 @@ async def frames(
 
 def _frame(event: Event, *, include: bool, translate: Translate | None) -> bytes:
     data = event.data
-    if not include and event.name.startswith("thread.run.step.") and '"file_search"' in data:
-        data = _bare(event.name, data)
+    if not include and event.name.startswith("thread.run.step."):
+        data = without_content(data)
     if translate is not None:
         data = translate(event.name, data)
     return f"id: {place_of(event)}\nevent: {event.name}\ndata: {data}\n\n".encode()
-
-
-def _bare(name: str, data: str) -> str:
-    """Passages without their text, for those who did not ask for it. Deltas never have any."""
-    if name == "thread.run.step.delta":
-        return data
-    return text_without_content(_steps.decode(data))
 
 
 def _error(message: str) -> bytes:

@@ -3,23 +3,12 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from msgspec import UNSET
-from msgspec.structs import replace
-
 from locum.errors import no_such
 from locum.service.deadlines import deadline, expire_if_due, is_due
 from locum.service.scope import Scope
 from locum.store.documents import Document, Page
 from locum.wire.runs import Include
-from locum.wire.steps import (
-    FileSearchCall,
-    FoundPassage,
-    GetStep,
-    ListSteps,
-    RunStep,
-    ToolCalls,
-    text_of,
-)
+from locum.wire.steps import GetStep, ListSteps, RunStep, without_content
 
 Told = TypeVar("Told", Document[RunStep], Page[RunStep])
 
@@ -50,30 +39,11 @@ async def get_step(
     return _shown(step, expires_at, query.include)
 
 
-def text_without_content(step: RunStep) -> str:
-    """A step without the text of the passages it found, for those who did not ask for it."""
-    if not isinstance(step.step_details, ToolCalls):
-        return text_of(step)
-    calls = tuple(
-        replace(call, file_search=replace(call.file_search, results=_bare(call)))
-        if isinstance(call, FileSearchCall)
-        else call
-        for call in step.step_details.tool_calls
-    )
-    return text_of(replace(step, step_details=ToolCalls(calls)))
-
-
 def _shown_page(
     page: Page[RunStep], expires_at: int | None, include: Sequence[Include]
 ) -> Page[RunStep]:
     page = _with_deadline(page, expires_at)
-    if include or not _found_files(page.text):
-        return page  # Most pages go out as they are stored.
-    return page.with_text(",".join([text_without_content(step) for step in page.read()]))
-
-
-def _found_files(text: str) -> bool:
-    return '"type":"file_search"' in text
+    return page if include else page.with_text(without_content(page.text))
 
 
 def _shown(
@@ -81,9 +51,7 @@ def _shown(
 ) -> Document[RunStep]:
     """The step as a reader gets it: with its run's deadline, and with content only on request."""
     step = _with_deadline(step, expires_at)
-    if include or not _found_files(step.text):
-        return step
-    return step.with_text(text_without_content(step.read()))
+    return step if include else step.with_text(without_content(step.text))
 
 
 def _with_deadline(told: Told, expires_at: int | None) -> Told:
@@ -91,7 +59,3 @@ def _with_deadline(told: Told, expires_at: int | None) -> Told:
     if expires_at is None:
         return told
     return told.with_text(told.text.replace('"expires_at":null', f'"expires_at":{expires_at}'))
-
-
-def _bare(call: FileSearchCall) -> tuple[FoundPassage, ...]:
-    return tuple(replace(found, content=UNSET) for found in call.file_search.results)

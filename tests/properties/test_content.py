@@ -1,0 +1,84 @@
+"""What passages say is cut out of a step's text as if the step had been read and written anew."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from locum.wire.steps import (
+    FileSearchCall,
+    FoundPassage,
+    FunctionCall,
+    FunctionDone,
+    Ranking,
+    RunStep,
+    SearchDone,
+    ToolCall,
+    ToolCalls,
+    text_of,
+    without_content,
+)
+from locum.wire.vector_stores import TextContent
+
+# With what could be taken for the marks that the cut goes by.
+_texts = st.lists(
+    st.sampled_from([',"content":[', '"}]', "}", "]", '"', "\\", "\n", "é", "word"]), max_size=8
+).map("".join)
+_passages = st.builds(
+    FoundPassage,
+    file_id=_texts,
+    file_name=_texts,
+    score=st.just(0.5),
+    attributes=st.dictionaries(st.just("content") | _texts, _texts, max_size=2),
+    content=st.lists(st.builds(TextContent, text=_texts), max_size=2).map(tuple),
+)
+_searches = st.builds(
+    lambda found: FileSearchCall(
+        id="call_1",
+        file_search=SearchDone(
+            ranking_options=Ranking(ranker="auto", score_threshold=0.0), results=tuple(found)
+        ),
+    ),
+    st.lists(_passages, max_size=3),
+)
+_functions = st.builds(
+    lambda text: FunctionCall(
+        id="call_2", function=FunctionDone(name="f", arguments=text, output=text)
+    ),
+    _texts,
+)
+
+
+def _step(calls: list[ToolCall]) -> RunStep:
+    return RunStep(
+        id="step_1",
+        created_at=1,
+        run_id="run_1",
+        assistant_id="asst_1",
+        thread_id="thread_1",
+        type="tool_calls",
+        status="completed",
+        cancelled_at=None,
+        completed_at=2,
+        expires_at=None,
+        expired_at=None,
+        failed_at=None,
+        last_error=None,
+        step_details=ToolCalls(tuple(calls)),
+        usage=None,
+        metadata={},
+    )
+
+
+def _bare(call: ToolCall) -> ToolCall:
+    if not isinstance(call, FileSearchCall):
+        return call
+    found = tuple(replace(one, content=UNSET) for one in call.file_search.results)
+    return replace(call, file_search=replace(call.file_search, results=found))
+
+
+@given(st.lists(_searches | _functions, max_size=3))
+def test_only_what_passages_say_is_cut_out(calls: list[ToolCall]) -> None:
+    whole, bare = text_of(_step(calls)), text_of(_step([_bare(call) for call in calls]))
+    assert without_content(whole) == bare
+    assert without_content(f"{whole},{whole}") == f"{bare},{bare}"

@@ -1,12 +1,16 @@
 """Who listens to a run hears every event once and in order, whenever he came."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from locum.engine import journal as journals
 from locum.engine.journal import START, Journal, Place, TooSlow, place_of
+from locum.errors import Unavailable
+from locum.store.database import Row
 from locum.store.events import Event
 from locum.store.migrations import migrate
 from locum.store.sqlite import SqliteDatabase
@@ -209,3 +213,29 @@ def test_a_stream_ends_where_its_run_waits_though_there_was_more_news_of_it(tmp_
         return [told.number for told in heard if told]
 
     assert asyncio.run(scene()) == [1, 2]
+
+
+def test_a_database_that_is_away_for_a_while_ends_no_stream(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at its first read, not while it reads on, and not when it asks whether that was all."""
+    monkeypatch.setattr(journals, "_AFTER_FAILURE_S", 0.0)
+
+    async def scene() -> list[int]:
+        written = [event(number) for number in range(1, 700)]
+        waiting = event(700, "thread.run.requires_action")
+        store, journal = await _journal(tmp_path, [*written, waiting], status="requires_action")
+        away = itertools.cycle([True, False])
+        fetch = store.events._db.fetch
+
+        async def now_and_then(sql: str, *values: object) -> list[Row]:
+            if next(away):
+                raise Unavailable("The database cannot be reached at the moment. Try again.")
+            return await fetch(sql, *values)
+
+        monkeypatch.setattr(store.events._db, "fetch", now_and_then)
+        heard = await asyncio.wait_for(_heard(journal), 30)
+        await store.close()
+        return heard
+
+    assert asyncio.run(scene()) == list(range(1, 701))

@@ -3,9 +3,10 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
+from locum import logs
 from locum.api.errors import error_body
 from locum.engine.journal import RunGone, TooSlow, place_of
-from locum.errors import ServerError
+from locum.errors import LocumError, ServerError
 from locum.service.runs import RunStream
 from locum.store.events import Event
 from locum.wire.steps import without_content
@@ -16,6 +17,7 @@ HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 _DONE = b"event: done\ndata: [DONE]\n\n"
 # A comment: an event without data breaks both official SDKs.
 _ALIVE = b": keep-alive\n\n"
+_RESUME = "The run goes on; resume with the id of the last event you have seen."
 
 Translate = Callable[[str, str], str]
 
@@ -32,12 +34,14 @@ async def frames(
                 else:
                     yield _frame(event, include=stream.include, translate=translate)
     except TooSlow:
-        yield _error(
-            "This stream fell too far behind its run and was cut off. The run goes on; resume"
-            " with the id of the last event you have seen."
-        )
+        yield _error(f"This stream fell too far behind its run and was cut off. {_RESUME}")
     except RunGone:
         yield _error("The run was deleted.")
+    except LocumError as error:
+        yield _error(error.message)
+    except Exception as failure:  # noqa: BLE001  # the edge: a stream that has begun says how it ends
+        logs.error("stream.broke", failure=failure)
+        yield _error(f"The server had an error while it told of this run. {_RESUME}")
     yield _DONE
 
 

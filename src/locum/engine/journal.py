@@ -8,9 +8,9 @@ show what he was not told: a run that another process drives is read on from the
 import asyncio
 import re
 from collections import defaultdict, deque
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import aclosing, contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from locum import logs
 from locum.engine.bells import Bell, Bells, NoOthers
@@ -18,6 +18,7 @@ from locum.engine.states import TERMINAL
 from locum.errors import Unavailable
 from locum.patience import Patience
 from locum.store.events import Event
+from locum.store.runs import RunState
 from locum.store.tables import Store
 
 # A listener this far behind is cut off; he can come back with the number he last saw.
@@ -29,6 +30,7 @@ _AFTER_FAILURE_S = 1.0
 
 _ENDS = frozenset(f"thread.run.{status}" for status in TERMINAL)
 _PAUSE = "thread.run.requires_action"
+T = TypeVar("T")
 
 
 class Place(NamedTuple):
@@ -207,20 +209,11 @@ class Journal:
         return min(ends, default=None)
 
     async def _new(self, key: Key, place: Place) -> AsyncGenerator[Event, None]:
-        """What the database has beyond a place, though it may be away for a while."""
-        failures = 0
+        """What the database has beyond a place."""
         while True:
-            try:
-                found = await self._read(key, place)
-                if not found and await self._store.runs.state(*key) is None:
-                    raise RunGone
-            except Unavailable:
-                failures += 1
-                if failures >= _MOST_FAILURES:
-                    raise
-                logs.info("journal.not_read", failures=failures)
-                await asyncio.sleep(_AFTER_FAILURE_S)
-                continue
+            found = await self._read(key, place)
+            if not found and await self._state(key) is None:
+                raise RunGone
             for event in found:
                 place = Place(event.life, event.number)
                 yield event
@@ -228,16 +221,35 @@ class Journal:
                 return
 
     async def _is_over(self, key: Key) -> bool:
-        state = await self._store.runs.state(*key)
+        state = await self._state(key)
         if state is None:
             raise RunGone
         return state[0] in TERMINAL or state[0] == "requires_action"
 
+    async def _state(self, key: Key) -> RunState | None:
+        return await _patiently(lambda: self._store.runs.state(*key))
+
     async def _read(self, key: Key, place: Place) -> list[Event]:
         project_id, _, run_id = key
-        return await self._store.events.after(
-            project_id, run_id, number=place.number, life=place.life, limit=_REPLAY
+        return await _patiently(
+            lambda: self._store.events.after(
+                project_id, run_id, number=place.number, life=place.life, limit=_REPLAY
+            )
         )
+
+
+async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
+    """What the database says, though it may be away for a while."""
+    failures = 0
+    while True:
+        try:
+            return await read()
+        except Unavailable:
+            failures += 1
+            if failures >= _MOST_FAILURES:
+                raise
+            logs.info("journal.not_read", failures=failures)
+            await asyncio.sleep(_AFTER_FAILURE_S)
 
 
 class _Look:

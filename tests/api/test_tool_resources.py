@@ -138,3 +138,46 @@ def test_a_run_that_makes_its_thread_passes_over_unknown_resources_too(http: Htt
     }
     answer = http.post("/v1/threads/runs", asked)
     assert (answer.status, answer.json["tool_resources"]) == (200, {})
+
+
+@pytest.mark.parametrize("path", ["/threads", "/threads/runs"])
+def test_tools_whose_resources_are_null_have_none(http: Http, path: str) -> None:
+    """Typed clients write null where there is nothing."""
+    assistant_id = http.post("/v1/assistants", {"model": "scripted", "instructions": "Go."}).json[
+        "id"
+    ]
+    body: dict[str, Any] = {
+        "tool_resources": {"code_interpreter": {"file_ids": []}, "file_search": None}
+    }
+    if path == "/threads/runs":
+        body["assistant_id"] = assistant_id
+    made = http.post(f"/v1{path}", body)
+    assert made.status == 200
+    thread = http.get(f"/v1/threads/{made.json.get('thread_id') or made.json['id']}").json
+    assert thread["tool_resources"] == {"code_interpreter": {"file_ids": []}}
+
+
+_PLAIN = {"ranker": "default_2024_08_21", "score_threshold": 0.0, "hybrid_search": None}
+
+
+@pytest.mark.parametrize("options", [None, {"max_num_results": None, "ranking_options": None}, {}])
+def test_options_of_file_search_that_are_null_are_the_usual_ones(http: Http, options: Any) -> None:
+    tools = [{"type": "file_search", "file_search": options}]
+    made = http.post("/v1/assistants", {"model": "m", "tools": tools})
+    assert made.status == 200
+    assert made.json["tools"] == [
+        {"type": "file_search", "file_search": {"ranking_options": _PLAIN}}
+    ]
+
+
+def test_the_resources_of_a_thread_stand_where_those_of_its_run_are_null(http: Http) -> None:
+    assistant_id = http.post("/v1/assistants", {"model": "m", "instructions": "Go."}).json["id"]
+    resources = {"code_interpreter": {"file_ids": []}}
+    body = {
+        "assistant_id": assistant_id,
+        "thread": {"tool_resources": resources},
+        "tool_resources": {"code_interpreter": None, "file_search": None},
+    }
+    run = http.post("/v1/threads/runs", body).json
+    thread = http.get(f"/v1/threads/{run['thread_id']}").json
+    assert thread["tool_resources"] == resources

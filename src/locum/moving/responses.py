@@ -308,11 +308,11 @@ def _tool(tool: Tool, resources: Sequence[ToolResources]) -> Json:
             ]
             container = {"type": "auto", "file_ids": list(dict.fromkeys(file_ids))}
             return {"type": "code_interpreter", "container": container}
-        case FileSearchTool(file_search=options):
+        case FileSearchTool(options=options):
             return _file_search(options.max_num_results, resources) | {
                 "ranking_options": {
                     "ranker": _RANKER,
-                    "score_threshold": options.ranking_options.score_threshold,
+                    "score_threshold": options.ranking.score_threshold,
                 }
             }
         case FunctionTool(function=function):

@@ -177,10 +177,10 @@ def as_new(resources: AskedToolResources) -> NewToolResources:
     """Resources that exist, in the form in which new ones are asked for."""
     search = resources.file_search
     return NewToolResources(
-        code_interpreter=resources.code_interpreter,
-        file_search=UNSET
-        if search is UNSET
-        else NewSearchResources(vector_store_ids=search.vector_store_ids),
+        code_interpreter=resources.code_interpreter or UNSET,
+        file_search=NewSearchResources(vector_store_ids=search.vector_store_ids)
+        if search
+        else UNSET,
     )
 
 

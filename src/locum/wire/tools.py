@@ -35,12 +35,32 @@ def _default_ranking() -> RankingOptions:
 
 
 class FileSearchOptions(Input, frozen=True, kw_only=True):
-    max_num_results: Annotated[int, Meta(ge=1, le=limits.SEARCH_RESULTS_MAX)] | UnsetType = UNSET
-    ranking_options: RankingOptions = field(default_factory=_default_ranking)
+    max_num_results: Annotated[int, Meta(ge=1, le=limits.SEARCH_RESULTS_MAX)] | None | UnsetType = (
+        UNSET
+    )
+    ranking_options: RankingOptions | None = field(default_factory=_default_ranking)
+
+    def __post_init__(self) -> None:
+        if self.max_num_results is None:
+            force_setattr(self, "max_num_results", UNSET)
+        if self.ranking_options is None:
+            force_setattr(self, "ranking_options", _default_ranking())
+
+    @property
+    def ranking(self) -> RankingOptions:
+        return self.ranking_options or _default_ranking()
 
 
 class FileSearchTool(Input, frozen=True, tag_field="type", tag="file_search"):
-    file_search: FileSearchOptions = field(default_factory=FileSearchOptions)
+    file_search: FileSearchOptions | None = field(default_factory=FileSearchOptions)
+
+    def __post_init__(self) -> None:
+        if self.file_search is None:
+            force_setattr(self, "file_search", FileSearchOptions())
+
+    @property
+    def options(self) -> FileSearchOptions:
+        return self.file_search or FileSearchOptions()
 
 
 def _no_parameters() -> dict[str, Any]:
@@ -125,8 +145,11 @@ class ToolResources(Struct, frozen=True, kw_only=True):
     file_search: SearchResources | UnsetType = UNSET
 
 
-class AskedToolResources(ToolResources, frozen=True, kw_only=True):
-    code_interpreter: AskedCodeResources | UnsetType = UNSET
+class AskedToolResources(Struct, frozen=True, kw_only=True):
+    """Null is absent, too: typed clients write it where there is nothing."""
+
+    code_interpreter: AskedCodeResources | None | UnsetType = UNSET
+    file_search: SearchResources | None | UnsetType = UNSET
 
 
 class ChooseFunction(Input, frozen=True, kw_only=True):

@@ -92,14 +92,14 @@ class FileSearch:
         options = _options(setting.run) or FileSearchOptions()
         small = setting.run.model.startswith(_GPT35)
         most = options.max_num_results
-        if most is UNSET:
+        if most is UNSET or most is None:
             most = _RESULTS_GPT35 if small else _RESULTS
         names = [await self._usable(setting, store_id) for store_id in setting.vector_store_ids]
         found = await self._searcher.search(
             [name for name in names if name is not None],
             queries,
             most=most,
-            threshold=options.ranking_options.score_threshold,
+            threshold=options.ranking.score_threshold,
         )
         return self._readable(found, _TOKENS_GPT35 if small else _TOKENS)
 
@@ -159,8 +159,8 @@ class _SearchCall:
         self._context_item = context_item
         self._written: list[str] = []
         self._found: list[Found] = []
-        options = (_options(setting.run) or FileSearchOptions()).ranking_options
-        self._ranking = Ranking(options.ranker, options.score_threshold)
+        ranking = (_options(setting.run) or FileSearchOptions()).ranking
+        self._ranking = Ranking(ranking.ranker, ranking.score_threshold)
 
     def begin(self) -> dict[str, Any]:
         """All that streams ever tell of a search; results come with the finished step."""
@@ -209,7 +209,7 @@ class _SearchCall:
 
 def _options(run: Run) -> FileSearchOptions | None:
     """How this run wants to search; None when it does not."""
-    return next((tool.file_search for tool in run.tools if isinstance(tool, FileSearchTool)), None)
+    return next((tool.options for tool in run.tools if isinstance(tool, FileSearchTool)), None)
 
 
 def _queries(arguments: str) -> list[str]:

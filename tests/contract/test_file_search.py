@@ -230,6 +230,15 @@ def test_a_store_that_has_expired_is_neither_searched_nor_run_with() -> None:
             client.vector_stores.search(store_id, query="figs")
         with pytest.raises(BadRequestError, match="is expired"):
             _ask(client, "!search figs", store_id=store_id)
+        # A run that does not search is in no need of it.
+        resources: Any = {"file_search": {"vector_store_ids": [store_id]}}
+        thread = client.beta.threads.create(tool_resources=resources)
+        client.beta.threads.messages.create(thread.id, role="user", content="hello")
+        assistant = client.beta.assistants.create(model="scripted")
+        run = client.beta.threads.runs.create_and_poll(
+            thread_id=thread.id, assistant_id=assistant.id, poll_interval_ms=POLL_MS
+        )
+        assert run.status == "completed"
 
 
 @covers("file_search:attachments")

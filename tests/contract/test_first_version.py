@@ -308,3 +308,21 @@ def test_errors_speak_of_what_the_first_version_knew(
     answer = v1.post(f"/v1{path}", body)
     assert answer.status == 400
     assert (answer.error["message"], answer.error["param"]) == (message, param)
+
+
+@covers("v1:message_files", "v1:retrieval")
+@pytest.mark.parametrize("tool", ["retrieval", "code_interpreter"])
+def test_what_messages_brought_does_not_expire(tool: str) -> None:
+    with running() as server, server.sdk() as sdk:
+        v1 = server.http(beta="assistants=v1")
+        asked = {"model": "scripted", "tools": [{"type": tool}]}
+        assistant_id = v1.post("/v1/assistants", asked).json["id"]
+        message = {"role": "user", "content": "these", "file_ids": _files(sdk, "fig.csv")}
+        thread_id = v1.post("/v1/threads", {"messages": [message]}).json["id"]
+        server.clock.advance(30 * 24 * 3600)
+        run = v1.post(f"/v1/threads/{thread_id}/runs", {"assistant_id": assistant_id})
+        assert run.status == 200
+        held = server.http().get(f"/v1/threads/{thread_id}").json["tool_resources"]
+        [store_id] = held["file_search"]["vector_store_ids"]
+        store = server.http().get(f"/v1/vector_stores/{store_id}").json
+        assert (store["expires_after"], store["expires_at"]) == (None, None)

@@ -125,7 +125,11 @@ class Door:
                 adopted.append((b"x-locum-adopted", thread_id.encode()))
         if version is Version.V1:
             scope = Scope(
-                self._house, caller.project_id, runs_on_nothing=True, counts_code_files=False
+                self._house,
+                caller.project_id,
+                runs_on_nothing=True,
+                counts_code_files=False,
+                thread_store_days=None,
             )
             return await answer_v1(route, incoming, scope, parameters)
         scope = Scope(self._house, caller.project_id)

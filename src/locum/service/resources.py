@@ -131,7 +131,7 @@ async def _add_search_files(
         await vector_stores.add_files(scope, tx, present[0], added)
         return resources
     store = await vector_stores.make(
-        scope, tx, file_ids=_distinct(added), expires_after=_days(limits.THREAD_STORE_LIFE_DAYS)
+        scope, tx, file_ids=_distinct(added), expires_after=_days(scope.thread_store_days)
     )
     return ToolResources(
         code_interpreter=resources.code_interpreter,

@@ -29,7 +29,7 @@ from locum.wire.runs import (
     Truncation,
 )
 from locum.wire.threads import CreateThread, Thread
-from locum.wire.tools import FunctionTool, SearchResources, Tool, ToolChoice, ToolResources
+from locum.wire.tools import FileSearchTool, FunctionTool, Tool, ToolChoice, ToolResources
 
 _AUTO = Truncation(type="auto")
 _KINDS = {
@@ -282,7 +282,8 @@ def _joined(instructions: str | None, body: CreateRun) -> str | None:
 
 async def _check(scope: Scope, tx: Transaction, run: Run, thread: Thread, plan: Plan) -> None:
     _check_choice(run.tool_choice, run.tools)
-    await _check_stores(scope, tx, plan.resources, thread.tool_resources)
+    if any(isinstance(tool, FileSearchTool) for tool in run.tools):
+        await _check_stores(scope, tx, plan.resources, thread.tool_resources)
     if run.instructions or scope.runs_on_nothing:
         return
     if not await scope.store.has_user_message(tx, scope.project_id, thread.id):
@@ -313,11 +314,14 @@ def _check_choice(choice: object, tools: tuple[Tool, ...]) -> None:
 
 async def _check_stores(scope: Scope, tx: Transaction, *held: ToolResources) -> None:
     """A store that has expired cannot be searched; one that has not lives on from now."""
-    for resources in held:
-        search: object = resources.file_search
-        if isinstance(search, SearchResources):
-            for store_id in search.vector_store_ids:
-                await vector_stores.touch(scope, tx, store_id)
+    store_ids = {
+        store_id
+        for resources in held
+        if resources.file_search is not UNSET
+        for store_id in resources.file_search.vector_store_ids
+    }
+    for store_id in sorted(store_ids):  # As whoever deletes a file of them locks them.
+        await vector_stores.touch(scope, tx, store_id)
 
 
 def _with_resources(body: CreateThreadAndRun) -> CreateThread:

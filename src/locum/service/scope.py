@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from locum import limits
 from locum.clock import Clock
 from locum.engine.engine import Engine
 from locum.ids import Ids
@@ -42,6 +43,8 @@ class Scope:
     runs_on_nothing: bool = False
     # Nor did it count the files of a thread, only those of each message.
     counts_code_files: bool = True
+    # Nor did it forget them: it knew of no store that could expire.
+    thread_store_days: int | None = limits.THREAD_STORE_LIFE_DAYS
 
     @property
     def store(self) -> Store:

@@ -4,8 +4,12 @@ from typing import Any
 
 import pytest
 from tests.contract.requirements import covers
+from tests.kit.clocks import SteppedClock
 from tests.kit.http import Http
+from tests.kit.server import running
 from tests.kit.talk import Talk, function, last, path_of
+
+from locum.app import Parts
 
 _RANKING = {"ranker": "default_2024_08_21", "score_threshold": 0.0, "hybrid_search": None}
 _CONTENT = "step_details.tool_calls[*].file_search.results[*].content"
@@ -256,3 +260,22 @@ def test_a_call_tells_its_id_before_its_type(http: Http, talk: Talk) -> None:
             (["id", "type", "file_search"], "file_search"),
             (["id", "type", "function"], "function"),
         ]
+
+
+class _RacingClock(SteppedClock):
+    """A second goes by whenever somebody asks for the time."""
+
+    def now(self) -> int:
+        self.advance(1)
+        return super().now()
+
+
+@covers("threads.messages.create:string")
+def test_messages_of_one_request_have_one_time() -> None:
+    with running(Parts(clock=_RacingClock())) as server:
+        http = server.http()
+        messages = [{"role": "user", "content": word} for word in ("one", "two", "three")]
+        thread_id = http.post("/v1/threads", {"messages": messages}).json["id"]
+        listed = http.get(f"/v1/threads/{thread_id}/messages").json["data"]
+        assert len({(one["created_at"], one["completed_at"]) for one in listed}) == 1
+        assert listed[0]["created_at"] == listed[0]["completed_at"]

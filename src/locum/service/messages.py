@@ -93,20 +93,21 @@ async def append(
     Their attachments become the thread's resources.
     """
     added = []
+    now = scope.now()
     found = thread.tool_resources
     for number, body in enumerate(bodies, start=1):
         if number % _AT_ONCE == 0:
             await asyncio.sleep(0)
         message = Message(
             id=scope.new_id("msg"),
-            created_at=scope.now(),
+            created_at=now,
             assistant_id=None,
             thread_id=thread.id,
             run_id=None,
             status="completed",
             incomplete_details=None,
             incomplete_at=None,
-            completed_at=scope.now(),
+            completed_at=now,
             role=body.role,
             content=_content(body),
             attachments=body.attachments or (),

@@ -53,6 +53,35 @@ def test_what_is_not_understood_exits_with_two(arguments: list[str]) -> None:
     assert ended.value.code == 2
 
 
+@pytest.mark.parametrize("days", ["0", "36501"])
+def test_a_key_is_valid_for_a_hundred_years_at_most(days: str) -> None:
+    """Longer, and its last day would be no date."""
+    with pytest.raises(SystemExit) as ended:
+        main(["keys", "create", "--expires", days])
+    assert ended.value.code == 2
+    assert main(["keys", "create", "--expires", "36500"]) == 0
+    assert main(["keys", "list"]) == 0
+
+
+@pytest.mark.parametrize("words", [["keys", "list"], ["migrate"], ["import", "nothing"]])
+def test_the_folder_that_is_made_is_nobody_elses(tmp_path: Path, words: list[str]) -> None:
+    before = os.umask(0o022)
+    try:
+        main([*words, "--data", "kept"])
+    finally:
+        os.umask(before)
+    assert (tmp_path / "kept").stat().st_mode & 0o077 == 0
+
+
+def test_the_folder_of_a_server_is_nobody_elses(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        with alone(tmp_path / "kept"):
+            assert (tmp_path / "kept").stat().st_mode & 0o077 == 0
+    finally:
+        os.umask(before)
+
+
 def test_a_setting_that_cannot_be_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--port", "99999"]) == 2
     assert "port" in capsys.readouterr().err

@@ -46,7 +46,7 @@ from locum.service.reading import FileReader
 from locum.service.reranking import choose_reranker
 from locum.service.scope import House
 from locum.service.upkeep import Upkeep
-from locum.settings import Settings, SettingsError
+from locum.settings import Settings, SettingsError, make_private
 from locum.store.blobs import Blobs
 from locum.store.blobs.local import LocalBlobs
 from locum.store.blobs.objects import ObjectStoreBlobs
@@ -173,8 +173,7 @@ def _openapi() -> Callable[[Request], Awaitable[Response]]:
 async def open_house(settings: Settings, parts: Parts) -> AsyncIterator[House]:
     """Everything that serves, opened in order and closed in reverse."""
     crew = _crew(settings)
-    # What is kept here is nobody else's business on this machine.
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(settings.data)
     database = open_database(settings)
     try:
         await _bring_up_to_date(database)

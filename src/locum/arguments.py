@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TypeAlias
 
+from locum import limits
+
 _EPILOG = """\
 examples:
   locum quickstart                       fetch a small model, serve, show a first program
@@ -230,6 +232,8 @@ def _looking(commands: _Commands) -> None:
 
 def _days(text: str) -> int:
     days = int(text)
-    if days < 1:
-        raise argparse.ArgumentTypeError("a key is valid for a day at least")
+    if not 1 <= days <= limits.KEY_DAYS_MAX:
+        raise argparse.ArgumentTypeError(
+            f"a key is valid for a day at least, and {limits.KEY_DAYS_MAX:,} at most"
+        )
     return days

@@ -32,7 +32,7 @@ from locum.serving import (
     serve,
     until_stopped,
 )
-from locum.settings import Settings, SettingsError, load
+from locum.settings import Settings, SettingsError, load, make_private
 from locum.sockets import RequestsFirst
 from locum.store.migrations import MigrationError, pending
 from locum.terminal import commands
@@ -267,7 +267,7 @@ async def _list_projects(_given: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _migrate(given: argparse.Namespace, settings: Settings) -> int:
-    settings.data.mkdir(parents=True, exist_ok=True)
+    make_private(settings.data)
     database = open_database(settings)
     try:
         if given.check:

@@ -21,7 +21,7 @@ from locum.llm.choose import choose_backend
 from locum.llm.embeddings import OpenAIEmbeddings
 from locum.llm.protocol import ModelError
 from locum.service.reranking import choose_reranker
-from locum.settings import Settings, SettingsError
+from locum.settings import Settings, SettingsError, make_private
 from locum.store.blobs import BlobMissing
 from locum.store.database import Database
 from locum.store.migrations import MigrationError, pending
@@ -63,7 +63,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
 
 def _writable(folder: Path) -> Finding:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"locum")
             file.flush()
@@ -138,7 +138,7 @@ async def sandbox(settings: Settings) -> Finding:
     tier: Tier = "unsafe-subprocess" if settings.sandbox == "unsafe-subprocess" else "auto"
     options = sandbox_settings(settings)
     try:
-        settings.data.mkdir(parents=True, exist_ok=True)
+        make_private(settings.data)
         _remove_abandoned(settings.data)
         # A folder of its own: a server may be running over the other one.
         with tempfile.TemporaryDirectory(prefix=_FOLDER, dir=settings.data) as folder:

@@ -11,7 +11,7 @@ from locum.columns import table
 from locum.ids import RandomIds
 from locum.service import keys
 from locum.serving import migrate_by_hand
-from locum.settings import Settings
+from locum.settings import Settings, make_private
 from locum.store.keys import ApiKey
 from locum.store.migrations import MigrationError, pending
 from locum.store.tables import Store
@@ -20,7 +20,7 @@ from locum.store.tables import Store
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Store]:
     """The tables, brought up to date where that is done without asking."""
-    settings.data.mkdir(parents=True, exist_ok=True)
+    make_private(settings.data)
     database = open_database(settings)
     try:
         if database.dialect == "sqlite":

@@ -66,6 +66,7 @@ CHUNK_TOKENS_MAX = 4_096
 CHUNK_TOKENS = 800
 CHUNK_OVERLAP_TOKENS = 400
 STORE_LIFE_DAYS_MAX = 365
+KEY_DAYS_MAX = 36_500
 
 # Clients poll at this pace instead of their own one (python) or five (node) seconds.
 POLL_AFTER_MS = 500

@@ -26,7 +26,7 @@ from locum.moving.report import Report, lines
 from locum.moving.sinks import FolderSink, LinesFolder, StreamSink
 from locum.moving.sources import SourceError
 from locum.serving import alone, migrate_by_hand
-from locum.settings import Settings
+from locum.settings import Settings, make_private
 from locum.store.blobs import Blobs
 from locum.store.migrations import MigrationError, migrate, pending
 from locum.store.tables import Store
@@ -123,18 +123,18 @@ async def import_into(settings: Settings, wishes: ImportWishes, *, tick: Bar) ->
             clock=SystemClock(),
             tick=tick,
         )
-        if not wishes.dry:
-            for folder in pulled:
-                shutil.rmtree(folder)
+        for folder in pulled:
+            shutil.rmtree(folder)
     if wishes.report is not None:
         _write_json(wishes.report, told)
     return Told(list(lines(told)), told.is_whole)
 
 
 async def _pulled(settings: Settings, wishes: ImportWishes, url: str, tick: Bar) -> Path:
-    """What a server has given, in a folder. One that was begun is gone on with."""
+    """What a server has given, in a folder; one that was begun is gone on with, by the same key."""
     named = thread_ids(wishes.threads)
-    asked = hashlib.sha256("\n".join((url, *named)).encode()).hexdigest()[:32]
+    words = (url, wishes.key or "", wishes.api_version or "", *named)
+    asked = hashlib.sha256("\n".join(words).encode()).hexdigest()[:32]
     folder = settings.data / _UNFINISHED / f"pulled-{asked}"
     try:
         async with Live(url, key=wishes.key, api_version=wishes.api_version) as live:
@@ -260,7 +260,7 @@ def _finish(unfinished: Path, folder: Path) -> None:
 @asynccontextmanager
 async def _opened(settings: Settings, *, changes: bool) -> AsyncIterator[tuple[Store, Blobs]]:
     """The tables and the blobs; alone with them where SQLite is to be changed."""
-    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_private(settings.data)
     is_sqlite = settings.database_url is None
     with alone(settings.data) if is_sqlite and changes else nullcontext():
         database = open_database(settings)

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp
 
 from locum.listeners import Listener
 from locum.processor import take_short_turns
+from locum.settings import make_private
 from locum.sockets import Connections
 from locum.store.database import Database
 from locum.store.migrations import Migration, breaks, migrate, pending
@@ -72,7 +73,7 @@ def alone(folder: Path) -> Iterator[None]:
 
     The kernel lets go of the lock when the process ends, however it ends.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     with (folder / _LOCK).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,6 +12,11 @@ from msgspec import Meta, Struct, field
 _PREFIX = "LOCUM_"
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder, unless it is there: what is kept in it is nobody else's on this machine."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
 class SettingsError(Exception):
     """A setting that cannot be; the message names it."""
 

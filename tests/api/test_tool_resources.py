@@ -172,7 +172,7 @@ def test_options_of_file_search_that_are_null_are_the_usual_ones(http: Http, opt
 
 def test_the_resources_of_a_thread_stand_where_those_of_its_run_are_null(http: Http) -> None:
     assistant_id = http.post("/v1/assistants", {"model": "m", "instructions": "Go."}).json["id"]
-    resources = {"code_interpreter": {"file_ids": []}}
+    resources: dict[str, Any] = {"code_interpreter": {"file_ids": []}}
     body = {
         "assistant_id": assistant_id,
         "thread": {"tool_resources": resources},

@@ -96,6 +96,31 @@ def test_there_and_back_by_folder_and_by_stream(
     assert any(line.startswith("API keys") for line in manifest["left_out"])
 
 
+def test_what_one_key_was_shown_is_not_imported_with_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nor is what a dry run has read: that was then."""
+    with running() as server:
+        of_one, _ = server.add_key("proj_one")
+        of_other, _ = server.add_key("proj_other")
+        one, other = server.http(key=of_one), server.http(key=of_other)
+        one.post("/v1/assistants", {"model": "m", "name": "one's"})
+        words = ["import", "--from", f"{server.url}/v1", "--report", "told.json"]
+        monkeypatch.setenv("LOCUM_IMPORT_KEY", of_one)
+        assert main([*words, "--dry-run"]) == 0
+        assert _told()["assistants"] == {"created": 1}
+        monkeypatch.setenv("LOCUM_IMPORT_KEY", of_other)
+        main([*words, "--dry-run"])
+        assert _told() == {}
+        other.post("/v1/assistants", {"model": "m", "name": "the other's"})
+        assert main(words) == 0
+        assert _told()["assistants"] == {"created": 1}
+
+
+def _told() -> Any:
+    return json.loads(Path("told.json").read_text())["objects"]
+
+
 def test_what_stayed_behind_makes_the_command_say_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

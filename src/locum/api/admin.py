@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
+from locum import limits
 from locum.api import validation
 from locum.api.auth import new_key
 from locum.api.http import Incoming, Reply, segment
@@ -24,7 +25,7 @@ class CreateKey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     )
     name: Annotated[str, Meta(max_length=256)] = ""
     read_only: bool = False
-    expires_days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
+    expires_days: Annotated[int, Meta(ge=1, le=limits.KEY_DAYS_MAX)] | None = None
 
 
 async def answer(house: House, incoming: Incoming, path: str) -> Reply:

@@ -1,6 +1,6 @@
 """What passages say is cut out of a step's text as if the step had been read and written anew."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -22,7 +22,22 @@ from locum.wire.vector_stores import TextContent
 
 # With what could be taken for the marks that the cut goes by.
 _texts = st.lists(
-    st.sampled_from([',"content":[', '"}]', "}", "]", '"', "\\", "\n", "é", "word"]), max_size=8
+    st.sampled_from(
+        [
+            ',"content":[',
+            '"}]',
+            "}]",
+            '{"type":"text","text":"',
+            "}",
+            "]",
+            '"',
+            "\\",
+            "\n",
+            "é",
+            "word",
+        ]
+    ),
+    max_size=8,
 ).map("".join)
 _passages = st.builds(
     FoundPassage,
@@ -77,7 +92,21 @@ def _bare(call: ToolCall) -> ToolCall:
     return replace(call, file_search=replace(call.file_search, results=found))
 
 
+def _search(*said: str) -> FileSearchCall:
+    passage = FoundPassage(
+        file_id="f", file_name="f", score=0.5, attributes={}, content=tuple(map(TextContent, said))
+    )
+    return FileSearchCall(
+        id="call_1",
+        file_search=SearchDone(
+            ranking_options=Ranking(ranker="auto", score_threshold=0.0), results=(passage,)
+        ),
+    )
+
+
 @given(st.lists(_searches | _functions, max_size=3))
+@example([_search("}]")])
+@example([_search("", "}]")])
 def test_only_what_passages_say_is_cut_out(calls: list[ToolCall]) -> None:
     whole, bare = text_of(_step(calls)), text_of(_step([_bare(call) for call in calls]))
     assert without_content(whole) == bare

@@ -145,6 +145,7 @@ def text_of(step: RunStep) -> str:
 
 _CONTENT: Final = ',"content":['
 _CONTENT_ENDS: Final = '"}]'
+_SAYS: Final = '{"type":"text","text":"'
 
 
 def without_content(text: str) -> str:
@@ -160,7 +161,7 @@ def without_content(text: str) -> str:
         start = at + len(_CONTENT)
         if text[start] != "]":
             start = text.index(_CONTENT_ENDS, start)
-            while text[start - 1] == "\\" and _is_escaped(text, start):
+            while _is_escaped(text, start) or text.endswith(_SAYS, 0, start + 1):
                 start = text.index(_CONTENT_ENDS, start + 1)
             start += len(_CONTENT_ENDS) - 1
         start += 1

@@ -295,8 +295,14 @@ def test_a_first_run_goes_on_without_what_cannot_be_had(
     monkeypatch.setattr(minilm, "fetch", unavailable)
     monkeypatch.setattr(packages, "install", unavailable)
     told: list[str] = []
-    asyncio.run(quickstart.prepare(Settings(data=tmp_path), told.append))
+    before = os.umask(0o022)
+    try:
+        asyncio.run(quickstart.prepare(Settings(data=tmp_path / "kept"), told.append))
+    finally:
+        os.umask(before)
     assert "The network is down. Going on with the scripted model." in told
+    # Whoever comes first makes the folder that conversations are kept in.
+    assert (tmp_path / "kept").stat().st_mode & 0o077 == 0
 
 
 def test_progress_is_told_in_tenths() -> None:

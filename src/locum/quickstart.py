@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from locum.app import embedder_folder, packages_folder
 from locum.llm import weights
 from locum.packages import PackageUnavailable
-from locum.settings import Settings
+from locum.settings import Settings, make_private
 from locum.tools.code_interpreter import packages
 from locum.tools.code_interpreter.packages import PackagesUnavailable
 from locum.tools.file_search import minilm
@@ -51,6 +51,7 @@ async def prepare(settings: Settings, tell: Tell) -> None:
 async def get_model(settings: Settings, tell: Tell) -> None:
     if weights.demo_weights(settings.data).exists():
         return
+    make_private(settings.data)
     tell(f"Fetching the demo model, {_megabytes(weights.SMOLLM2.size_bytes)}, once …")
     await weights.fetch(settings.data, progress=Percents("The demo model", tell))
 
@@ -59,6 +60,7 @@ async def get_embedder(settings: Settings, tell: Tell) -> None:
     folder = embedder_folder(settings)
     if minilm.is_fetched(folder):
         return
+    make_private(settings.data)
     tell(f"Fetching the model of file search, {_megabytes(minilm.MODEL.size_bytes)}, once …")
     await minilm.fetch(folder, progress=Percents("The model of file search", tell))
 
@@ -67,6 +69,7 @@ async def install_packages(settings: Settings, tell: Tell) -> None:
     folder = packages_folder(settings)
     if packages.installed(folder, extra=settings.sandbox_packages) is not None:
         return
+    make_private(settings.data)
     tell("Installing the packages of the code interpreter (numpy, pandas, …), once …")
     await packages.install(folder, extra=settings.sandbox_packages)
     tell("The packages of the code interpreter are installed.")

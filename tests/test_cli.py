@@ -63,23 +63,25 @@ def test_a_key_is_valid_for_a_hundred_years_at_most(days: str) -> None:
     assert main(["keys", "list"]) == 0
 
 
+@pytest.fixture
+def _others_may_read() -> Iterator[None]:
+    """New files and folders are as most systems make them."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("_others_may_read")
 @pytest.mark.parametrize("words", [["keys", "list"], ["migrate"], ["import", "nothing"]])
 def test_the_folder_that_is_made_is_nobody_elses(tmp_path: Path, words: list[str]) -> None:
-    before = os.umask(0o022)
-    try:
-        main([*words, "--data", "kept"])
-    finally:
-        os.umask(before)
+    main([*words, "--data", "kept"])
     assert (tmp_path / "kept").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.usefixtures("_others_may_read")
 def test_the_folder_of_a_server_is_nobody_elses(tmp_path: Path) -> None:
-    before = os.umask(0o022)
-    try:
-        with alone(tmp_path / "kept"):
-            assert (tmp_path / "kept").stat().st_mode & 0o077 == 0
-    finally:
-        os.umask(before)
+    with alone(tmp_path / "kept"):
+        assert (tmp_path / "kept").stat().st_mode & 0o077 == 0
 
 
 def test_a_setting_that_cannot_be_is_named(capsys: pytest.CaptureFixture[str]) -> None:
@@ -285,6 +287,7 @@ def test_operators_need_a_port_of_their_own(
     assert "must differ" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("_others_may_read")
 def test_a_first_run_goes_on_without_what_cannot_be_had(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -295,11 +298,7 @@ def test_a_first_run_goes_on_without_what_cannot_be_had(
     monkeypatch.setattr(minilm, "fetch", unavailable)
     monkeypatch.setattr(packages, "install", unavailable)
     told: list[str] = []
-    before = os.umask(0o022)
-    try:
-        asyncio.run(quickstart.prepare(Settings(data=tmp_path / "kept"), told.append))
-    finally:
-        os.umask(before)
+    asyncio.run(quickstart.prepare(Settings(data=tmp_path / "kept"), told.append))
     assert "The network is down. Going on with the scripted model." in told
     # Whoever comes first makes the folder that conversations are kept in.
     assert (tmp_path / "kept").stat().st_mode & 0o077 == 0

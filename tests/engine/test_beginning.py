@@ -1,12 +1,16 @@
-"""When it is written that a run has begun: with its first step, or soon by itself."""
+"""When it is written that a run or a step has begun: with what comes next, or soon by itself."""
 
 import asyncio
+import itertools
+import json
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import pytest
 from tests.kit.inside import Inside, begun, inside
 
 from locum.engine import recorder
+from locum.engine.change import Change
 from locum.engine.journal import Key
 from locum.engine.recorder import Recorder
 from locum.llm.protocol import Event, ModelError, Request, TextDelta
@@ -14,47 +18,135 @@ from locum.llm.scripted import Scripted
 from locum.service import runs
 from locum.service.scope import Scope
 from locum.store.runs import RunRecord
+from locum.wire.messages import Message, Text
 from locum.wire.runs import SubmitToolOutputs, ToolOutput
+from locum.wire.steps import MessageCreation, RunStep
 
 _TEST_S = 20
 _NEVER_S = 3_600.0
+_TOLD = [
+    "thread.run.created",
+    "thread.run.queued",
+    "thread.run.in_progress",
+    "thread.run.step.created",
+    "thread.run.step.in_progress",
+    "thread.message.created",
+    "thread.message.in_progress",
+    "thread.message.completed",
+    "thread.run.step.completed",
+    "thread.run.completed",
+]
 
 
 @pytest.fixture
 def _not_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorder, "_BEGUN_S", _NEVER_S)
+    monkeypatch.setattr(recorder, "_AHEAD_S", _NEVER_S)
+
+
+@pytest.fixture
+def commits(monkeypatch: pytest.MonkeyPatch) -> list[Change]:
+    made: list[Change] = []
+    commit = Recorder._commit
+
+    async def counted(self: Recorder, change: Change, *words: Any) -> None:
+        made.append(change)
+        await commit(self, change, *words)
+
+    monkeypatch.setattr(Recorder, "_commit", counted)
+    return made
 
 
 @pytest.mark.usefixtures("_not_by_itself")
-def test_a_run_begins_in_one_commit_with_its_first_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    commits = 0
-    commit = Recorder._commit
-
-    async def counted(self: Recorder, *words: object) -> None:
-        nonlocal commits
-        commits += 1
-        await commit(self, *words)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Recorder, "_commit", counted)
-
+def test_a_run_begins_in_one_commit_with_its_first_step(commits: list[Change]) -> None:
     async def scene() -> list[str]:
         async with asyncio.timeout(_TEST_S), inside() as door:
             return await _told(door, await begun(door.house, "Hello"))
 
     told = asyncio.run(scene())
-    assert [name for name in told if "delta" not in name] == [
-        "thread.run.created",
-        "thread.run.queued",
-        "thread.run.in_progress",
-        "thread.run.step.created",
-        "thread.run.step.in_progress",
-        "thread.message.created",
-        "thread.message.in_progress",
-        "thread.message.completed",
-        "thread.run.step.completed",
-        "thread.run.completed",
+    assert [name for name in told if "delta" not in name] == _TOLD
+    assert len(commits) == 2
+
+
+@pytest.mark.usefixtures("_not_by_itself")
+def test_a_run_that_nobody_hears_is_one_commit_and_leaves_what_others_leave(
+    commits: list[Change], dialect: str
+) -> None:
+    """The model answers at once; the rows are as if its step had been seen to begin."""
+
+    async def scene() -> tuple[list[str], RunStep, Message]:
+        async with asyncio.timeout(_TEST_S), inside() as door:
+            project_id, thread_id, run_id = key = await begun(door.house, "Hello")
+            await _ended(door, key)
+            told = await _told(door, key)
+            (step,) = await door.house.store.steps.all(project_id, owner_id=run_id)
+            assert isinstance(step.step_details, MessageCreation)
+            found = await door.house.store.messages.find(
+                project_id, step.step_details.message_creation.message_id, owner_id=thread_id
+            )
+            assert found is not None
+            return told, step, found.read()
+
+    told, step, message = asyncio.run(scene())
+    assert [name for name in told if "delta" not in name] == _TOLD
+    assert (step.status, message.status) == ("completed", "completed")
+    assert step.usage is not None
+    assert [part.text.value for part in message.content if isinstance(part, Text)] == [
+        "You said: Hello"
     ]
-    assert commits == 2
+    # Behind other processes somebody may listen.
+    assert len(commits) == (1 if dialect == "sqlite" else 2)
+
+
+@pytest.mark.usefixtures("_not_by_itself")
+def test_what_is_said_before_anybody_hears_is_told_in_order_and_once() -> None:
+    """More than is put off at once, and calls after it, while nobody listens."""
+    words = " ".join(str(number) for number in range(200))
+
+    async def scene() -> list[str]:
+        async with asyncio.timeout(_TEST_S), inside() as door:
+            key = await begun(door.house, f"!say {words}\n!call f\n!call f")
+            await _ended(door, key, "requires_action")
+            pieces = []
+            async for event in door.house.engine.follow(key):
+                assert event is not None
+                if event.name == "thread.message.delta":
+                    (part,) = json.loads(event.data)["delta"]["content"]
+                    pieces.append(part["text"]["value"])
+            return pieces
+
+    assert "".join(asyncio.run(scene())) == words
+
+
+def test_a_step_that_nobody_hears_is_seen_to_begin_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    silent = asyncio.Event()
+
+    async def stall(_: Scripted, __: Request) -> AsyncGenerator[Event, None]:
+        yield TextDelta("Half")
+        yield TextDelta(" a word")
+        await silent.wait()
+
+    monkeypatch.setattr(Scripted, "stream", stall)
+
+    async def scene() -> None:
+        async with asyncio.timeout(_TEST_S), inside() as door:
+            key = await begun(door.house, "Hello")
+            steps: list[RunStep] = []
+            for _ in itertools.count():
+                if steps := await door.house.store.steps.all("proj", owner_id=key[2]):
+                    break
+                await asyncio.sleep(0)
+            assert [step.status for step in steps] == ["in_progress"]
+            said = []
+            async for event in door.house.engine.follow(key):
+                assert event is not None
+                if event.name == "thread.message.delta":
+                    said.append(event.data)
+                if len(said) == 2:
+                    break
+
+    asyncio.run(scene())
 
 
 @pytest.mark.usefixtures("_not_by_itself")
@@ -140,6 +232,14 @@ def _silence(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
 
     monkeypatch.setattr(Scripted, "stream", listen)
     return asked
+
+
+async def _ended(door: Inside, key: Key, status: str = "completed") -> None:
+    """Watched without listening."""
+    for _ in itertools.count():
+        if (await _record(door, key)).run.status == status:
+            return
+        await asyncio.sleep(0)
 
 
 async def _told(door: Inside, key: Key) -> list[str]:

@@ -145,6 +145,10 @@ class Journal:
 
     # ------------------------------------------------------------- what listeners hear
 
+    def is_heard(self, key: Key) -> bool:
+        """Whether somebody may listen to a run, here or behind another process."""
+        return self._look_every_s is not None or key in self._listeners
+
     async def follow(
         self, key: Key, after: Place, *, silence_s: float | None = None
     ) -> AsyncGenerator[Event | None, None]:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from locum.clock import Clock
-from locum.engine.change import Change, Labelled
+from locum.engine.change import Change, Labelled, write_rows
 from locum.engine.journal import Journal, Key
 from locum.engine.states import TERMINAL, move
 from locum.engine.tracing import RunTrace
@@ -53,8 +53,9 @@ from locum.wire.tools import CodeResources, ToolResources
 
 _BATCH = 64
 _TOGETHER_S = 0.01
-# Most models have said something by then, and a run's beginning is one commit with its first step.
-_BEGUN_S = 0.01
+# Most models have said something by then, and a run's beginning is one commit with its first step;
+# of an answer that comes at once, the end as well.
+_AHEAD_S = 0.01
 _AGAIN_S = 0.1
 _AGAIN_AT_MOST_S = 1.0
 _encode = msgspec.json.encode
@@ -92,8 +93,8 @@ class Recorder:
         self.record = record
         self._number = record.events
         self._unwritten: list[Event] = []
-        # That the run is in progress, until it is written.
-        self._begun: Change | None = None
+        # What nobody waits for, until it is written with what comes next.
+        self._ahead: Change | None = None
         self._writing = asyncio.Lock()
         # When what waits to be written is written by itself, and the task that does it.
         self._due: asyncio.TimerHandle | None = None
@@ -101,8 +102,8 @@ class Recorder:
 
     @property
     def run(self) -> Run:
-        begun = None if self._begun is None else self._begun.run
-        return begun or self.record.run
+        ahead = None if self._ahead is None else self._ahead.run
+        return ahead or self.record.run
 
     @property
     def key(self) -> Key:
@@ -146,9 +147,8 @@ class Recorder:
         return True
 
     def begin(self) -> None:
-        """Be in progress; nobody waits for it, so it is written with what comes next, or soon."""
-        self._begun = self.moved("in_progress")
-        self._write_alone(_BEGUN_S)
+        """Be in progress; nobody waits for that."""
+        self._put_off(self.moved("in_progress"))
 
     async def move(self, status: RunStatus, **changes: Any) -> None:
         await self.write(self.moved(status, **changes))
@@ -181,7 +181,7 @@ class Recorder:
             metadata={},
         )
         step = self._new_step(MessageCreation(MessageRef(message.id)), now)
-        await self.write(
+        await self._open(
             Change(
                 new_step=step,
                 new_message=message,
@@ -199,7 +199,7 @@ class Recorder:
     async def open_calls(self, call: dict[str, Any]) -> RunStep:
         """Begin a step of tool calls with its first call."""
         step = self._new_step(ToolCalls(()), self.now())
-        await self.write(
+        await self._open(
             Change(
                 new_step=step,
                 events=[
@@ -256,13 +256,25 @@ class Recorder:
 
     async def write(self, change: Change) -> None:
         """Commit rows and events together, then tell the events. Never left half done."""
-        await self.settle()
-        if self._begun is not None and change.run is not None:
-            await self.flush()  # Its states are told one after the other.
+        await self._ready(change)
         await _whole(self._write_labelled(change))
 
+    async def _open(self, change: Change) -> None:
+        """Begin a step: at once when somebody may listen."""
+        if self._journal.is_heard(self.key):
+            await self.write(change)
+        else:
+            await self._ready(change)
+            self._put_off(change)
+
+    async def _ready(self, change: Change) -> None:
+        """See to it that a change may be written together with what was put off."""
+        await self.settle()
+        if self._ahead is not None and not change.fits_after(self._ahead):
+            await self.flush()
+
     async def flush(self) -> None:
-        """Write what waits to be written: deltas that were told, and that the run has begun."""
+        """Write what waits to be written: deltas that were told, and what was put off."""
         await _whole(self._write(Change()))
 
     async def _write_labelled(self, change: Change) -> None:
@@ -274,8 +286,8 @@ class Recorder:
 
     async def _write(self, change: Change) -> None:
         async with self._writing:
-            if (begun := self._begun) is not None:
-                change = replace(change, run=begun.run, events=[*begun.events, *change.events])
+            if self._ahead is not None:
+                change = change.after(self._ahead)
             deltas = self._unwritten
             events = [self._event(name, data) for name, data in change.events]
             if not deltas and not events and not change.steps:
@@ -301,13 +313,13 @@ class Recorder:
                 plan=change.plan or self.record.plan,
                 leased_by=None if change.lets_go else self.record.leased_by,
             )
-            if begun is not None:
-                self._begun = None
-            if change.run is not None:
-                self._watch(before, change.run)
+            self._ahead = None
+            for run in change.states:
+                self._watch(before, run)
+                before = run
             for event in events:
                 self._journal.tell(self.key, event, written=True)
-            self.trace.wrote(new=change.new_step, steps=change.steps, run=change.run)
+            self.trace.wrote(steps=change.steps, run=change.run)
 
     async def _commit(self, change: Change, batch: list[Event], last: int) -> None:
         """Write once, however often the database has to be asked while the run is still ours."""
@@ -343,51 +355,7 @@ class Recorder:
             return
         async with self._store.transaction() as tx:
             await self._store.events.note(self.record, batch, now=self.now(), tx=tx, **columns)
-            await self._rows(tx, change)
-
-    async def _rows(self, tx: Transaction, change: Change) -> None:
-        project_id, run = self.record.project_id, self.run
-        if change.new_message is not None:
-            await self._store.messages.insert(
-                tx,
-                project_id,
-                change.new_message.id,
-                change.new_message,
-                owner_id=run.thread_id,
-                run_id=run.id,
-                role="assistant",
-            )
-        if change.new_step is not None:
-            await self._store.steps.insert(
-                tx,
-                project_id,
-                change.new_step.id,
-                change.new_step,
-                owner_id=run.id,
-                alone=True,
-                thread_id=run.thread_id,
-            )
-        if change.message is not None:
-            await self._close_message(tx, change.message)
-        for step, memory in change.steps:
-            await self._store.steps.replace(
-                tx,
-                project_id,
-                step.id,
-                step,
-                owner_id=run.id,
-                memory=_encode(memory).decode(),
-            )
-
-    async def _close_message(self, tx: Transaction, message: Message) -> None:
-        """A client may have deleted the message meanwhile, or given it metadata."""
-        messages, project_id = self._store.messages, self.record.project_id
-        row = await messages.hold(tx, project_id, message.id, owner_id=message.thread_id)
-        if row is None:
-            return
-        if (metadata := row.read().metadata) != message.metadata:
-            raise Labelled(metadata)
-        await messages.replace(tx, project_id, message.id, message, owner_id=message.thread_id)
+            await write_rows(tx, self._store, self.record.project_id, change)
 
     async def settle(self) -> None:
         """Wait for the batch that is being written; what failed there is raised here."""
@@ -396,7 +364,7 @@ class Recorder:
 
     async def leave(self) -> None:
         """Write nothing more, and wait for nothing: the run is another's, or over."""
-        self._begun = None
+        self._ahead = None
         if (flushing := await self._no_more_alone()) is not None:
             flushing.exception()  # Whoever has the run now knows better.
 
@@ -413,6 +381,13 @@ class Recorder:
     async def _tell(self, name: str, data: Struct) -> None:
         if not self._holds(self.record):
             raise LostLease(self.run.id)
+        if self._ahead is not None and self._flushing is not None:
+            await self.settle()  # What was put off is being written, and this comes after it.
+        if self._ahead is not None:
+            self._put_off(Change(events=[(name, data)]))
+            if len(self._ahead.events) >= _BATCH:
+                await self.flush()
+            return
         if self._flushing is not None and self._flushing.done():
             self._flushing.result()
         event = self._event(name, data)
@@ -422,6 +397,12 @@ class Recorder:
             await self.flush()
         elif self._due is None and (self._flushing is None or self._flushing.done()):
             self._write_alone(self._pace.batch_s)
+
+    def _put_off(self, change: Change) -> None:
+        """Write it with what comes next, or soon."""
+        self._ahead = change if self._ahead is None else change.after(self._ahead)
+        if self._due is None:
+            self._write_alone(_AHEAD_S)
 
     def _write_alone(self, after_s: float) -> None:
         """By itself when nothing else was written; together with other runs, who share a commit."""
@@ -446,7 +427,7 @@ class Recorder:
         return replace(step, expires_at=self.run.expires_at)
 
     def _new_step(self, details: MessageCreation | ToolCalls, now: int) -> RunStep:
-        return RunStep(
+        step = RunStep(
             id=self._ids.new("step"),
             created_at=now,
             run_id=self.run.id,
@@ -464,6 +445,8 @@ class Recorder:
             usage=None,
             metadata={},
         )
+        self.trace.opened(step)
+        return step
 
 
 async def _whole(work: Coroutine[None, None, None]) -> None:

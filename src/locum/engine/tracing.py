@@ -25,8 +25,10 @@ Changed = Sequence[tuple[RunStep, object]]
 class RunTrace(Protocol):
     """The spans of one run, as far as this process sees them."""
 
-    def wrote(self, *, new: RunStep | None, steps: Changed, run: Run | None) -> None:
-        """Rows have been committed: steps that were opened or closed, the run's new state."""
+    def opened(self, step: RunStep) -> None: ...
+
+    def wrote(self, *, steps: Changed, run: Run | None) -> None:
+        """Rows have been committed: steps that were closed, the run's new state."""
         ...
 
     def model_call(self, request: llm.Request) -> Stretch: ...
@@ -80,12 +82,13 @@ class _Traced:
         self._opened = opened
         self._done_here: set[str] = set()
 
-    def wrote(self, *, new: RunStep | None, steps: Changed, run: Run | None) -> None:
+    def opened(self, step: RunStep) -> None:
+        if len(self._opened) >= _MOST_OPEN:
+            self._opened.clear()  # Steps whose runs others have ended. Rows know the second.
+        self._opened[step.id] = _within(step.created_at, self._clock.now_ns())
+
+    def wrote(self, *, steps: Changed, run: Run | None) -> None:
         now = self._clock.now_ns()
-        if new is not None:
-            if len(self._opened) >= _MOST_OPEN:
-                self._opened.clear()  # Steps whose runs others have ended. Rows know the second.
-            self._opened[new.id] = _within(new.created_at, now)
         for step, _ in steps:
             if (ended_at := _ended_at(step)) is not None:
                 self._tell_step(step, _within(ended_at, now))
@@ -184,7 +187,10 @@ def _within(second: int, now_ns: int) -> int:
 class _Untraced:
     """Stands where nothing is traced: every method does nothing, at the price of being called."""
 
-    def wrote(self, *, new: RunStep | None, steps: Changed, run: Run | None) -> None:
+    def opened(self, step: RunStep) -> None:
+        pass
+
+    def wrote(self, *, steps: Changed, run: Run | None) -> None:
         pass
 
     def model_call(self, request: llm.Request) -> Stretch:  # noqa: ARG002

@@ -148,6 +148,7 @@ REQUIREMENTS: Final = (
         runs:token_limit — Out of tokens a run is incomplete, its message too, its step is not.
         runs:expiry — A run expires 600 s after it was created, also as seen by a reader.
         runs:auto — Messages in the middle make room, and never the question of the run.
+        runs:unknown_function — Where the client has no functions, a call of one fails here.
         locks:released — The lock is gone before the end is told.
         """,
     ),

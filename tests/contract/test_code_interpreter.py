@@ -242,6 +242,19 @@ def test_a_cancelled_run_stops_its_code(coder: OpenAI) -> None:
     assert again.logs.endswith("free\n")
 
 
+@covers("code_interpreter:written", "streams:late_words")
+def test_words_after_a_call_in_the_same_answer_link_to_what_it_has_written(coder: OpenAI) -> None:
+    streamed = Streamed(
+        coder,
+        "!python open('/mnt/data/sum.txt', 'w').write('14')\n"
+        "!say See [the sum](sandbox:/mnt/data/sum.txt).\n!then\n!say Done.",
+    )
+    told, done = streamed.messages
+    assert done.content[0].text.value == "Done."
+    [link] = told.content[0].text.annotations
+    assert coder.files.content(link.file_path.file_id).read() == b"14"
+
+
 def _run_of(stream: Any) -> str:
     return str(stream.current_run.id)
 
@@ -274,3 +287,16 @@ def test_a_table_goes_in_and_a_chart_and_a_workbook_come_out(painter: OpenAI) ->
     with zipfile.ZipFile(io.BytesIO(workbook)) as archive:
         assert "xl/workbook.xml" in archive.namelist()
         assert b"Rome" in b"".join(archive.read(name) for name in archive.namelist())
+
+
+@pytest.mark.slow
+@covers("code_interpreter:images", "streams:late_words")
+def test_a_picture_is_in_the_words_after_its_call_and_in_no_others(painter: OpenAI) -> None:
+    streamed = Streamed(
+        painter,
+        "!python import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\n"
+        "!say The line.\n!then\n!say Done.",
+    )
+    told, done = streamed.messages
+    assert [part.type for part in told.content] == ["image_file", "text"]
+    assert [part.type for part in done.content] == ["text"]

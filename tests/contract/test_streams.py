@@ -253,6 +253,16 @@ def test_words_after_calls_of_tools_and_functions_are_told_between_them(talk: Ta
             [*_SPEAK, "thread.message.incomplete", "thread.run.step.failed"],
         ),
         ("!call f\n!error server_error Broken.", [*_CALL, "thread.run.step.failed"]),
+        (
+            "!call f\n!say Wait.\n!error server_error Broken.",
+            [
+                *_CALL,
+                "thread.run.step.failed",
+                *_SPEAK,
+                "thread.message.incomplete",
+                "thread.run.step.failed",
+            ],
+        ),
     ],
 )
 def test_a_failure_closes_what_is_open(talk: Talk, text: str, opened: list[str]) -> None:
@@ -343,6 +353,21 @@ def test_an_answer_that_is_cut_before_its_first_word_still_bears_its_cost(talk: 
     ]
     run = last(frames, "thread.run.incomplete")
     assert run["usage"] == last(frames, "thread.run.step.completed")["usage"]
+
+
+@covers("streams:late_words", "streams:token_limit", "streams:one_after_another")
+def test_words_after_a_call_are_told_though_the_answer_is_cut(talk: Talk) -> None:
+    frames = talk.frames("!call f\n!say Wait.\n!cut", tools=_F)
+    assert outline(frames)[len([*_RUN, *_CALL]) :] == [
+        "thread.run.step.completed",
+        *_SPEAK,
+        "thread.message.incomplete",
+        "thread.run.step.completed",
+        "thread.run.incomplete",
+        "done",
+    ]
+    message = last(frames, "thread.message.incomplete")
+    assert message["content"][0]["text"]["value"] == "Wait."
 
 
 @covers("streams:content_filter")

@@ -8,8 +8,10 @@ from msgspec.structs import replace
 
 from locum.engine import fold
 from locum.engine.change import Change
+from locum.engine.parts import OpenMessage
 from locum.engine.recorder import Recorder
 from locum.store.events import Event
+from locum.store.runs import Words
 from locum.store.tables import Store
 from locum.tools.tool import Memory
 from locum.wire.messages import IncompleteReason
@@ -38,6 +40,8 @@ class Ending(Struct, frozen=True):
     status: StepStatus
     cut: IncompleteReason
     error: StepError | None = None
+    # Whether the run goes on, and can say itself what is owed.
+    goes_on: bool = False
 
 
 async def close_open(store: Store, recorder: Recorder, ending: Ending) -> Usage:
@@ -52,7 +56,22 @@ async def close_open(store: Store, recorder: Recorder, ending: Ending) -> Usage:
         change = await _closed(store, recorder, closed, events, ending)
         await recorder.write(change)
         owed = Usage()
+    if recorder.record.plan.late is not None and not ending.goes_on:
+        await _say(recorder, recorder.record.plan.late, ending)
     return spent
+
+
+async def _say(recorder: Recorder, words: Words, ending: Ending) -> None:
+    """What was said after functions that nobody answers any more."""
+    said = OpenMessage()
+    parts = [said.text(words.text)] if words.text else []
+    parts += [said.refusal(words.refusal)] if words.refusal else []
+    step, message = await recorder.open_message(parts[0])
+    for part in parts[1:]:
+        await recorder.say(message, part)
+    message = recorder.closed_message(message, said.parts(), ending.cut)
+    step = recorder.closed_step(step, ending.status, usage=Usage(), error=ending.error)
+    await recorder.write(recorder.spoken(message, step))
 
 
 async def _closed(
@@ -74,11 +93,7 @@ async def _closed(
                 return Change(steps=[(step, ())], events=[told])
             parts = fold.message_parts(events, made.message_id)
             message = recorder.closed_message(found.read(), parts, ending.cut)
-            return Change(
-                message=message,
-                steps=[(step, ())],
-                events=[("thread.message.incomplete", message), told],
-            )
+            return recorder.spoken(message, step)
 
 
 def _begun(calls: tuple[ToolCall, ...]) -> tuple[Memory, ...]:

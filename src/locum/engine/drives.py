@@ -29,7 +29,7 @@ from locum.wire.tools import ToolResources
 _MOST_LOSSES = 3
 _LET_GO_S = 5.0
 _LOST = "The worker that carried this run was lost; the interrupted turn was begun again."
-_TAKEN_OVER = Ending("failed", "run_failed", StepError("server_error", _LOST))
+_TAKEN_OVER = Ending("failed", "run_failed", StepError("server_error", _LOST), goes_on=True)
 
 
 class Drives:

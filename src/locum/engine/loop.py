@@ -224,12 +224,11 @@ class Driver:
 
     async def _listen(self, turn: Turn) -> None:
         """Follow one turn of the model to its end."""
-        if (late := self._recorder.record.plan.late) is not None:
-            await turn.go_on(late)
         with self._recorder.trace.model_call(turn.request) as call:
             async with aclosing(self._backend.stream(turn.request)) as stream:
                 async for event in self._each(stream):
                     call.hear(event)
+                    await turn.go_on()
                     await self._hear(turn, event)
         if turn.finished is None:
             raise llm.ModelError("The model stopped without finishing its answer.")
@@ -327,7 +326,7 @@ class Driver:
         if not turn.is_open:
             # Cut before its first word: a step must bear what the run has cost all the same.
             await turn.say_nothing()
-        for change in await turn.close_all("completed", cut=cut):
+        async for change in turn.close_all("completed", cut=cut):
             await self._recorder.write(change)
         details = RunIncompleteDetails(
             "max_completion_tokens" if reason == "length" else "content_filter"
@@ -362,7 +361,7 @@ class Driver:
             return
         await turn.show_functions()
         self._spent += turn.give_up()
-        for change in await turn.close_all(status, cut=cut, error=error):
+        async for change in turn.close_all(status, cut=cut, error=error):
             await self._recorder.write(change)
 
     # --------------------------------------------------------------------- waiting

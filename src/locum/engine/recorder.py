@@ -252,6 +252,19 @@ class Recorder:
             usage=usage,
         )
 
+    def spoken(self, message: Message, step: RunStep) -> Change:
+        """A message ends with its step, and with both what was owed of an earlier answer."""
+        plan = self.record.plan
+        return Change(
+            plan=None if plan.late is None else replace(plan, late=None),
+            message=message,
+            steps=[(step, ())],
+            events=[
+                (f"thread.message.{message.status}", message),
+                (f"thread.run.step.{step.status}", step),
+            ],
+        )
+
     # ------------------------------------------------------------------- writing
 
     async def write(self, change: Change) -> None:

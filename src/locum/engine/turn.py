@@ -1,5 +1,6 @@
 """One answer of a model: what it has opened so far, what that cost, and how it is closed."""
 
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from msgspec import Struct
@@ -12,6 +13,7 @@ from locum.engine.parts import OpenFunctions, OpenMessage
 from locum.engine.provided import ProvidedCall
 from locum.engine.recorder import Recorder
 from locum.engine.speech import Speech
+from locum.engine.unknown import UnknownCall
 from locum.llm import protocol as llm
 from locum.llm import tokens
 from locum.store.runs import Words
@@ -19,6 +21,7 @@ from locum.tools.tool import Call, Memory, Setting, Tool
 from locum.wire.messages import Annotation, IncompleteReason, Message, Refusal, Text
 from locum.wire.runs import CachedTokens, ReasoningTokens, Usage
 from locum.wire.steps import RunStep, StepError, StepStatus, ToolCall, ToolCalls
+from locum.wire.tools import FunctionTool
 
 
 class Offered(Struct, frozen=True):
@@ -72,15 +75,28 @@ class Turn:
         self._mixes = recorder.run.parallel_tool_calls and any(
             function.tool is not None for function in offered.values()
         )
-        self._history = history
+        # Whether calls of what nobody has are answered here: no client waits for a call.
+        tools = recorder.run.tools
+        self._answers_unknown = bool(tools) and not any(
+            isinstance(tool, FunctionTool) for tool in tools
+        )
+        self._known_calls = history.calls
+        # What came of calls, those of this answer included, and their pictures that no message
+        # has shown yet.
+        self._memories = list(history.memories)
+        self._images = list(history.images)
         self._said = OpenMessage()
         self._message_step: RunStep | None = None
         self._function_step = CallStep(recorder)
-        self._speech = _speech(history)
+        self._speech = _speech(self._memories)
         self._calls: dict[int, tuple[Hosted | None, int]] = {}
         self._provided: dict[str, tuple[Hosted, ProvidedCall]] = {}
+        # Lines left empty, of which a call may come: they are no message by themselves.
+        self._blank = ""
         self._text_deltas = 0
         self._late = Words()
+        # What was said after functions that the client has answered since.
+        self._earlier = recorder.record.plan.late or Words()
         # What parts the words of an earlier turn from those of this one.
         self._gap = ""
         self._borne_early = 0
@@ -109,34 +125,43 @@ class Turn:
             # A model that talks on after its calls is heard when they are over.
             self._late = replace(self._late, text=self._late.text + text)
             return
+        text = self._blank + text
+        if self._message_step is None and text.isspace():
+            self._blank = text
+            return
         self._text_deltas += 1
-        text, self._gap = self._gap + text, ""
+        text, self._gap, self._blank = self._gap + text, "", ""
         for piece, annotation in self._speech.feed(text):
             await self._say_text(piece, annotation)
 
     async def say_nothing(self) -> None:
         """Open the message all the same: clients need one delta in every message."""
-        await self._say_text("", None)
+        await self._say_text(self._blank, None)
 
     async def say_late(self) -> None:
         """Give what was said after the calls a message of its own, unless a step is open."""
-        if self._late == Words() or self.is_open:
-            return
-        self.message, self._said = None, OpenMessage()
-        self._speech = _speech(self._history)
-        await self._say_words(self._late)
-        self._late = Words()
-        await self._recorder.write(await self.close_message())
+        if not self.is_open and await self._open_late():
+            await self._recorder.write(await self.close_message())
 
-    async def go_on(self, words: Words) -> None:
-        """Begin with what was said after functions that the client has answered since."""
-        await self._say_words(words)
-        self._gap = "" if words.refusal else "\n\n"
+    async def _open_late(self) -> bool:
+        """Begin the message of what was said after the calls, if anything was."""
+        if (late := self.take_late()) is None:
+            return False
+        self._begin_message()
+        await self._say_words(late)
+        return True
+
+    async def go_on(self) -> None:
+        """Begin with what is owed of an earlier answer; once."""
+        words, self._earlier = self._earlier, Words()
+        if words != Words():
+            await self._say_words(words)
+            self._gap = "" if words.refusal else "\n\n"
 
     def take_late(self) -> Words | None:
         """What was said and could not be told, because a step is open."""
         late, self._late = self._late, Words()
-        return None if late == Words() else late
+        return late if late.text.strip() or late.refusal else None
 
     async def _say_words(self, words: Words) -> None:
         for piece, annotation in self._speech.feed(words.text):
@@ -158,16 +183,24 @@ class Turn:
             return  # The run allows one call a turn; the model must ask again.
         await self._close_early()
         offered = self._offered.get(begun.name)
-        if offered is None or offered.tool is None:
+        if offered is None and self._answers_unknown:
+            await self._begin_hosted(begun, "function", UnknownCall(begun.id, begun.name))
+        elif offered is None or offered.tool is None:
             await self._begin_function(begun)
         else:
-            await self._begin_hosted(begun, offered, setting)
+            call = await offered.tool.open(
+                setting,
+                call_id=begun.id,
+                name=offered.tool_name,
+                context_item=self._known_calls + len(self._calls),
+            )
+            kind = "function" if offered.offer.kind == "mcp" else offered.offer.kind
+            await self._begin_hosted(begun, kind, call)
 
     async def begin_provided(self, begun: llm.ProviderCallBegun) -> None:
         """A call that the provider carries out while the model speaks: text goes on after it."""
         await self._close_early()
-        self.message, self._said = None, OpenMessage()
-        self._speech = _speech(self._history)
+        self._begin_message()
         call = ProvidedCall(begun)
         hosted = Hosted(self._recorder, call, begun.kind, begun.id)
         await hosted.step.open()
@@ -192,7 +225,7 @@ class Turn:
         What the answer costs is told at its end. Until then its text bears one token a delta,
         which no model undercuts; what comes after bears the rest.
         """
-        self._gap = ""
+        self._gap = self._blank = ""
         if self._message_step is None:
             return
         self._owed = _total(Usage(completion_tokens=self._text_deltas - self._borne_early))
@@ -228,15 +261,7 @@ class Turn:
         """Begin the step of the functions, unless it has begun while the model spoke."""
         await self._function_step.open()
 
-    async def _begin_hosted(self, begun: llm.CallBegun, offered: Offered, setting: Setting) -> None:
-        kind = "function" if offered.offer.kind == "mcp" else offered.offer.kind
-        assert offered.tool is not None
-        call: Call = await offered.tool.open(
-            setting,
-            call_id=begun.id,
-            name=offered.tool_name,
-            context_item=self._history.calls + len(self._calls),
-        )
+    async def _begin_hosted(self, begun: llm.CallBegun, kind: str, call: Call) -> None:
         hosted = Hosted(self._recorder, call, kind, begun.id)
         if not self.is_open:
             await hosted.step.open()
@@ -245,6 +270,11 @@ class Turn:
 
     # -------------------------------------------------------------------- speaking
 
+    def _begin_message(self) -> None:
+        """What is said next is a message of its own."""
+        self.message, self._said = None, OpenMessage()
+        self._speech = _speech(self._memories)
+
     async def _say_text(self, piece: str, annotation: Annotation | None) -> None:
         if self.message is None:
             await self._show_images()
@@ -252,7 +282,8 @@ class Turn:
 
     async def _show_images(self) -> None:
         """Pictures that code has shown since the last message stand before its text."""
-        for file_id in self._history.images:
+        images, self._images = self._images, []
+        for file_id in images:
             await self._say(self._said.image(file_id))
 
     async def _say(self, part: dict[str, Any]) -> None:
@@ -294,6 +325,7 @@ class Turn:
         ]
         calls = () if self.functions is None else self.functions.calls()
         written = [call.function.arguments for call in calls]
+        written += [self._late.text, self._late.refusal]
         return _total(
             Usage(
                 prompt_tokens=tokens.count_messages(self.request.messages, self.request.offers),
@@ -320,41 +352,36 @@ class Turn:
             self._message_step, status, usage=self.take_owed(), error=error
         )
         self._message_step = None
-        plan = self._recorder.record.plan
-        return Change(
-            # What was said late is told now.
-            plan=None if plan.late is None else replace(plan, late=None),
-            message=message,
-            steps=[(step, ())],
-            events=[
-                (f"thread.message.{message.status}", message),
-                (f"thread.run.step.{status}", step),
-            ],
-        )
+        return self._recorder.spoken(message, step)
 
     def close_hosted(
         self, hosted: Hosted, status: StepStatus, *, error: StepError | None, remember: bool
     ) -> Change:
         memory = [hosted.remembered(error)] if remember else []
+        for one in memory:
+            self._memories.append(one)
+            self._images.extend(one.images)
         return self._closed_calls(hosted.step, status, (hosted.call.done(),), error, memory)
 
     async def close_all(
         self, status: StepStatus, *, cut: IncompleteReason, error: StepError | None = None
-    ) -> list[Change]:
-        """End everything that is open in the same way; the first step bears what is owed."""
-        changes = []
+    ) -> AsyncIterator[Change]:
+        """End in the same way what is open and what was not said yet, one after the other.
+
+        The first step bears what is owed.
+        """
+        await self.go_on()
         if self._message_step is not None:
-            changes.append(await self.close_message(cut=cut, status=status, error=error))
-        changes += [
-            self.close_hosted(hosted, status, error=error, remember=False)
-            for hosted in self._all_hosted()
-            if hosted.step.is_open
-        ]
+            yield await self.close_message(cut=cut, status=status, error=error)
+        for hosted in self._all_hosted():
+            if hosted.step.is_open:
+                yield self.close_hosted(hosted, status, error=error, remember=False)
         if self._function_step.is_open:
             assert self.functions is not None
             step = self._function_step
-            changes.append(self._closed_calls(step, status, self.functions.calls(), error, []))
-        return changes
+            yield self._closed_calls(step, status, self.functions.calls(), error, [])
+        if await self._open_late():
+            yield await self.close_message(cut=cut, status=status, error=error)
 
     def written_functions(self) -> tuple[RunStep, tuple[Memory, ...]]:
         """The step while the client answers its calls: they show in full, without outputs."""
@@ -377,10 +404,10 @@ class Turn:
         return Change(steps=[(closed, memory)], events=[(f"thread.run.step.{status}", closed)])
 
 
-def _speech(history: History) -> Speech:
+def _speech(memories: Iterable[Memory]) -> Speech:
     citations: dict[str, str] = {}
     paths: dict[str, str] = {}
-    for memory in history.memories:
+    for memory in memories:
         citations.update(memory.citations)
         paths.update(memory.paths)
     return Speech(citations=citations, paths=paths)

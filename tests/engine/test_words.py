@@ -1,0 +1,107 @@
+"""What a model says before and after its calls: told once, in its place, and never lost."""
+
+from collections.abc import AsyncGenerator, Callable
+
+import pytest
+from tests.contract.requirements import covers
+from tests.kit.server import Server
+from tests.kit.talk import Talk, function
+
+from locum.app import Parts
+from locum.llm.protocol import Event, ModelError, Request, TextDelta, ToolResult
+from locum.llm.scripted import Scripted
+
+_F = [function("f")]
+
+
+class _Forgetful(Scripted):
+    """Takes calls with their results in short prompts alone; in none when it is hopeless."""
+
+    def __init__(self, *, hopeless: bool) -> None:
+        super().__init__()
+        self._most = 0 if hopeless else 6
+        self.refused = 0
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        answered = any(isinstance(message, ToolResult) for message in request.messages)
+        if answered and len(request.messages) > self._most:
+            self.refused += 1
+            raise ModelError("This exceeds the context window.", code="invalid_prompt")
+        async for event in super().stream(request):
+            yield event
+
+
+@covers("streams:late_words", "runs:auto")
+@pytest.mark.parametrize(
+    ("hopeless", "status", "said"),
+    [(False, "completed", "Wait.\n\nDone."), (True, "failed", "Wait.")],
+)
+def test_words_that_are_owed_do_not_keep_a_prompt_from_being_shortened(
+    make_server: Callable[..., Server], *, hopeless: bool, status: str, said: str
+) -> None:
+    model = _Forgetful(hopeless=hopeless)
+    talk = Talk(make_server(Parts(backend=model)).http())
+    question = "!call f\n!say Wait.\n!then\n!say Done."
+    thread_id = talk.thread(*(f"{at} " * 200 for at in range(20)), question)
+    body = {"assistant_id": talk.assistant(tools=_F)}
+    run = talk.http.post(f"/v1/threads/{thread_id}/runs", body).json
+    run = talk.until(run, "requires_action")
+    assert talk.submit(run, ["ok"]).status == 200
+    assert talk.until(run, "completed", "failed")["status"] == status
+    assert model.refused
+    newest = talk.messages(thread_id, "order=desc")[0]
+    assert newest["content"][0]["text"]["value"] == said
+
+
+class _Airy(Scripted):
+    """Begins every answer with lines left empty, as small models do."""
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        yield TextDelta("\n")
+        yield TextDelta("\n")
+        async for event in super().stream(request):
+            yield event
+
+
+@covers("streams:late_words")
+def test_empty_lines_before_a_call_are_no_message(make_server: Callable[..., Server]) -> None:
+    talk = Talk(make_server(Parts(backend=_Airy())).http())
+    run = talk.run("!call f\n!then\n!say Done.", tools=_F)
+    assert [step["type"] for step in talk.steps(run)] == ["tool_calls"]
+    talk.submit(run, ["ok"])
+    run = talk.until(run, "completed")
+    assert talk.messages(run["thread_id"])[-1]["content"][0]["text"]["value"] == "\n\nDone."
+
+
+@covers("runs:unknown_function")
+def test_a_function_that_nobody_has_is_answered_where_the_client_has_none(
+    make_server: Callable[..., Server],
+) -> None:
+    talk = Talk(make_server().http())
+    run = talk.run("!call gone\n!then\n!say {result}", tools=[{"type": "file_search"}])
+    assert run["status"] == "completed"
+    call, said = talk.steps(run)
+    assert call["status"] == "failed"
+    assert call["last_error"]["message"] == "There is no function 'gone' in this run."
+    (told,) = call["step_details"]["tool_calls"]
+    assert told["function"] == {"name": "gone", "arguments": "{}", "output": None}
+    assert said["status"] == "completed"
+
+
+@covers("streams:late_words")
+@pytest.mark.parametrize("said", ["!say Wait.", "!refuse Wait.", "!say Wait.\n!refuse No."])
+def test_words_that_are_owed_are_told_though_nobody_answers_the_function(
+    make_server: Callable[..., Server], said: str
+) -> None:
+    talk = Talk(make_server().http())
+    run = talk.run(f"!call f\n{said}", tools=_F)
+    assert talk.cancel(run).status == 200
+    run = talk.until(run, "cancelled")
+    call, spoken = talk.steps(run)
+    assert (call["type"], call["status"]) == ("tool_calls", "cancelled")
+    assert (spoken["type"], spoken["status"]) == ("message_creation", "cancelled")
+    message = talk.messages(run["thread_id"])[-1]
+    assert message["id"] == spoken["step_details"]["message_creation"]["message_id"]
+    assert message["incomplete_details"] == {"reason": "run_cancelled"}
+    told = [part.get("refusal") or part["text"]["value"] for part in message["content"]]
+    assert told == [line.split(" ", 1)[1] for line in said.splitlines()]

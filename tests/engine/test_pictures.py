@@ -147,6 +147,28 @@ def test_pictures_of_an_assistant_are_not_read(room: _Room) -> None:
     assert room.opened == []
 
 
+@covers("runs:pictures")
+@pytest.mark.parametrize(
+    ("name", "data", "media"),
+    [
+        ("photo.jpg", _PNG, "image/png"),
+        ("photo.png", b"\xff\xd8\xff\xe0", "image/jpeg"),
+        ("photo.png", b"GIF89a", "image/gif"),
+        ("photo.png", b"RIFF\x04\x00\x00\x00WEBP", "image/webp"),
+        ("photo.webp", b"?", "image/webp"),
+    ],
+)
+def test_a_picture_is_what_it_begins_with_and_not_what_it_is_called(
+    room: _Room, name: str, data: bytes, media: str
+) -> None:
+    room.run([_shows(room.upload(name, data))])
+    message = room.model.requests[-1].messages[-1]
+    assert isinstance(message, User)
+    part = message.content[0]
+    assert isinstance(part, Image)
+    assert part.image_url.url == f"data:{media};base64,{base64.b64encode(data).decode()}"
+
+
 async def _nothing_there(blobs: LocalBlobs, key: str, *, start: int = 0) -> AsyncIterator[bytes]:
     raise BlobMissing(key)
     yield b""

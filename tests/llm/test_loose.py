@@ -95,6 +95,13 @@ def test_thoughts_that_are_counted_apart_are_part_of_the_answer() -> None:
     assert hear(streams(says("Hi"), ends("stop"), {"usage": within})).finished.usage == told
 
 
+def test_thoughts_that_the_total_alone_tells_of_are_part_of_the_answer() -> None:
+    """As Gemini counts."""
+    usage = {"prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 135}
+    told = hear(streams(says("Hi"), ends("stop"), {"usage": usage})).finished.usage
+    assert told == Usage(32, 103, reasoning_tokens=94)
+
+
 @pytest.mark.parametrize(
     ("content", "text"),
     [(6, "6"), (0.5, "0.5"), (True, "true"), ({"city": "Rome"}, '{"city":"Rome"}')],

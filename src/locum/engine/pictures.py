@@ -23,6 +23,7 @@ _MEDIA = {
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
 }
+_SIGNS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 _DELETED = llm.Text("[A picture that has been deleted.]")
 
 
@@ -103,27 +104,35 @@ class _Album:
         file, blob = kept
         if file.bytes > _LARGEST_BYTES:
             return llm.Text(f"[The picture {file.filename} is too large to be shown.]")
-        media = _MEDIA.get(PurePath(file.filename).suffix.lower(), "image/png")
-        head = f"data:{media};base64,"
-        if len(head) + _encoded_bytes(file) > self._room:
+        if _address_chars(file) > self._room:
             return _no_longer(f"The picture {file.filename}")
         address = self.read.get(file.id) or self._known.get(file.id)
         try:
-            address = address or head + await self._encoded(blob)
+            address = address or await self._address(file, blob)
         except BlobMissing:
             return _DELETED
         self.read[file.id] = address
         self._room -= len(address)
         return llm.Image(llm.ImageURL(address, part.image_url.detail))
 
-    async def _encoded(self, blob: str) -> str:
+    async def _address(self, file: File, blob: str) -> str:
         data = b"".join([piece async for piece in self._blobs.open(blob)])
-        return base64.b64encode(data).decode()
+        return f"data:{_media(file, data)};base64,{base64.b64encode(data).decode()}"
 
 
 def _no_longer(named: str) -> llm.Text:
     return llm.Text(f"[{named} is no longer shown: there is no room for it.]")
 
 
-def _encoded_bytes(file: File) -> int:
-    return -(-file.bytes // 3) * 4
+def _media(file: File, data: bytes) -> str:
+    """What a picture is, whatever it is called: models' servers refuse what is neither."""
+    for sign, media in _SIGNS.items():
+        if data.startswith(sign):
+            return media
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return _MEDIA.get(PurePath(file.filename).suffix.lower(), "image/png")
+
+
+def _address_chars(file: File) -> int:
+    return len("data:image/jpeg;base64,") + -(-file.bytes // 3) * 4

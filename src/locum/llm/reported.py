@@ -22,7 +22,10 @@ def usage_of(
     said = _number(told, f"{completion}_tokens") or 0
     cached = _number(told, f"{prompt}_tokens_details", "cached_tokens") or 0
     reasoning = _number(told, f"{completion}_tokens_details", "reasoning_tokens") or 0
-    if _number(told, "total_tokens") == asked + said + reasoning:
+    total = _number(told, "total_tokens") or 0
+    if not reasoning:
+        reasoning = max(0, total - asked - said)  # Gemini tells of thoughts in the total alone.
+    if total == asked + said + reasoning:
         said += reasoning  # xAI counts thoughts beside what is said; to us they are part of it.
     if max(asked, said, cached, reasoning) > _MOST_TOKENS:
         return None

@@ -65,6 +65,7 @@ def test_a_key_is_taken_from_three_places(guarded: Server) -> None:
         {"Authorization": f"bearer {secret}"},
         {"Authorization": f"Basic {basic}"},
         {"api-key": secret},
+        {"api-key": "", "Authorization": f"Bearer {secret}"},
     ):
         answer = guarded.http(None).get("/v1/assistants", headers=headers)
         assert answer.status == 200, headers

@@ -160,8 +160,8 @@ def masked(key: str) -> str:
 
 def presented(incoming: Incoming) -> str | None:
     """The key that comes with a request, whichever way it is sent."""
-    if "api-key" in incoming.headers:
-        return incoming.headers.get("api-key")
+    if key := incoming.headers.get("api-key"):
+        return key
     scheme, _, value = incoming.headers.get("authorization").partition(" ")
     value = value.strip()
     if scheme.lower() == "bearer":
@@ -171,7 +171,7 @@ def presented(incoming: Incoming) -> str | None:
             return base64.b64decode(value, validate=True).decode().partition(":")[2]
         except (binascii.Error, UnicodeDecodeError):
             pass  # Not a key in any case: it is answered as a missing one.
-    return None
+    return "" if "api-key" in incoming.headers else None
 
 
 def _valid(key: ApiKey, now: int) -> bool:

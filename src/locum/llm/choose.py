@@ -49,9 +49,13 @@ def _found(settings: Settings) -> str:
         return "servers"
     if settings.script:
         return "scripted"
-    weights = settings.model_path or demo_weights(settings.data)
-    has_runtime = importlib.util.find_spec("xllamacpp") is not None
-    return "embedded" if has_runtime and weights.is_file() else "scripted"
+    if settings.model_path is not None:
+        return "embedded"
+    return "embedded" if _has_runtime() and demo_weights(settings.data).is_file() else "scripted"
+
+
+def _has_runtime() -> bool:
+    return importlib.util.find_spec("xllamacpp") is not None
 
 
 def _servers(settings: Settings, around: Around) -> Backend:
@@ -100,6 +104,15 @@ def _routes(models: Mapping[str, str], servers: Mapping[str, object]) -> str:
 
 def _embedded(settings: Settings) -> Backend:
     if settings.model_path is not None:
+        if not settings.model_path.is_file():
+            raise SettingsError(
+                f"The setting 'model_path' names '{settings.model_path}', which is no file."
+            )
+        if not _has_runtime():
+            raise SettingsError(
+                "The setting 'model_path' needs what runs models here: `pip install"
+                " 'locum[embedded]'`."
+            )
         own = Embedded(settings.model_path, timeouts=_timeouts(settings))
         return with_tool_mode(own, "auto")
     demo = Embedded(demo_weights(settings.data), label=LABEL, timeouts=_timeouts(settings))

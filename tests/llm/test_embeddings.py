@@ -59,6 +59,32 @@ def test_many_texts_are_sent_in_batches() -> None:
     assert [len(body["input"]) for body in server.bodies] == [64, 64, 22]
 
 
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_server_that_takes_few_texts_is_sent_as_many_as_it_takes(status: int) -> None:
+    async def at_most_ten(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if len(body["input"]) > 10:
+            words = "batch size is invalid, it should not be larger than 10."
+            return await refuses(status, {"error": {"message": words}})(request, body)
+        return await by_length(request, body)
+
+    texts = ["x" * (1 + number) for number in range(80)]
+    vectors, server = embed(*[at_most_ten] * 40, texts=texts)
+    assert [round(vector[0] / vector[1]) for vector in vectors] == [len(text) for text in texts]
+    sizes = [len(body["input"]) for body in server.bodies]
+    assert sizes[:4] == [64, 32, 16, 8]
+    assert sizes[-2:] == [8, 8]
+
+
+def test_a_text_that_is_refused_by_itself_fails_in_its_own_words() -> None:
+    async def no_long_ones(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if max(map(len, body["input"])) > 5:
+            return await refuses(400, {"error": {"message": "Too long."}})(request, body)
+        return await by_length(request, body)
+
+    with pytest.raises(ModelError, match="Too long"):
+        embed(*[no_long_ones] * 9, texts=["x", "x", "x" * 9])
+
+
 def test_no_texts_are_no_request() -> None:
     vectors, server = embed(by_length, texts=[])
     assert (vectors, server.received) == ([], [])

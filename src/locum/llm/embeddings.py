@@ -61,6 +61,8 @@ class OpenAIEmbeddings:
         self._model = model
         self._dimensions = dimensions
         self._shorten = shorten
+        # At once. Fewer when the server has refused as many.
+        self._most_texts = _BATCH_TEXTS
 
     @property
     def name(self) -> str:
@@ -77,12 +79,24 @@ class OpenAIEmbeddings:
         kind: Literal["passage", "query"],  # noqa: ARG002 — this dialect knows no difference
     ) -> list[Vector]:
         vectors: list[Vector] = []
-        for start in range(0, len(texts), _BATCH_TEXTS):
-            vectors += await self._batch(texts[start : start + _BATCH_TEXTS])
+        while len(vectors) < len(texts):
+            vectors += await self._in_parts(texts[len(vectors) :][: self._most_texts])
         return vectors
 
     async def close(self) -> None:
         await self._endpoint.close()
+
+    async def _in_parts(self, texts: Sequence[str]) -> list[Vector]:
+        """In halves, if all are refused: some take fewer, and each says so in other words."""
+        try:
+            return await self._batch(texts)
+        except ModelError as error:
+            if error.code != "invalid_prompt" or len(texts) == 1:
+                raise
+        half = (len(texts) + 1) // 2
+        vectors = [*await self._in_parts(texts[:half]), *await self._in_parts(texts[half:])]
+        self._most_texts = min(self._most_texts, half)
+        return vectors
 
     async def _batch(self, texts: Sequence[str]) -> list[Vector]:
         # An empty text is refused by some servers; a space means as little.

@@ -253,8 +253,13 @@ def test_a_stream_that_begins_with_a_passing_error_is_asked_for_again(error: Any
         "Please reduce the length of the messages or completion.",
         "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4097. Given: 5000",
         "Input validation error: `inputs` must have less than 1024 tokens. Given: 4500",
+        "Range of input length should be [1, 30720]",
+        "Your input exceeds the token limit of this model.",
     ],
-    ids=["OpenAI", "LM Studio", "Anthropic", "Gemini", "Groq", "TGI", "older TGI"],
+    ids=[
+        *("OpenAI", "LM Studio", "Anthropic", "Gemini", "Groq", "TGI", "older TGI"),
+        *("DashScope", "Others"),
+    ],
 )
 def test_a_prompt_that_is_too_long_is_known_whoever_says_so_and_where(words: str) -> None:
     within = sends(f"data: {json.dumps({'error': words})}\n\n")

@@ -28,9 +28,9 @@ def without_system(told: Iterable[Told]) -> list[Told]:
 
 
 def ending_with_user(told: Sequence[Told]) -> list[Told]:
-    """A run may be started on what an assistant has said last."""
-    asks = [(User(_GO_ON), None)] if told and isinstance(told[-1][0], Assistant) else []
-    return [*told, *asks]
+    """A run may be started on what an assistant has said last, or on no words at all."""
+    is_asked = bool(told) and isinstance(told[-1][0], User | ToolResult)
+    return [*told] if is_asked else [*told, (User(_GO_ON), None)]
 
 
 def alternating(told: Iterable[Told]) -> list[Told]:

@@ -12,7 +12,16 @@ from locum.llm.protocol import ErrorCode, ModelError
 # How servers say that a prompt does not fit; a context of Go's that is over is something else.
 TOO_LONG = re.compile(
     r"context(?! (deadline|cancel))|too long|too many tokens|maximum.+length|"
-    r"maximum number of tokens|reduce the length|`inputs` (tokens|must)",
+    r"maximum number of tokens|reduce the length|`inputs` (tokens|must)|range of input length|"
+    r"\b(input|prompt)\b.{0,60}(token limit|max length)",
+    re.IGNORECASE,
+)
+
+# How they say that an answer may not be as long as it was allowed to be.
+LIMIT_TOO_HIGH = re.compile(
+    r"max_(completion_|new_|output_)?tokens\b.{0,60}"
+    r"(too large|above maximum|\d > \d|must be (<|less|at most)|exceed)|"
+    r"range of max_(completion_|output_)?tokens|\d in the completion|maximum tokens you requested",
     re.IGNORECASE,
 )
 

@@ -1,7 +1,7 @@
 """The body of a Chat Completions request, and what a server that refuses part of it gets next."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -32,6 +32,8 @@ _REFUSAL = re.compile(
     r"is allowed for this model",
     re.IGNORECASE,
 )
+# Of a value that some other server knows.
+_OTHER_VALUE = re.compile(r"must be one of|invalid value|supported values are", re.IGNORECASE)
 # What xAI and Ollama call it.
 _EFFORT = "reasoningEffort|support thinking|think value"
 _ALSO_CALLED = {"reasoning_effort": _EFFORT, "reasoning": _EFFORT}
@@ -45,6 +47,7 @@ _MISSED = re.compile(r"missing|must be (passed|provided|included)|requires", re.
 # empty text, next to nothing.
 _UNSIGNED = {"google": {_SIGNATURE: "skip_thought_signature_validator"}}
 _NO_THOUGHTS = "."
+_NOTHING = "."
 # Mistral takes no ids of calls but those in its own form, OpenAI none longer than forty characters;
 # other models' have another, and may be longer.
 _SHORT_IDS = "tool_call_id"
@@ -53,18 +56,35 @@ _SHORT_ID = re.compile(r"[A-Za-z0-9]{9}")
 _TURNS = "turns"
 _NO_SYSTEM = "system"
 _USER_LAST = "user_last"
+# What a tool has given, if it is nothing: Bedrock.
+_FILLED = "filled"
 # A text beside calls, if an empty one: LM Studio and Workers AI know no null there.
 _CONTENT = "content"
+# That a user has spoken at all, wherever.
+_SPOKEN_TO = r"must start with a user|no user query|contents.{0,9} (is|are) not specified"
 _ASKED_FOR = {
     _SHORT_IDS: r"tool call id .+ with a length of 9|"
-    r"(tool_calls\[\d+\]\.id|tool_call_id)\W+string too long",
-    _TURNS: r"(must|should) alternate|unexpected role '?user'? after role '?tool",
-    _NO_SYSTEM: r"system role (is )?not supported|developer instruction is not enabled",
+    r"(tool_calls\[\d+\]\.id|tool_call_id)\W+string too long|"
+    r"tool_(use|call)(\.id|_id)\b.{0,40}should match pattern",
+    _TURNS: r"(must|should) alternate|unexpected role '?user'? after role '?tool|" + _SPOKEN_TO,
+    # Where the turns alternate, it may be the system that is one too many: Mixtral's template.
+    _NO_SYSTEM: r"system role (is )?not supported|developer instruction is not enabled|"
+    r"must alternate",
     _USER_LAST: r"must end with a user|\bprefill\b.+incompatible|(expected )?last role user|"
-    r"last message must (be|have)",
+    r"last message must (be|have)|" + _SPOKEN_TO,
+    _FILLED: r"(content|text)\b.{0,80}(non-?empty|(is|be) (blank|empty))",
     _CONTENT: r"content\b.{0,80}(must be|should be|not in) .{0,9}string",
 }
 _OF_MESSAGES = frozenset({_SIGNATURE, _THOUGHTS, *_ASKED_FOR})
+# A function that must be called, said in a word and by offering no other: LM Studio. That none
+# must be: models that think.
+_CHOICE_IN_A_WORD = "named_choice"
+_NO_CHOICE = "forced_choice"
+_OTHER_CHOICES = {
+    _CHOICE_IN_A_WORD: r"tool_choice type: '?object",
+    _NO_CHOICE: r"tool_choice\b.{0,100}(thinking|required or object)|thinking.{0,100}\btool_choice|"
+    r"support this tool_choice",
+}
 
 
 def body(request: Request, *, kept: Kept, without: frozenset[str] = frozenset()) -> bytes:
@@ -85,9 +105,10 @@ def body(request: Request, *, kept: Kept, without: frozenset[str] = frozenset())
         _name_of_limit(without): request.max_tokens,
     }
     if request.offers:
-        document["tools"] = [_tool(offer, without) for offer in request.offers]
-        if request.choice != "auto":
-            document["tool_choice"] = _choice(request)
+        offers, choice = _called_for(request, without)
+        document["tools"] = [_tool(offer, without) for offer in offers]
+        if choice != "auto":
+            document["tool_choice"] = choice
         if not request.parallel:
             document["parallel_tool_calls"] = False
     return msgspec.json.encode(
@@ -107,9 +128,13 @@ def refused(
     droppable: Iterable[str] = _DROPPABLE,
 ) -> str | None:
     """Name the parameter this fault is about, if it is one we can do without."""
-    if fault.status not in _REFUSING_STATUSES or not _REFUSAL.search(fault.message):
+    if fault.status not in _REFUSING_STATUSES:
         return None
+    is_unknown = _REFUSAL.search(fault.message)
+    is_other_value = _OTHER_VALUE.search(fault.message)
     for name in droppable:
+        if not (is_unknown or (is_other_value and name in _ALSO_CALLED)):
+            continue
         names = "|".join([name, *filter(None, [_ALSO_CALLED.get(name)])])
         is_named = fault.param == name or re.search(rf"\b({names})\b", fault.message)
         if is_named and name not in without and f'"{name}":'.encode() in sent:
@@ -121,14 +146,18 @@ def missed(fault: Fault, *, without: frozenset[str], sent: bytes) -> str | None:
     """Name what this fault misses of the messages, if it does."""
     if fault.status not in _REFUSING_STATUSES:
         return None
-    wanted = [
-        name for name, words in _ASKED_FOR.items() if re.search(words, fault.message, re.IGNORECASE)
-    ]
+    wanted = _found(_ASKED_FOR, fault)
     if _CONTENT in wanted and b'"content":null' not in sent:
         wanted.remove(_CONTENT)  # It is about another content.
+    if b'"tool_choice":' in sent:
+        wanted += _found(_OTHER_CHOICES, fault)
     if _MISSED.search(fault.message):
         wanted += [name for name in (_SIGNATURE, _THOUGHTS) if name in fault.message]
     return next((name for name in wanted if name not in without), None)
+
+
+def _found(known: Mapping[str, str], fault: Fault) -> list[str]:
+    return [name for name, words in known.items() if re.search(words, fault.message, re.IGNORECASE)]
 
 
 def _messages(request: Request, kept: Kept, without: frozenset[str]) -> Sequence[Any]:
@@ -149,8 +178,11 @@ def _wanted(message: Message, given: Given | None, without: frozenset[str]) -> A
     match message:
         case Assistant():
             return _given_back(message, given, without)
-        case ToolResult(call_id, content) if _SHORT_IDS in without:
-            return ToolResult(_short(call_id), content)
+        case ToolResult(call_id, content):
+            return ToolResult(
+                _short(call_id) if _SHORT_IDS in without else call_id,
+                content or (_NOTHING if _FILLED in without else content),
+            )
     return message
 
 
@@ -200,7 +232,12 @@ def _tool(offer: Offer, without: frozenset[str]) -> dict[str, Any]:
     return {"type": "function", "function": described}
 
 
-def _choice(request: Request) -> Any:
-    if isinstance(request.choice, Named):
-        return {"type": "function", "function": {"name": request.choice.name}}
-    return request.choice
+def _called_for(request: Request, without: frozenset[str]) -> tuple[Sequence[Offer], Any]:
+    """What is offered, and what of it must be called."""
+    offers, choice = request.offers, request.choice
+    if isinstance(choice, Named):
+        if without.isdisjoint(_OTHER_CHOICES):
+            return offers, {"type": "function", "function": {"name": choice.name}}
+        offers = tuple(offer for offer in offers if offer.function.name == choice.name) or offers
+        choice = "required"
+    return offers, "auto" if choice == "required" and _NO_CHOICE in without else choice

@@ -13,11 +13,12 @@ from typing import ClassVar, Protocol
 import aiohttp
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from locum import logs
 from locum.ids import Ids, RandomIds
 from locum.llm.endpoint import Endpoint, Timeouts
-from locum.llm.faults import Fault
+from locum.llm.faults import LIMIT_TOO_HIGH, Fault
 from locum.llm.protocol import Event, ModelError, Request
 from locum.llm.sse import EventData, TooLong
 from locum.patience import Patience
@@ -113,6 +114,10 @@ class ModelServer(ABC):
             except Fault as fault:
                 if has_begun:
                     raise fault.error() from fault
+                if request.max_tokens is not None and LIMIT_TOO_HIGH.search(fault.message):
+                    # No answer of this model is as long: without a limit none will be longer.
+                    request = replace(request, max_tokens=None)
+                    continue
                 if parameter := self._refused(fault, without, sent):
                     self._remember(request.model, without | {parameter})
                     continue

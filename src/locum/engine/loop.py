@@ -112,6 +112,8 @@ class Driver:
                 recorder.begin()
         for _ in range(_MOST_TURNS):
             history = await self._historian.history(recorder.record.project_id, recorder.run)
+            # A thread can be long to read, and a request to write: others come in between.
+            await asyncio.sleep(0)
             functions = await self._offers()
             request = self._request(history, functions)
             if isinstance(request, RunIncompleteDetails):

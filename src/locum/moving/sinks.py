@@ -14,6 +14,7 @@ import msgspec
 from locum.moving.gathering import CONTENT, EXPORT, PROJECT
 from locum.moving.kinds import Kind
 from locum.moving.sources import MARKER
+from locum.store.blobs import BlobMissing
 
 _VERSION: Final = 1
 # A multiple of three, so that only the last piece is padded.
@@ -48,9 +49,14 @@ class FolderSink:
     async def write_content(self, file_id: str, pieces: AsyncIterator[bytes]) -> None:
         assert _PLAIN.match(file_id), "a file's id is a file name, too"
         path = self._project / "files" / file_id
-        with await asyncio.to_thread(path.open, "wb") as file:
-            async for piece in pieces:
-                await asyncio.to_thread(file.write, piece)
+        try:
+            with await asyncio.to_thread(path.open, "wb") as file:
+                async for piece in pieces:
+                    await asyncio.to_thread(file.write, piece)
+        except BlobMissing:
+            # An import would take what is there for all there was.
+            await asyncio.to_thread(path.unlink)
+            raise
 
     def finish(self, told: dict[str, object]) -> None:
         """Say at last what the folder holds: one without this file is not whole."""

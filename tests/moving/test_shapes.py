@@ -13,6 +13,7 @@ from tests.kit.moving import Contents, Place, at, contents, said
 from tests.kit.server import running
 
 from locum.store.vector_store_files import Entry
+from locum.wire.messages import Message as Stored
 
 THREAD: dict[str, Any] = {"id": "thread_aaaaaa", "object": "thread", "created_at": 100}
 MESSAGES: list[dict[str, Any]] = [
@@ -188,6 +189,60 @@ def test_messages_alone_make_their_thread(tmp_path: Path) -> None:
         assert again.objects == {"threads": {"unchanged": 1}, "messages": {"unchanged": 3}}
 
     at(run)
+
+
+BUNDLES: dict[str, dict[str, Any]] = {
+    "with its run": {
+        "x.json": {
+            "thread": THREAD,
+            "messages": MESSAGES,
+            "run": RUN | {"assistant_id": "asst_aaa"},
+        }
+    },
+    "with the ids of its run and its assistant": {
+        "x.json": {
+            "thread_id": "thread_aaaaaa",
+            "run_id": "run_aaa",
+            "assistant_id": "asst_aaa",
+            "messages": MESSAGES,
+        }
+    },
+    "inside of its run": {"x.json": THREAD | {"runs": [RUN | {"messages": MESSAGES}]}},
+    "in a folder of its run": {"thread_aaaaaa/run_aaaaaa/messages.json": MESSAGES},
+}
+
+
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_what_a_user_wrote_is_of_no_run_whatever_it_was_bundled_with(
+    tmp_path: Path, bundle: str
+) -> None:
+    found = _written(_write(tmp_path, BUNDLES[bundle]))
+    assert [(found[one].assistant_id, found[one].run_id) for one in ("msg_000", "msg_200")] == [
+        (None, None),
+        (None, None),
+    ]
+    # Whose answer it is, nothing but the bundle says.
+    assert found["msg_100"].run_id in {"run_aaa", "run_aaaaaa"}
+
+
+def test_a_message_that_says_it_is_of_no_run_is_of_none(tmp_path: Path) -> None:
+    told = [one | {"run_id": None, "assistant_id": None} for one in MESSAGES]
+    bundle = {"thread": THREAD, "run_id": "run_aaa", "assistant_id": "asst_aaa", "messages": told}
+    found = _written(_write(tmp_path, {"x.json": bundle}))
+    assert {(one.assistant_id, one.run_id) for one in found.values()} == {(None, None)}
+
+
+def _written(dump: Path) -> dict[str, Stored]:
+    """The messages of a dump, as they are here afterwards."""
+
+    async def run(here: Place) -> dict[str, Stored]:
+        await here.take(dump)
+        table, ids = here.store.messages, [one["id"] for one in MESSAGES]
+        held = [await table.get("proj_default", one, owner_id=THREAD["id"]) for one in ids]
+        return {one.id: one.read() for one in held}
+
+    found: dict[str, Stored] = at(run)
+    return found
 
 
 OLD: dict[str, Any] = {

@@ -96,7 +96,7 @@ def _of_object(value: dict[str, Any], around: Around) -> Iterator[Piece]:
         own = {_FLAT.get(name, name) if _FLAT.get(name) not in own else name: one
                for name, one in own.items()}  # fmt: skip
     for name, known in around.owners:
-        if name in kind.type.__struct_fields__ and own.get(name) is None:
+        if own.get(name) is None and _is_told_by_others(name, kind, own):
             own[name] = known
     inside = [
         (below, own.pop(name))
@@ -106,6 +106,16 @@ def _of_object(value: dict[str, Any], around: Around) -> Iterator[Piece]:
     yield Piece(kind, own)
     for below, children in inside:
         yield from pieces(children, _inside(kind, own, below, around))
+
+
+def _is_told_by_others(name: str, kind: Kind, own: Mapping[str, Any]) -> bool:
+    """Whether a field says what an object hangs on, which may be known from where it stands.
+
+    What a user wrote is of no run; nor is an answer that says so itself.
+    """
+    if kind is MESSAGES and name in ("assistant_id", "run_id"):
+        return own.get("role") == "assistant" and name not in own
+    return name in kind.type.__struct_fields__
 
 
 def _inside(kind: Kind, own: dict[str, Any], below: Kind, around: Around) -> Around:

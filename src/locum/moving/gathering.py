@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,21 +49,52 @@ class Gatherer:
         self.objects = 0
 
     def gather(self, sources: Sources, *, contents: Path, tick: Tick) -> None:
-        """Stage everything; `contents` is where bytes go that stand in lines of JSON."""
+        """Stage everything; `contents` is where bytes go that stand in lines of JSON.
+
+        What may be the bytes of a file as well is looked at when the files of the rest are known.
+        """
         self._staging.begin()
+        doubtful: list[tuple[int, str, Entry]] = []
+        unknown: list[tuple[str, Entry]] = []
+
+        def read(entry: Entry, *, is_dump: bool) -> bool:
+            return self._read(sources, entry, contents, tick, is_dump=is_dump)
+
         for entry in sources.entries():
             self._enter(entry)
-            if entry.is_json and not self._is_content(sources, entry):
-                for found in sources.values(entry):
-                    self._take(found, entry, contents)
-                    if self.objects % _TOGETHER == 0:
-                        self._staging.commit()
-                        self._staging.begin()
-                        tick("reading", self.objects, 0)
-            else:
-                self._note_content(entry)
+            self._note_content(entry)
+            if not entry.is_json and not entry.is_source:
+                continue
+            if doubt := _doubt(sources, entry):
+                doubtful.append((doubt, self._project, entry))
+            elif not read(entry, is_dump=False):
+                unknown.append((self._project, entry))
+        for _, project_id, entry in sorted(doubtful, key=lambda one: one[0]):
+            self._project = project_id
+            if not self._is_content(entry) and not read(entry, is_dump=False):
+                unknown.append((project_id, entry))
+        for project_id, entry in unknown:
+            self._project = project_id
+            if not self._is_content(entry) and not self._is_original(entry):
+                read(entry, is_dump=True)
         self._complete_threads()
         self._staging.commit()
+
+    def _read(
+        self, sources: Sources, entry: Entry, contents: Path, tick: Tick, *, is_dump: bool
+    ) -> bool:
+        """Take what is in a file that is a part of the dump; whether it is, its beginning tells."""
+        with closing(sources.values(entry)) as values:
+            for found in values:
+                if not is_dump and not _begins_dump(found, entry):
+                    return False
+                is_dump = True
+                self._take(found, entry, contents)
+                if self.objects % _TOGETHER == 0:
+                    self._staging.commit()
+                    self._staging.begin()
+                    tick("reading", self.objects, 0)
+        return is_dump
 
     def add(self, kind: Kind, value: dict[str, Any], *, where: str) -> None:
         """Stage one object, unless it cannot be told from others or belongs to nobody."""
@@ -89,6 +121,8 @@ class Gatherer:
             document=msgspec.json.encode(value),
         )
         self.objects += 1
+        if kind is FILES and isinstance(value.get("filename"), str):
+            self._staging.remember(_original(value["filename"], value.get("bytes")), object_id)
         before = self._staging.add(record)
         if before is not None and msgspec.json.decode(before) != value:
             said = "stands in the dump twice, differing: the first one counts"
@@ -145,29 +179,28 @@ class Gatherer:
 
     # --------------------------------------------------------------------- contents
 
-    def _is_content(self, sources: Sources, entry: Entry) -> bool:
-        """Whether a JSON file is the bytes of a file rather than a part of the dump."""
-        if not _FILE_ID.search(entry.name):
-            return False
-        if entry.size > _ABOUT_BYTES:
-            return True
-        values = list(sources.values(entry))
-        return not all(
-            isinstance(one.value, dict) and one.value.get("object") == FILES.object_name
-            for one in values
-        )
-
     def _note_content(self, entry: Entry) -> None:
         """Bytes are found by the id in their path, else by the name of the file."""
         named = _FILE_ID.findall(entry.name)
-        if named:
+        if named and not entry.is_json:
             self._staging.set_content(self._project, named[-1], entry.path)
-        elif not entry.name.endswith("manifest.json"):
-            name = entry.name.rpartition("/")[2]
-            taken = self._staging.content("", f"name/{name}/{entry.size}")
-            # Two of one name and one size: nobody can tell which it is.
-            path = "" if taken is not None else entry.path
-            self._staging.set_content("", f"name/{name}/{entry.size}", path)
+        name = entry.name.rpartition("/")[2]
+        taken = self._staging.content("", f"name/{name}/{entry.size}")
+        # Two of one name and one size: nobody can tell which it is.
+        path = "" if taken is not None else entry.path
+        self._staging.set_content("", f"name/{name}/{entry.size}", path)
+
+    def _is_content(self, entry: Entry) -> bool:
+        """Whether the id of a file that is in the dump stands in the path: then it is its bytes."""
+        for file_id in reversed(_FILE_ID.findall(entry.name)):
+            if self._staging.holds(self._project, FILES.name, file_id):
+                self._staging.set_content(self._project, file_id, entry.path)
+                return True
+        return False
+
+    def _is_original(self, entry: Entry) -> bool:
+        """Whether a file in the dump has this name and this size."""
+        return self._staging.fact(_original(entry.name, entry.size)) is not None
 
     def _append(self, value: dict[str, Any], where: str, contents: Path) -> None:
         file_id, text = value.get("file_id"), value.get("base64")
@@ -223,6 +256,44 @@ def _kind_of(name: str) -> Kind | None:
             if re.search(rf"(?<![a-z]){word}s?(?![a-z])", words):
                 return BY_LIST[word]
     return None
+
+
+def _doubt(sources: Sources, entry: Entry) -> int:
+    """How much there is to say that a file is the bytes of one rather than a part of the dump:
+    1, a folder that could be called by an id of a file; 2, its own name, or one that is not JSON's.
+    """
+    folder, _, name = entry.name.rpartition("/")
+    if not entry.is_json or _FILE_ID.search(name):
+        return 0 if _is_about_files(sources, entry) else 2
+    return 1 if _FILE_ID.search(folder) and name != MARKER else 0
+
+
+def _is_about_files(sources: Sources, entry: Entry) -> bool:
+    """Whether it tells of files, each in an object: dumps have one beside the bytes of each."""
+    if not entry.is_json or entry.size > _ABOUT_BYTES:
+        return False
+    told = [one.value for one in sources.values(entry)]
+    return bool(told) and all(
+        isinstance(one, dict) and one.get("object") == FILES.object_name for one in told
+    )
+
+
+def _begins_dump(found: Found, entry: Entry) -> bool:
+    """Whether a first value can be nothing but a part of a dump."""
+    value = found.value
+    if isinstance(value, dict) and value.get("object") in (EXPORT, PROJECT, NOTE, CONTENT):
+        return True
+    if found.problem is not None or _is_chatgpt(value):
+        return False
+    first = next(pieces(value, _around(entry.name)), None)
+    return (
+        first is not None and first.kind is not None and first.kind.accepts(first.value.get("id"))
+    )
+
+
+def _original(name: str, size: object) -> str:
+    """What is remembered of a file, so that its bytes are known when they are seen."""
+    return f"original/{size}/{name.rpartition('/')[2]}"
 
 
 def _is_project(text: str) -> bool:

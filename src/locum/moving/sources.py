@@ -4,7 +4,7 @@ import lzma
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Final, Protocol, Self
@@ -46,6 +46,8 @@ class Entry(Struct, frozen=True):
     path: str
     name: str
     size: int
+    # Whether whoever imports has named this very file, and not a folder or an archive of it.
+    is_source: bool = False
 
     @property
     def is_json(self) -> bool:
@@ -89,7 +91,7 @@ class Sources:
     def entries(self) -> list[Entry]:
         """Every file. What says of which project a folder is comes first in it."""
         found = [
-            Entry(f"{index}:{name}", name, size)
+            Entry(f"{index}:{name}", name, size, isinstance(source, _Single))
             for index, source in enumerate(self._sources)
             for name, size in source.entries()
         ]
@@ -102,7 +104,7 @@ class Sources:
         index, _, name = path.partition(":")
         return self._sources[int(index)].open(name)
 
-    def values(self, entry: Entry) -> Iterator[Found]:
+    def values(self, entry: Entry) -> Generator[Found, None, None]:
         try:
             with self.open(entry.path) as file:
                 yield from _values(file, entry)

@@ -144,6 +144,16 @@ class Staging:
             return bytes(rows[0][0])
         return None
 
+    def holds(self, project_id: str, kind: str, object_id: str) -> bool:
+        """Whether an object that hangs on nothing but its project has been kept."""
+        return bool(
+            self._db.execute(
+                "SELECT 1 FROM records"
+                " WHERE project_id = ? AND kind = ? AND owner_id = '' AND id = ?",
+                (project_id, kind, object_id),
+            ).fetchone()
+        )
+
     def projects(self) -> list[str]:
         rows = self._db.execute("SELECT DISTINCT project_id FROM records ORDER BY project_id")
         return [row[0] for row in rows]

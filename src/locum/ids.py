@@ -1,6 +1,7 @@
 """Identity. Ids look like the original's: clients check prefixes, and imported ones must fit."""
 
 import random
+import re
 import secrets
 import time
 from typing import Protocol
@@ -26,6 +27,8 @@ PREFIXES = {
     "batch_id": "vsfb",
     "upload_id": "upload",
 }
+# It stands in headers, in paths of exports and in tables.
+_PROJECT = re.compile(r"[\w.-]{1,128}\Z")
 
 
 class Ids(Protocol):
@@ -47,6 +50,11 @@ class RequestIds:
 
     def new(self) -> str:
         return f"req_{self._random.getrandbits(128):032x}"
+
+
+def is_project_id(text: str) -> bool:
+    """Whether a project may be called so, however it is made: operators choose these ids."""
+    return _PROJECT.match(text) is not None
 
 
 def _token() -> str:

@@ -38,12 +38,14 @@ async def create(
     """A new key and its secret, which nobody can read again."""
     secret, digest, hint = new_key()
     wish = keys.Wish(
-        project_id=project or settings.project,
+        project_id=settings.project if project is None else project,
         name=name,
         read_only=read_only,
         expires_days=expires_days,
     )
     async with opened(settings) as store:
+        if project is not None:
+            await keys.require_project(store, project)
         key = await keys.create_key(
             store, wish, keys.Fresh(digest, hint), clock=SystemClock(), ids=RandomIds()
         )

@@ -301,6 +301,15 @@ def test_a_key_that_cannot_be_is_refused(watched: Server, body: Any) -> None:
     assert _as_admin(watched).post("/admin/keys", body).status == 400
 
 
+def test_a_key_can_be_made_for_a_project_that_is_here_whatever_its_name(watched: Server) -> None:
+    refused = _as_admin(watched).post("/admin/keys", {"project_id": "web shop"})
+    assert refused.status == 400
+    assert "'web shop'" in refused.json["error"]["message"]
+    assert refused.json["error"]["param"] == "project_id"
+    watched.add_key("web shop")
+    assert _created(watched, project_id="web shop")["project_id"] == "web shop"
+
+
 def test_projects_are_shown_with_what_they_have_in_hand(watched: Server) -> None:
     secret, _ = watched.add_key("proj_busy")
     watched.add_key("proj_quiet")

@@ -3,8 +3,6 @@
 import asyncio
 import io
 import json
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +14,6 @@ from tests.kit.server import running
 
 from locum import moves
 from locum.cli import main
-
-
-@pytest.fixture(autouse=True)
-def _own_log() -> Iterator[None]:
-    """`main` takes the log over; other tests want it back."""
-    log = logging.getLogger("locum")
-    before = (list(log.handlers), log.level, log.propagate)
-    yield
-    log.handlers[:], log.level, log.propagate = before
 
 
 @pytest.fixture(autouse=True)

@@ -20,9 +20,7 @@ _BODY_BYTES: Final = 64 * 1024
 
 
 class CreateKey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    project_id: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\w.-]+\Z")] | None = (
-        None
-    )
+    project_id: str | None = None
     name: Annotated[str, Meta(max_length=256)] = ""
     read_only: bool = False
     expires_days: Annotated[int, Meta(ge=1, le=limits.KEY_DAYS_MAX)] | None = None
@@ -49,9 +47,12 @@ async def _create_key(house: House, incoming: Incoming) -> Any:
     incoming.require_json()
     body = await incoming.body(limit=_BODY_BYTES)
     asked: CreateKey = validation.decode_body(CreateKey, body or b"{}", lenient=False)
+    project_id = asked.project_id
+    if project_id is not None:
+        await keys.require_project(house.store, project_id)
     secret, digest, hint = new_key()
     wish = keys.Wish(
-        project_id=asked.project_id or house.settings.project,
+        project_id=house.settings.project if project_id is None else project_id,
         name=asked.name,
         read_only=asked.read_only,
         expires_days=asked.expires_days,

@@ -9,12 +9,14 @@ import msgspec
 from msgspec import Struct
 
 from locum.clock import Clock
+from locum.errors import InvalidParameter
 from locum.moving.contents import Contents
 from locum.moving.gathering import Gatherer, Tick
 from locum.moving.importing import Importer
 from locum.moving.report import Report, report
-from locum.moving.sources import Sources
+from locum.moving.sources import SourceError, Sources
 from locum.moving.writing import Writer
+from locum.service.keys import require_project
 from locum.store.blobs import Blobs
 from locum.store.staging import Staging
 from locum.store.tables import Store
@@ -53,6 +55,7 @@ async def import_dump(
                     staging, project_id=wishes.project_id, default=wishes.default_project_id
                 )
                 gatherer.gather(sources, contents=place, tick=tick)
+                await _require_projects(store, staging, wishes, place)
                 staging.remember("gathered", "yes")
             writer = Writer(store, staging, replaces=wishes.replaces, dry=wishes.dry)
             contents = Contents(
@@ -78,6 +81,18 @@ async def import_dump(
             staging.close()
     shutil.rmtree(place)
     return told
+
+
+async def _require_projects(store: Store, staging: Staging, wishes: Wishes, place: Path) -> None:
+    """What a dump or a command calls a project is one; that of the settings may have any name."""
+    trusted = wishes.default_project_id if wishes.project_id is None else None
+    try:
+        for project_id in staging.projects():
+            if project_id != trusted:
+                await require_project(store, project_id)
+    except InvalidParameter as error:
+        shutil.rmtree(place)
+        raise SourceError(f"{error} Name another one with --project.") from error
 
 
 def _name(sources: Sources, wishes: Wishes) -> str:

@@ -168,9 +168,10 @@ class Gatherer:
         """An export of Locum: its lists are in their order already."""
         self._scope = entry.path.removesuffix(MARKER)
         project_id = value.get("id")
-        if self._forced is None and isinstance(project_id, str) and _is_project(project_id):
-            self._project = project_id
-            self._staging.remember(f"name/{project_id}", str(value.get("name", project_id))[:256])
+        if self._forced is None and project_id is not None:
+            self._project = str(project_id)
+            name = str(value.get("name", project_id))[:256]
+            self._staging.remember(f"name/{self._project}", name)
         self._staging.remember(f"ordered/{self._project}", "yes")
 
     def _enter(self, entry: Entry) -> None:
@@ -294,10 +295,6 @@ def _begins_dump(found: Found, entry: Entry) -> bool:
 def _original(name: str, size: object) -> str:
     """What is remembered of a file, so that its bytes are known when they are seen."""
     return f"original/{size}/{name.rpartition('/')[2]}"
-
-
-def _is_project(text: str) -> bool:
-    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}", text) is not None
 
 
 def _is_time(value: object) -> bool:

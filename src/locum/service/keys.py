@@ -3,11 +3,14 @@
 from msgspec import Struct
 
 from locum.clock import Clock
-from locum.ids import Ids
+from locum.errors import InvalidParameter
+from locum.ids import Ids, is_project_id
 from locum.store.keys import ApiKey
 from locum.store.tables import Store
+from locum.store.whole_rows import WholeRows
 
 _DAY_S = 86_400
+_SHOWN_CHARS = 128
 
 
 class Fresh(Struct, frozen=True):
@@ -24,6 +27,19 @@ class Wish(Struct, frozen=True, kw_only=True):
     name: str = ""
     read_only: bool = False
     expires_days: int | None = None
+
+
+async def require_project(store: Store, project_id: str) -> None:
+    """A new project is called by the rule; one that is here may have any name."""
+    if is_project_id(project_id):
+        return
+    known = [*await store.keys.projects(), *await WholeRows(store.db).projects()]
+    if project_id not in {one for one, _ in known}:
+        raise InvalidParameter(
+            f"Invalid 'project_id': '{project_id[:_SHOWN_CHARS]}' is no name of a project. Expected"
+            " 1 to 128 letters, digits, '_', '.' or '-', or a project that there is.",
+            param="project_id",
+        )
 
 
 async def create_key(store: Store, wish: Wish, fresh: Fresh, *, clock: Clock, ids: Ids) -> ApiKey:

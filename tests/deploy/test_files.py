@@ -110,6 +110,22 @@ def test_the_proxy_leads_no_one_to_operators_paths() -> None:
     assert "flush_interval -1" in text
 
 
+def test_who_signs_in_at_the_page_comes_back_to_the_same_server() -> None:
+    """A session is a process's own: see `web/sessions.py`."""
+    text = (_DEPLOY / "Caddyfile").read_text("utf-8")
+    page, others = text.split("reverse_proxy @page {")[1].split("reverse_proxy {")
+    assert "@page path /page/* /gateway/*" in text
+    assert "lb_policy client_ip_hash" in page
+    assert "flush_interval -1" in page
+    assert "lb_policy least_conn" in others
+    kept = {
+        service["metadata"]["name"]: service["spec"]["sessionAffinityConfig"]["clientIP"]
+        for service in _objects("Service")
+        if service["spec"].get("sessionAffinity") == "ClientIP"
+    }
+    assert kept == {"locum-page": {"timeoutSeconds": 12 * 3600}}
+
+
 # ----------------------------------------------------------------------- Kubernetes
 
 
@@ -201,9 +217,9 @@ def test_what_selects_pods_finds_those_it_means() -> None:
         deployment["metadata"]["name"]: deployment["spec"]["template"]["metadata"]["labels"]
         for deployment in _objects("Deployment")
     }
-    [service] = _objects("Service")
-    assert _found(service["spec"]["selector"], labels) == {"locum-web"}
-    assert service["spec"]["ports"][0]["targetPort"] == "http"
+    for service in _objects("Service"):
+        assert _found(service["spec"]["selector"], labels) == {"locum-web"}
+        assert service["spec"]["ports"][0]["targetPort"] == "http"
     for budget in _objects("PodDisruptionBudget"):
         selector = budget["spec"]["selector"]["matchLabels"]
         assert _found(selector, labels) == {budget["metadata"]["name"]}

@@ -388,6 +388,24 @@ def test_a_snippet_prints_events_as_they_come(
     assert "thread.run.completed" in printed
 
 
+@pytest.mark.parametrize("language", ["shell", "python", "javascript", "c"])
+def test_a_snippet_prints_the_data_of_an_event_in_one_line(
+    talk: Talk, execute: Execute, language: str
+) -> None:
+    if not _can_run(language):
+        return
+    said = "one\u2028two\u2029three\u0085four\u000bfive"
+    body = {"assistant_id": talk.assistant(), "stream": True, "metadata": {"said": said}}
+    path = {"thread_id": talk.thread("!say Hello.")}
+    wanted = {"operation": "create_run", "path": path, "body": body}
+    printed = execute(language, wanted)
+    # Not `splitlines`, which would break them here.
+    data = [line[6:] for line in printed.split("\n") if line.startswith("data: {")]
+    runs = [one for one in map(json.loads, data) if one["object"] == "thread.run"]
+    assert [run["status"] for run in runs][-1] == "completed"
+    assert {run["metadata"]["said"] for run in runs} == {said}
+
+
 def _of(told: Any, language: str) -> str:
     (text,) = [one["text"] for one in told["snippets"] if one["language"] == language]
     return str(text)

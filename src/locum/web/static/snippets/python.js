@@ -30,9 +30,9 @@ export function generate(request) {
   );
 }
 
-/** @param {import("./parts.js").Request} request */
+/** Lines of bytes: those of text end at U+2028 and others as well, in the middle of an event. @param {import("./parts.js").Request} request */
 function ending(request) {
-  if (request.stream) return "for line in response.iter_lines(decode_unicode=True):\n    print(line, flush=True)";
+  if (request.stream) return "for line in response.iter_lines():\n    print(line.decode(), flush=True)";
   if (request.operation.downloads) return "print(len(response.content), \"bytes\")";
   return "print(json.dumps(response.json(), indent=2))";
 }

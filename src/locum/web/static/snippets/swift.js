@@ -17,8 +17,9 @@ export function generate(request) {
     json !== null && `request.httpBody = Data(${swift(json)}.utf8)`,
     parts && `request.setValue(${swift(`multipart/form-data; boundary=${BOUNDARY}`)}, forHTTPHeaderField: "Content-Type")\nvar body = Data()\n${parts.map(partOf).join("\n")}\nbody.append(Data(${swift(`--${BOUNDARY}--\r\n`)}.utf8))\nrequest.httpBody = body`,
     "",
+    // Not `bytes.lines`: those end at U+2028 and others as well, and blank ones are left out.
     request.stream
-      ? "let (bytes, _) = try await URLSession.shared.bytes(for: request)\nfor try await line in bytes.lines {\n    print(line)\n}"
+      ? "let (bytes, _) = try await URLSession.shared.bytes(for: request)\nfor try await byte in bytes {\n    FileHandle.standardOutput.write(Data([byte]))\n}"
       : "let (data, _) = try await URLSession.shared.data(for: request)\nprint(String(decoding: data, as: UTF8.self))",
   );
 }

@@ -157,6 +157,16 @@ def test_the_keyboard_leads_everywhere(visit: Visit) -> None:
     expect(page.get_by_label("Find an operation")).to_be_focused()
 
 
+def test_skipping_to_the_content_stays_in_the_room(visit: Visit) -> None:
+    page = visit.open("explorer/get_run")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_be_focused()
+    expect(page.locator(".op-path code")).to_have_text("/threads/{thread_id}/runs/{run_id}")
+    assert page.url.endswith("#/explorer/get_run")
+
+
 def test_a_server_that_is_gone_is_said_so_and_comes_back(visit: Visit) -> None:
     page = visit.open("timeline")
     page.route("**/v1/**", lambda route: route.abort())

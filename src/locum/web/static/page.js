@@ -118,6 +118,11 @@ connection.addEventListener("refused", () => {
     asked = false;
   });
 });
+/** The way past the rooms: an address of its own would lead to another room. */
+document.querySelector(".skip")?.addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
 const line = () => document.body.classList.toggle("offline", !navigator.onLine);
 addEventListener("online", line);
 addEventListener("offline", line);

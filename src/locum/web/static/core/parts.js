@@ -102,7 +102,10 @@ export async function later(place, signal, work, show) {
   }
 }
 
-/** @param {string} title @param {any} content @param {{ wide?: boolean }} [options] */
+/**
+ * A click beside a dialog closes it, unless it is `firm`.
+ * @param {string} title @param {any} content @param {{ wide?: boolean, firm?: boolean }} [options]
+ */
 export function dialog(title, content, options = {}) {
   const box = h(
     "dialog.dialog",
@@ -110,7 +113,7 @@ export function dialog(title, content, options = {}) {
       class: options.wide ? "wide" : "",
       "aria-label": title,
       onclose: () => box.remove(),
-      onclick: (/** @type {Event} */ event) => event.target === box && box.close(),
+      onclick: (/** @type {Event} */ event) => !options.firm && event.target === box && box.close(),
     },
     h(
       "div.dialog-head",

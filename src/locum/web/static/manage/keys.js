@@ -124,6 +124,7 @@ function reveal(key, again) {
       h("pre.code", { tabindex: "0" }, key.value),
       h("div.row", null, copyButton("Copy the key", () => key.value, "Copy"), h("button", { type: "button", onclick: use }, "Use it in this page")),
     ),
+    { firm: true },
   );
   box.addEventListener("close", again);
 }

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Browser, expect
 from tests.kit.server import Server
+from tests.kit.talk import Talk, function
 from tests.web.browser.visits import Visit, shot, visiting
 
 pytestmark = pytest.mark.browser
@@ -73,3 +74,34 @@ def test_whoever_is_no_admin_is_told_why(
     page.get_by_label("Admin key").fill(_ADMIN)
     page.get_by_role("button", name="Open").click()
     expect(page.locator(".problem")).to_contain_text("This server has no admin key")
+
+
+def test_an_assistant_loses_the_store_whose_field_is_emptied(visit: Visit, talk: Talk) -> None:
+    store = talk.http.post("/v1/vector_stores", {"name": "Lisbon"}).json["id"]
+    resources = {"file_search": {"vector_store_ids": [store]}}
+    assistant_id = talk.assistant(tools=[{"type": "file_search"}], tool_resources=resources)
+    path = f"/v1/assistants/{assistant_id}"
+    page = visit.open(f"manage/assistants/{assistant_id}")
+    field = page.get_by_label("Vector store to search")
+    save = page.get_by_role("button", name="Save")
+    field.fill("")
+    save.click()
+    expect(page.locator(".notice")).to_have_text("Saved.")
+    assert talk.http.get(path).json["tool_resources"]["file_search"]["vector_store_ids"] == []
+    # What was saved is what the next change is compared with.
+    field.fill(store)
+    save.click()
+    expect(page.locator(".notice").last).to_have_text("Saved.")
+    assert talk.http.get(path).json["tool_resources"] == resources
+
+
+def test_an_assistant_that_nobody_changed_is_not_said_to_be_saved(visit: Visit, talk: Talk) -> None:
+    tools = [{"type": "file_search"}, function("f", description="Does it.")]
+    assistant_id = talk.assistant(name="Guide", tools=tools, temperature=0.5)
+    page = visit.open(f"manage/assistants/{assistant_id}")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".notice")).to_have_text("Nothing has changed.")
+    page.get_by_label("Instructions").fill("Be brief.")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".notice").last).to_have_text("Saved.")
+    assert talk.http.get(f"/v1/assistants/{assistant_id}").json["instructions"] == "Be brief."

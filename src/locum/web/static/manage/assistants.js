@@ -51,7 +51,7 @@ function form(one, models) {
   const instructions = h("textarea", { id: "instructions", rows: 5, value: one?.instructions ?? "" });
   const code = h("input", { type: "checkbox", checked: has("code_interpreter") });
   const search = h("input", { type: "checkbox", checked: has("file_search") });
-  const store = h("input", { type: "text", id: "store", value: one?.tool_resources?.file_search?.vector_store_ids?.[0] ?? "", placeholder: "vs_…" });
+  const store = h("input", { type: "text", id: "store", value: storeOf(one), placeholder: "vs_…" });
   const functions = h("textarea.mono", {
     id: "functions",
     rows: 4,
@@ -60,6 +60,8 @@ function form(one, models) {
     value: functionsOf(one),
   });
   const problem = h("p.problem", { role: "alert" });
+  /** What is kept now: saved from here, it is not what the form began with. */
+  let kept = one;
   const save = (/** @type {Event} */ event) => {
     event.preventDefault();
     attempt(async () => {
@@ -68,19 +70,26 @@ function form(one, models) {
         fill(problem, "Functions are a JSON list of objects, each with a name.");
         return;
       }
-      const others = (one?.tools ?? []).filter((/** @type {any} */ tool) => !["code_interpreter", "file_search", "function"].includes(tool.type));
-      const kept = (one?.tools ?? []).find((/** @type {any} */ tool) => tool.type === "file_search");
+      fill(problem);
+      const others = (kept?.tools ?? []).filter((/** @type {any} */ tool) => !["code_interpreter", "file_search", "function"].includes(tool.type));
+      const searching = (kept?.tools ?? []).find((/** @type {any} */ tool) => tool.type === "file_search");
       const body = {
         name: name.value || null,
         model: model.value,
         instructions: instructions.value || null,
-        tools: [...(code.checked ? [{ type: "code_interpreter" }] : []), ...(search.checked ? [kept ?? { type: "file_search" }] : []), ...given.map((told) => ({ type: "function", function: told })), ...others],
-        ...(store.value.trim() ? { tool_resources: { file_search: { vector_store_ids: [store.value.trim()] } } } : {}),
+        tools: [...(code.checked ? [{ type: "code_interpreter" }] : []), ...(search.checked ? [searching ?? { type: "file_search" }] : []), ...given.map((told) => ({ type: "function", function: told })), ...others],
       };
-      const saved = await connection.json(one ? `/assistants/${encodeURIComponent(one.id)}` : "/assistants", { method: "POST", body });
-      localStorage.setItem("locum.assistant", saved.id);
+      const searched = store.value.trim();
+      const moves = searched !== storeOf(kept);
+      if (kept && !moves && isIn(kept, body)) {
+        notice("Nothing has changed.");
+        return;
+      }
+      const resources = moves ? { tool_resources: { file_search: { vector_store_ids: searched ? [searched] : [] } } } : {};
+      kept = await connection.json(kept ? `/assistants/${encodeURIComponent(kept.id)}` : "/assistants", { method: "POST", body: { ...body, ...resources } });
+      localStorage.setItem("locum.assistant", kept.id);
       notice("Saved.");
-      go(to(["manage", "assistants", saved.id]));
+      go(to(["manage", "assistants", kept.id]));
     });
   };
   return h(
@@ -110,6 +119,16 @@ function form(one, models) {
       one && h("a.button", { href: to(["playground"]), onclick: () => localStorage.setItem("locum.assistant", one.id) }, icon("playground"), "Talk to it"),
     ),
   );
+}
+
+/** @param {any} one @returns {string} */
+function storeOf(one) {
+  return one?.tool_resources?.file_search?.vector_store_ids?.[0] ?? "";
+}
+
+/** Whether an assistant has all that a body says, as it says it. @param {any} one @param {Record<string, any>} body */
+function isIn(one, body) {
+  return Object.entries(body).every(([name, value]) => JSON.stringify(one[name]) === JSON.stringify(value));
 }
 
 /** @param {any} one */

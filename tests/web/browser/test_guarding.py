@@ -117,6 +117,23 @@ def test_the_key_is_asked_for_kept_here_and_never_part_of_an_address(
         assert page.evaluate("sessionStorage.getItem('locum.key')") is None
 
 
+def test_whoever_signs_in_later_is_warned_as_well(
+    browser: Browser, make_server: Callable[..., Server]
+) -> None:
+    server = make_server(sandbox="unsafe-subprocess")
+    with ThreadPoolExecutor(1) as elsewhere:
+        secret, _ = elsewhere.submit(server.add_key, "proj_default").result()
+    with visiting(browser, server.url) as visit:
+        page = visit.open("timeline")
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text("does not know this key")
+        expect(page.locator("#alarm")).to_be_hidden()
+        dialog.get_by_label("API key").fill(secret)
+        dialog.get_by_role("button", name="Use").click()
+        expect(page.locator("#alarm")).to_contain_text("WITHOUT WALLS")
+        expect(dialog).to_have_count(0)
+
+
 def test_no_byte_that_the_browser_gets_holds_the_credential_of_an_upstream(
     browser: Browser, make_server: Callable[..., Server]
 ) -> None:

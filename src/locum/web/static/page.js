@@ -80,6 +80,15 @@ function drawBar() {
   );
 }
 
+/** What the server's settings give reason to warn of: told to whom it knows, so asked again after a sign-in. */
+async function warn() {
+  const { warnings } = await config().catch(() => ({ warnings: [] }));
+  const alarm = document.getElementById("alarm");
+  if (!alarm || warnings.length === 0) return;
+  alarm.textContent = warnings.join(" ");
+  alarm.hidden = false;
+}
+
 /** `g` and a digit go to a room; `/` to the search of the room that has one. */
 function keys() {
   let waiting = false;
@@ -103,6 +112,7 @@ addEventListener("hashchange", show);
 connection.addEventListener("change", () => {
   drawBar();
   show();
+  if (connection.key || connection.isSigned) warn();
 });
 /** Whether this is the room where an admin makes the key that is wanted elsewhere. */
 function makesKeys() {
@@ -131,11 +141,4 @@ drawBar();
 keys();
 show();
 // What the page needs to know later; a server that wants a key says so here first.
-config()
-  .then(({ warnings }) => {
-    const alarm = document.getElementById("alarm");
-    if (!alarm || warnings.length === 0) return;
-    alarm.textContent = warnings.join(" ");
-    alarm.hidden = false;
-  })
-  .catch(() => {});
+warn();

@@ -45,7 +45,7 @@ class Connection extends EventTarget {
 
   /** @param {string} key @param {"session" | "local"} where */
   remember(key, where) {
-    this.forget();
+    this.#drop();
     this.key = key;
     (where === "local" ? localStorage : sessionStorage).setItem(KEY, key);
     this.#changed();
@@ -56,7 +56,7 @@ class Connection extends EventTarget {
     const headers = { authorization: `Bearer ${key || this.key || ANY_KEY}` };
     const answer = await this.fetchAt("/page/session", { method: "POST", headers });
     if (!answer.ok) throw new Error("The server does not know this key.");
-    this.forget();
+    this.#drop();
     localStorage.setItem(SIGNED, "yes");
     this.#changed();
   }
@@ -72,10 +72,14 @@ class Connection extends EventTarget {
   }
 
   forget() {
+    this.#drop();
+    this.#changed();
+  }
+
+  #drop() {
     sessionStorage.removeItem(KEY);
     localStorage.removeItem(KEY);
     this.key = "";
-    this.#changed();
   }
 
   get remembers() {

@@ -10,6 +10,8 @@ export class Attachments {
   constructor() {
     /** @type {any[]} */
     this.files = [];
+    /** How many choices of files are still being uploaded. */
+    this.coming = 0;
     this.list = h("div.row.chips");
     const input = h("input.offscreen", { type: "file", multiple: true, id: "attach", onchange: () => this.#upload(input) });
     this.tool = h("select", { "aria-label": "What files are for" }, Object.entries(TOOLS).map(([id, words]) => h("option", { value: id }, words)));
@@ -26,6 +28,7 @@ export class Attachments {
 
   /** @param {HTMLInputElement} input */
   async #upload(input) {
+    this.coming += 1;
     for (const file of input.files ?? []) {
       const form = new FormData();
       form.append("purpose", "assistants");
@@ -42,5 +45,6 @@ export class Attachments {
       }
     }
     input.value = "";
+    this.coming -= 1;
   }
 }

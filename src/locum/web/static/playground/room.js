@@ -145,6 +145,10 @@ class Playground {
   async #send() {
     const text = this.text.value.trim();
     if (!text || this.sendButton.disabled) return;
+    if (this.attachments.coming) {
+      notice("A file is not uploaded yet. Send when it is.");
+      return;
+    }
     this.sendButton.disabled = true;
     try {
       if (!this.threadId) {

@@ -90,6 +90,30 @@ def test_a_form_makes_lists_unions_pairs_and_objects(visit: Visit) -> None:
     expect(page.locator('[data-field="name"] input')).to_have_value("From JSON")
 
 
+@pytest.mark.parametrize(
+    ("written", "place"),
+    [
+        ('{\n  "model": "scripted",\n  "name": nul\n}', "line 3, column 11"),
+        ('{"model": "scripted"', "line 1, column 21"),
+        ("", "line 1, column 1"),
+    ],
+)
+def test_a_body_that_is_no_json_is_not_sent(visit: Visit, written: str, place: str) -> None:
+    """It would be the last one that was: not what is written there."""
+    page = visit.open("explorer/create_assistant")
+    page.get_by_role("tab", name="JSON").click()
+    area = page.get_by_label("Body as JSON")
+    area.fill('{"model": "scripted"}')
+    area.fill(written)
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("alert")).to_contain_text(f"no JSON at {place}")
+    expect(area).to_be_focused()
+    assert not [url for url in visit.asked if url.endswith("/v1/assistants")]
+    area.fill('{"model": "scripted"}')
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".status")).to_have_text("200 OK")
+
+
 def test_a_link_brings_the_form_back_without_what_is_secret(visit: Visit) -> None:
     page = visit.open("explorer/create_assistant")
     page.get_by_role("tab", name="JSON").click()

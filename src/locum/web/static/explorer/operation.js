@@ -6,6 +6,7 @@ import { copyButton } from "../core/parts.js";
 import { say, to } from "../core/router.js";
 import { Answer } from "./answer.js";
 import { CodePanel } from "./code.js";
+import { fault } from "./fault.js";
 import { gather, named } from "./fields.js";
 import { requestOf } from "./request.js";
 
@@ -128,6 +129,12 @@ export class OperationView {
       this.answer.refuse(`'${missing[0]}' is part of the path and must be given.`);
       return;
     }
+    const broken = this.body?.fault();
+    if (broken) {
+      this.body?.area.focus();
+      this.answer.refuse(`The body is no JSON at ${broken}: nothing was sent.`);
+      return;
+    }
     await this.answer.ask(this.request());
   }
 
@@ -199,6 +206,11 @@ class BodyEditor {
     return this.raw ? this.value : this.field.get();
   }
 
+  /** Where what is written is no JSON; what `get` tells was written before. */
+  fault() {
+    return this.raw ? fault(this.area.value) : null;
+  }
+
   /** @param {any} value */
   set(value) {
     this.field.set(value);
@@ -223,8 +235,8 @@ class BodyEditor {
     try {
       this.value = JSON.parse(this.area.value);
       fill(this.problem);
-    } catch (error) {
-      fill(this.problem, `Not JSON yet: ${/** @type {Error} */ (error).message}`);
+    } catch {
+      fill(this.problem, `Not JSON yet: look at ${fault(this.area.value)}.`);
     }
   }
 }

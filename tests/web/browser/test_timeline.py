@@ -1,7 +1,6 @@
 """The timeline in a real browser: what a run did, while it does it and after."""
 
 import asyncio
-import base64
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -12,19 +11,16 @@ import pytest
 from aiohttp import web
 from playwright.sync_api import Browser, Request, Route, expect
 from tests.kit.fake_mcp import FakeMcp, fake_mcp, says
-from tests.kit.forms import HEADERS, field, file, form
 from tests.kit.server import Server, running
 from tests.kit.talk import Talk, function
 from tests.web.browser.big_run import RUN_ID, add_long_run
+from tests.web.browser.pixel import add_pixel
 from tests.web.browser.visits import WAIT_MS, Report, Visit, shot, visiting
 
 pytestmark = pytest.mark.browser
 
 _CALLS = 204
 _LONG_MS = 90_000
-_PIXEL = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
 
 
 def test_threads_lead_to_runs_and_runs_to_steps(visit: Visit, talk: Talk) -> None:
@@ -279,13 +275,8 @@ def _list(data: list[Any]) -> dict[str, Any]:
 
 
 def test_a_picture_is_shown_from_memory(visit: Visit, talk: Talk) -> None:
-    made = talk.http.post(
-        "/v1/files",
-        form(field("purpose", "vision"), file(_PIXEL, filename='filename="pixel.png"')),
-        headers=HEADERS,
-    ).json
     thread = talk.thread()
-    part = {"type": "image_file", "image_file": {"file_id": made["id"]}}
+    part = {"type": "image_file", "image_file": {"file_id": add_pixel(talk)}}
     talk.http.post(f"/v1/threads/{thread}/messages", {"role": "user", "content": [part]})
     run = talk.http.post(f"/v1/threads/{thread}/runs", {"assistant_id": talk.assistant()}).json
     page = visit.open(f"timeline/{thread}/{run['id']}")

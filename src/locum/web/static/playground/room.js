@@ -7,6 +7,7 @@ import { shortId } from "../core/format.js";
 import { badge, empty, failure, loading, notice } from "../core/parts.js";
 import { say, to } from "../core/router.js";
 import { Conversation } from "../timeline/messages.js";
+import { Pictures } from "../timeline/pictures.js";
 import { priceOf } from "../timeline/reckoning.js";
 import { isOver, RunState } from "../timeline/run_state.js";
 import { errorBox } from "../timeline/step_details.js";
@@ -62,7 +63,8 @@ class Playground {
     this.state = /** @type {RunState | null} */ (null);
     this.following = new AbortController();
     signal.addEventListener("abort", () => this.following.abort());
-    this.conversation = new Conversation({ cited: (/** @type {any} */ mark) => this.#cited(mark) });
+    this.pictures = new Pictures(signal);
+    this.conversation = new Conversation({ pictures: this.pictures, cited: (/** @type {any} */ mark) => this.#cited(mark) });
     this.status = h("div.row");
     this.steps = h("ol.steps");
     this.action = h("div");
@@ -215,6 +217,7 @@ class Playground {
       run: state.run,
       words: () => [],
       message: (/** @type {string} */ id) => state.messages.get(id),
+      pictures: this.pictures,
     };
     for (const step of state.steps.values()) {
       const row = this.rows?.get(step.id);

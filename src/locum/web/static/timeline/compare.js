@@ -5,6 +5,7 @@ import { fill, h } from "../core/dom.js";
 import { duration, money, number, shortId } from "../core/format.js";
 import { badge, empty, later } from "../core/parts.js";
 import { to } from "../core/router.js";
+import { Pictures } from "./pictures.js";
 import { cost, countKinds, priceOf, spans, timeSpent } from "./reckoning.js";
 import { crumbs } from "./room.js";
 import { INCLUDE } from "./run.js";
@@ -19,7 +20,7 @@ export function showCompare(place, at, signal) {
     fill(body, empty("Nothing to compare", "Open a run and choose Compare."));
     return;
   }
-  later(body, signal, () => both(ids, signal), ([one, other, told]) => view(one, other, told));
+  later(body, signal, () => both(ids, signal), ([one, other, told]) => view(one, other, { ...told, pictures: new Pictures(signal) }));
 }
 
 /** @param {string[]} ids @param {AbortSignal} signal */
@@ -107,6 +108,7 @@ function ledger({ run, steps, messages }, told, longest) {
     words: () => [],
     run,
     message: (/** @type {string} */ id) => messages.get(id),
+    pictures: told.pictures,
   };
   const placed = spans(run, steps, Date.now() / 1000);
   list.style.setProperty("--total", String(longest));

@@ -7,7 +7,12 @@ import { connection } from "../core/connection.js";
 import { save } from "../core/parts.js";
 import { errorBox, image, passage } from "./step_details.js";
 
-/** @param {any} message @param {{ runId?: string, cited?: (annotation: any) => { result: any, words: string[] } | null }} options */
+/**
+ * @typedef {{ runId?: string, cited?: (annotation: any) => { result: any, words: string[] } | null,
+ *   pictures: import("./pictures.js").Pictures }} Options
+ */
+
+/** @param {any} message @param {Options} options */
 export function messageBox(message, options) {
   const isOurs = options.runId && message.run_id === options.runId;
   return h(
@@ -28,16 +33,16 @@ export function messageBox(message, options) {
   );
 }
 
-/** @param {any} part @param {any} options */
+/** @param {any} part @param {Options} options */
 function partOf(part, options) {
   if (part.type === "text") return h("p.words", null, annotated(part.text, options));
-  if (part.type === "image_file") return image(part.image_file.file_id, "Picture in the message");
+  if (part.type === "image_file") return image(part.image_file.file_id, "Picture in the message", options.pictures);
   if (part.type === "image_url") return h("p.faint", null, `Picture at ${part.image_url.url} (not loaded: this page fetches nothing from elsewhere)`);
   if (part.type === "refusal") return h("p.words.refusal", null, part.refusal);
   return h("p.faint", null, `[${part.type}]`);
 }
 
-/** Text with its annotations as buttons. Indices count code points, as in Python. @param {any} text @param {any} options */
+/** Text with its annotations as buttons. Indices count code points, as in Python. @param {any} text @param {Options} options */
 function annotated(text, options) {
   const characters = [...(text?.value ?? "")];
   const marks = [...(text?.annotations ?? [])]
@@ -55,7 +60,7 @@ function annotated(text, options) {
   return nodes;
 }
 
-/** @param {any} mark @param {any} options */
+/** @param {any} mark @param {Options} options */
 function annotation(mark, options) {
   if (mark.type === "file_path") {
     const fileId = mark.file_path.file_id;
@@ -75,7 +80,7 @@ function annotation(mark, options) {
 
 /** The messages of a thread, drawn anew one by one as they change. */
 export class Conversation {
-  /** @param {any} options */
+  /** @param {Options} options */
   constructor(options) {
     this.options = options;
     this.element = h("div.conversation");

@@ -8,6 +8,7 @@ import { badge, dialog, failure, loading, notice, save } from "../core/parts.js"
 import { go, to } from "../core/router.js";
 import { tree } from "../core/tree.js";
 import { Conversation } from "./messages.js";
+import { Pictures } from "./pictures.js";
 import { cost, priceOf, spans, timeSpent } from "./reckoning.js";
 import { crumbs } from "./room.js";
 import { isOver, RunState } from "./run_state.js";
@@ -55,8 +56,10 @@ class RunView {
     this.axis = h("div.axis", { "aria-hidden": "true" });
     this.list = h("ol.steps", { "aria-label": "Steps", onkeydown: arrows });
     this.none = h("p.faint.pad", null, "Reading the steps …");
+    this.pictures = new Pictures(signal);
     this.conversation = new Conversation({
       runId: run.id,
+      pictures: this.pictures,
       cited: (/** @type {any} */ mark) => this.#cited(mark),
     });
   }
@@ -190,6 +193,7 @@ class RunView {
       run: this.state.run,
       words: () => this.#words(),
       message: (id) => this.state.messages.get(id),
+      pictures: this.pictures,
     });
     this.rows.set(step.id, row);
     return row;

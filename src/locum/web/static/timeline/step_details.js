@@ -1,9 +1,8 @@
 /** What a step did, whole: code and its outputs, passages, calls, messages, errors. */
 
-import { connection } from "../core/connection.js";
 import { fill, h, icon } from "../core/dom.js";
 import { bytes, dateTime, number } from "../core/format.js";
-import { copyButton, dialog, picture, save } from "../core/parts.js";
+import { copyButton, dialog, save } from "../core/parts.js";
 import { to } from "../core/router.js";
 import { tree } from "../core/tree.js";
 import { mcpOf } from "./reckoning.js";
@@ -39,14 +38,14 @@ function messageBox(step, context) {
 
 /** @param {any} call @param {import("./step_row.js").Context} context */
 function callBox(call, context) {
-  if (call.type === "code_interpreter") return codeBox(call.code_interpreter ?? {});
+  if (call.type === "code_interpreter") return codeBox(call.code_interpreter ?? {}, context);
   if (call.type === "file_search") return searchBox(call.file_search ?? {}, context);
   if (call.type === "function") return functionBox(call.function ?? {}, mcpOf(call, context.run));
   return h("div", null, h("h3", null, call.type), tree(call));
 }
 
-/** @param {any} code */
-function codeBox(code) {
+/** @param {any} code @param {import("./step_row.js").Context} context */
+function codeBox(code, context) {
   const input = code.input ?? "";
   const outputs = code.outputs ?? [];
   return h(
@@ -57,24 +56,21 @@ function codeBox(code) {
     outputs.length > 0 && h("h3", null, outputs.length === 1 ? "Output" : "Outputs"),
     outputs.map((/** @type {any} */ output) => {
       if (output.type === "logs") return h("pre.code", { tabindex: "0" }, output.logs);
-      if (output.type === "image") return image(output.image.file_id, "Picture made by the code");
+      if (output.type === "image") return image(output.image.file_id, "Picture made by the code", context.pictures);
       return tree(output);
     }),
   );
 }
 
-/** A file as a picture, fetched with the key and shown from memory. @param {string} fileId @param {string} alt */
-export function image(fileId, alt) {
+/** A file as a picture, fetched with the key and shown from memory. @param {string} fileId @param {string} alt @param {import("./pictures.js").Pictures} pictures */
+export function image(fileId, alt, pictures) {
   const frame = h("figure.picture", null, h("div.bone"));
-  connection
-    .file(fileId)
-    .then(async (blob) => {
-      const safe = await picture(blob);
+  pictures
+    .get(fileId)
+    .then(({ blob, url }) => {
       const keep = h("button", { type: "button", onclick: () => save(fileId, blob) }, icon("download"), bytes(blob.size));
-      if (!safe) return fill(frame, h("p.faint", null, "The file is no picture that can be shown."), keep);
-      const url = URL.createObjectURL(safe);
-      const shown = h("img", { src: url, alt, onload: () => URL.revokeObjectURL(url) });
-      return fill(frame, shown, h("figcaption", null, h("span.mono", null, fileId), keep));
+      if (!url) return fill(frame, h("p.faint", null, "The file is no picture that can be shown."), keep);
+      return fill(frame, h("img", { src: url, alt }), h("figcaption", null, h("span.mono", null, fileId), keep));
     })
     .catch((error) => fill(frame, h("p.faint", null, `The picture ${fileId} cannot be read: ${error.message}`)));
   return frame;

@@ -18,7 +18,7 @@ export function kindName(kind) {
   return NAMES[/** @type {keyof typeof NAMES} */ (kind)] ?? kind.replaceAll("_", " ");
 }
 
-/** @typedef {{ price: any, currency: string, run: any, words: () => string[], message: (id: string) => any }} Context */
+/** @typedef {{ price: any, currency: string, run: any, words: () => string[], message: (id: string) => any, pictures: import("./pictures.js").Pictures }} Context */
 
 export class StepRow {
   /** @param {any} step @param {number} at @param {Context} context */

@@ -185,6 +185,29 @@ _SCROLL = """async () => {
 }"""
 
 
+def test_a_long_thread_shows_its_end_and_what_the_run_said(visit: Visit, talk: Talk) -> None:
+    """More messages than are asked for: the newest of them, and those of the run."""
+    early = talk.run("!say Early.")
+    thread_id = early["thread_id"]
+    for at in range(1_005):
+        talk.message(thread_id, f"Between {at}.")
+    talk.message(thread_id, "!say Late.")
+    asked = {"assistant_id": early["assistant_id"]}
+    made = talk.http.post(f"/v1/threads/{thread_id}/runs", asked).json
+    late = talk.until(made, "completed")
+    for run, first in ((late, "Between 7."), (early, "Early.")):
+        page = visit.open(f"timeline/{thread_id}/{run['id']}")
+        messages = page.locator(".conversation .message .words")
+        expect(messages.last).to_have_text("Late.")
+        expect(messages.first).to_have_text(first)
+        expect(page.locator(".message.ours")).to_have_count(1)
+    page = visit.open(f"playground/{thread_id}")
+    expect(page.locator(".conversation .message .words").last).to_have_text("Late.")
+    page = visit.open(f"timeline/compare/{thread_id}/{early['id']}/{thread_id}/{late['id']}")
+    for words in ("Early.", "Late."):
+        expect(page.locator(".step .what").filter(has_text=words)).to_have_count(1)
+
+
 def test_a_run_is_saved_whole(visit: Visit, talk: Talk, tmp_path: Path) -> None:
     run = talk.run("!say Keep me.")
     page = visit.open(f"timeline/{run['thread_id']}/{run['id']}")

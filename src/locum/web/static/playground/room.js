@@ -6,7 +6,7 @@ import { follow } from "../core/events.js";
 import { shortId } from "../core/format.js";
 import { badge, empty, failure, loading, notice } from "../core/parts.js";
 import { say, to } from "../core/router.js";
-import { Conversation } from "../timeline/messages.js";
+import { Conversation, messagesOf } from "../timeline/messages.js";
 import { Pictures } from "../timeline/pictures.js";
 import { priceOf } from "../timeline/reckoning.js";
 import { isOver, RunState } from "../timeline/run_state.js";
@@ -97,7 +97,7 @@ class Playground {
       return;
     }
     const path = `/threads/${encodeURIComponent(this.threadId)}`;
-    const messages = await connection.all(`${path}/messages`, [["order", "asc"]], undefined, { signal: this.signal, most: 500 });
+    const messages = await messagesOf(this.threadId, null, this.signal);
     for (const message of messages) this.conversation.put(message);
     this.#down();
     const { data } = await connection.json(`${path}/runs`, { query: [["limit", "1"]], signal: this.signal });

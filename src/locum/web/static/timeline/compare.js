@@ -5,6 +5,7 @@ import { fill, h } from "../core/dom.js";
 import { duration, money, number, shortId } from "../core/format.js";
 import { badge, empty, later } from "../core/parts.js";
 import { to } from "../core/router.js";
+import { messagesOf } from "./messages.js";
 import { Pictures } from "./pictures.js";
 import { cost, countKinds, priceOf, spans, timeSpent } from "./reckoning.js";
 import { crumbs } from "./room.js";
@@ -35,7 +36,7 @@ async function whole(thread, run, signal) {
   const [found, steps, messages] = await Promise.all([
     connection.json(path, { signal }),
     connection.all(`${path}/steps`, [["order", "asc"], INCLUDE], undefined, { signal }),
-    connection.all(`/threads/${encodeURIComponent(thread)}/messages`, [["order", "asc"]], undefined, { signal, most: 1000 }),
+    messagesOf(thread, run, signal),
   ]);
   return { run: found, steps, messages: new Map(messages.map((message) => [message.id, message])) };
 }

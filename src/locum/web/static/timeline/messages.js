@@ -7,6 +7,23 @@ import { connection } from "../core/connection.js";
 import { save } from "../core/parts.js";
 import { errorBox, image, passage } from "./step_details.js";
 
+const MOST_MESSAGES = 1000;
+
+/**
+ * The messages of a thread in their order: the newest, however many there are, and all that its run has said.
+ * @param {string} threadId @param {string | null} runId @param {AbortSignal} signal
+ * @returns {Promise<any[]>}
+ */
+export async function messagesOf(threadId, runId, signal) {
+  const path = `/threads/${encodeURIComponent(threadId)}/messages`;
+  const order = /** @type {[string, string]} */ (["order", "desc"]);
+  const newest = await connection.all(path, [order], undefined, { signal, most: MOST_MESSAGES });
+  if (!runId || newest.length < MOST_MESSAGES) return newest.reverse();
+  const known = new Set(newest.map((message) => message.id));
+  const said = await connection.all(path, [order, ["run_id", runId]], undefined, { signal, most: MOST_MESSAGES });
+  return [...newest, ...said.filter((message) => !known.has(message.id))].reverse();
+}
+
 /**
  * @typedef {{ runId?: string, cited?: (annotation: any) => { result: any, words: string[] } | null,
  *   pictures: import("./pictures.js").Pictures }} Options

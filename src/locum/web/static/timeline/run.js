@@ -7,7 +7,7 @@ import { clockTime, dateTime, duration, money, number, shortId } from "../core/f
 import { badge, dialog, failure, loading, notice, save } from "../core/parts.js";
 import { go, to } from "../core/router.js";
 import { tree } from "../core/tree.js";
-import { Conversation } from "./messages.js";
+import { Conversation, messagesOf } from "./messages.js";
 import { Pictures } from "./pictures.js";
 import { cost, priceOf, spans, timeSpent } from "./reckoning.js";
 import { crumbs } from "./room.js";
@@ -69,11 +69,11 @@ class RunView {
     this.#draw();
     const query = /** @type {[string, string][]} */ ([["order", "asc"], INCLUDE]);
     const { signal } = this;
-    const messages = connection
-      .all(`/threads/${encodeURIComponent(this.state.run.thread_id)}/messages`, [["order", "asc"]], (page) => {
-        this.state.addMessages(page);
-        for (const message of page) this.#touch(message.id);
-      }, { signal, most: 1000 });
+    const { run } = this.state;
+    const messages = messagesOf(run.thread_id, run.id, signal).then((found) => {
+      this.state.addMessages(found);
+      for (const message of found) this.#touch(message.id);
+    });
     const steps = connection.all(`${this.path}/steps`, query, (page) => {
       this.state.addSteps(page);
       for (const step of page) this.#touch(step.id);

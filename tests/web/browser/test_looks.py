@@ -167,6 +167,21 @@ def test_skipping_to_the_content_stays_in_the_room(visit: Visit) -> None:
     assert page.url.endswith("#/explorer/get_run")
 
 
+def test_a_warning_of_the_server_hides_no_notice(
+    browser: Browser, make_server: Callable[..., Server]
+) -> None:
+    server = make_server(sandbox="unsafe-subprocess")
+    assistant_id = Talk(server.http()).assistant()
+    for size in SIZES:
+        with visiting(browser, server.url, size=size) as visit:
+            visit.keep_notices()
+            page = visit.open(f"manage/assistants/{assistant_id}")
+            expect(page.locator("#alarm")).to_be_visible()
+            page.get_by_role("button", name="Save").click()
+            # Nothing lies over it where a click on it would go.
+            page.locator(".notice").click(trial=True)
+
+
 def test_a_server_that_is_gone_is_said_so_and_comes_back(visit: Visit) -> None:
     page = visit.open("timeline")
     page.route("**/v1/**", lambda route: route.abort())

@@ -81,6 +81,7 @@ def test_an_assistant_loses_the_store_whose_field_is_emptied(visit: Visit, talk:
     resources = {"file_search": {"vector_store_ids": [store]}}
     assistant_id = talk.assistant(tools=[{"type": "file_search"}], tool_resources=resources)
     path = f"/v1/assistants/{assistant_id}"
+    visit.keep_notices()
     page = visit.open(f"manage/assistants/{assistant_id}")
     field = page.get_by_label("Vector store to search")
     save = page.get_by_role("button", name="Save")
@@ -98,6 +99,7 @@ def test_an_assistant_loses_the_store_whose_field_is_emptied(visit: Visit, talk:
 def test_an_assistant_that_nobody_changed_is_not_said_to_be_saved(visit: Visit, talk: Talk) -> None:
     tools = [{"type": "file_search"}, function("f", description="Does it.")]
     assistant_id = talk.assistant(name="Guide", tools=tools, temperature=0.5)
+    visit.keep_notices()
     page = visit.open(f"manage/assistants/{assistant_id}")
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".notice")).to_have_text("Nothing has changed.")

@@ -36,6 +36,7 @@ def test_a_message_does_not_leave_without_its_files(
         uploads.append(route)
 
     page.route("**/v1/files", hold)
+    visit.keep_notices()
     visit.open(f"playground/{thread_id}")
     with page.expect_request("**/v1/files"):
         page.locator("#attach").set_input_files(path)

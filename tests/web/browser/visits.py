@@ -38,6 +38,11 @@ _WHEN_COPIED = """async () => {
     }
     throw new Error("Nothing was copied.");
 }"""
+# The page takes a notice away after so many milliseconds, or so many if it is a bad one.
+_KEEP_NOTICES = """
+const later = window.setTimeout;
+window.setTimeout = (work, ms, ...rest) => [3500, 7000].includes(ms) ? 0 : later(work, ms, ...rest);
+"""
 # What a browser logs of an answer that is no success; the page shows such answers itself.
 _EXPECTED = "Failed to load resource"
 
@@ -72,6 +77,10 @@ class Visit:
         """Wait until the room stands, and no longer says that it is loading."""
         expect(self.page.locator("main[data-room]")).to_be_visible()
         expect(self.page.locator("main .loading")).to_have_count(0)
+
+    def keep_notices(self) -> None:
+        """From here on what the page says in passing stays, however slowly one looks."""
+        self.page.add_init_script(_KEEP_NOTICES)
 
     def copied(self, label: str) -> str:
         """What a button copies; the clipboard is filled some time after the click."""

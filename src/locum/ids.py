@@ -28,7 +28,7 @@ PREFIXES = {
     "upload_id": "upload",
 }
 # It stands in headers, in paths of exports and in tables.
-_PROJECT = re.compile(r"[\w.-]{1,128}\Z")
+_PROJECT = re.compile(r"(?!\.+\Z)[\w.-]{1,128}\Z")
 
 
 class Ids(Protocol):

@@ -12,7 +12,7 @@ from tests.moving.test_shapes import NESTED
 from locum.cli import main
 from locum.moving.sources import SourceError
 
-BAD = ["web shop", "a/b", "", "a\nb", "x" * 129]
+BAD = ["web shop", "a/b", "", "..", "a\nb", "x" * 129]
 GOOD = ["_shop", ".shop", "-shop", "läden", "x" * 128]
 
 

@@ -1,5 +1,6 @@
 """Fixtures of every room: a server that plain tests share, and one for whoever needs his own."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -21,6 +22,15 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", f"ignore:{words}:DeprecationWarning")
     # The first releases of Python 3.12 took `?1` for a name; 3.12.4 took the warning back.
     config.addinivalue_line("filterwarnings", r"ignore:Binding \d+ \('\?\d+'\):DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """`main` takes the log over; other tests want it back."""
+    log = logging.getLogger("locum")
+    before = (list(log.handlers), log.level, log.propagate)
+    yield
+    log.handlers[:], log.level, log.propagate = before
 
 
 @pytest.fixture(scope="session")

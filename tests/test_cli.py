@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import os
 import re
 import signal
@@ -23,15 +22,6 @@ from locum.settings import Settings
 from locum.store import migrations
 from locum.tools.code_interpreter import packages
 from locum.tools.file_search import minilm
-
-
-@pytest.fixture(autouse=True)
-def _own_log() -> Iterator[None]:
-    """`main` takes the log over; other tests want it back."""
-    log = logging.getLogger("locum")
-    before = (list(log.handlers), log.level, log.propagate)
-    yield
-    log.handlers[:], log.level, log.propagate = before
 
 
 @pytest.fixture(autouse=True)

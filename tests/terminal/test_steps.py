@@ -1,8 +1,7 @@
 """`locum steps`: one run as a tree, the same from the database and from a server."""
 
 import json
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,6 @@ _DIALOGUE = """\
 !then
 !say It is {result} there.
 """
-
-
-@pytest.fixture(autouse=True)
-def _own_log() -> Iterator[None]:
-    """`main` takes the log over; other tests want it back."""
-    log = logging.getLogger("locum")
-    before = (list(log.handlers), log.level, log.propagate)
-    yield
-    log.handlers[:], log.level, log.propagate = before
 
 
 def _done(server: Server) -> Any:

@@ -77,20 +77,20 @@ async def _say(recorder: Recorder, words: Words, ending: Ending) -> None:
 async def _closed(
     store: Store, recorder: Recorder, step: RunStep, events: list[Event], ending: Ending
 ) -> Change:
-    told = (f"thread.run.step.{ending.status}", step)
+    name = f"thread.run.step.{ending.status}"
     match step.step_details:
         case ToolCalls(tool_calls):
             calls = ToolCalls(tool_calls or fold.step_calls(events, step.id))
             step = replace(step, step_details=calls)
             # A run that is not in progress waits for its client, and no tool was at work.
             begun = _begun(tool_calls) if recorder.run.status == "in_progress" else ()
-            return Change(steps=[(step, begun)], events=[(told[0], step)])
+            return Change(steps=[(step, begun)], events=[(name, step)])
         case MessageCreation(made):
             found = await store.messages.find(
                 recorder.record.project_id, made.message_id, owner_id=recorder.run.thread_id
             )
             if found is None:
-                return Change(steps=[(step, ())], events=[told])
+                return Change(steps=[(step, ())], events=[(name, step)])
             parts = fold.message_parts(events, made.message_id)
             message = recorder.closed_message(found.read(), parts, ending.cut)
             return recorder.spoken(message, step)

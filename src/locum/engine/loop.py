@@ -328,8 +328,7 @@ class Driver:
         if not turn.is_open:
             # Cut before its first word: a step must bear what the run has cost all the same.
             await turn.say_nothing()
-        async for change in turn.close_all("completed", cut=cut):
-            await self._recorder.write(change)
+        await turn.close_all("completed", cut=cut)
         details = RunIncompleteDetails(
             "max_completion_tokens" if reason == "length" else "content_filter"
         )
@@ -363,8 +362,7 @@ class Driver:
             return
         await turn.show_functions()
         self._spent += turn.give_up()
-        async for change in turn.close_all(status, cut=cut, error=error):
-            await self._recorder.write(change)
+        await turn.close_all(status, cut=cut, error=error)
 
     # --------------------------------------------------------------------- waiting
 

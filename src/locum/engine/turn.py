@@ -1,6 +1,6 @@
 """One answer of a model: what it has opened so far, what that cost, and how it is closed."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec import Struct
@@ -365,23 +365,24 @@ class Turn:
 
     async def close_all(
         self, status: StepStatus, *, cut: IncompleteReason, error: StepError | None = None
-    ) -> AsyncIterator[Change]:
+    ) -> None:
         """End in the same way what is open and what was not said yet, one after the other.
 
         The first step bears what is owed.
         """
+        write = self._recorder.write
         await self.go_on()
         if self._message_step is not None:
-            yield await self.close_message(cut=cut, status=status, error=error)
+            await write(await self.close_message(cut=cut, status=status, error=error))
         for hosted in self._all_hosted():
             if hosted.step.is_open:
-                yield self.close_hosted(hosted, status, error=error, remember=False)
+                await write(self.close_hosted(hosted, status, error=error, remember=False))
         if self._function_step.is_open:
             assert self.functions is not None
             step = self._function_step
-            yield self._closed_calls(step, status, self.functions.calls(), error, [])
+            await write(self._closed_calls(step, status, self.functions.calls(), error, []))
         if await self._open_late():
-            yield await self.close_message(cut=cut, status=status, error=error)
+            await write(await self.close_message(cut=cut, status=status, error=error))
 
     def written_functions(self) -> tuple[RunStep, tuple[Memory, ...]]:
         """The step while the client answers its calls: they show in full, without outputs."""

@@ -46,7 +46,6 @@ _MISSED = re.compile(r"missing|must be (passed|provided|included)|requires", re.
 # Where it is lost: Google's own word for a call that it has not signed, and, as Kimi takes no
 # empty text, next to nothing.
 _UNSIGNED = {"google": {_SIGNATURE: "skip_thought_signature_validator"}}
-_NO_THOUGHTS = "."
 _NOTHING = "."
 # Mistral takes no ids of calls but those in its own form, OpenAI none longer than forty characters;
 # other models' have another, and may be longer.
@@ -194,7 +193,7 @@ def _given_back(message: Assistant, given: Given | None, without: frozenset[str]
     """
     document: dict[str, Any] = msgspec.to_builtins(message)
     if _THOUGHTS in without:
-        document[_THOUGHTS] = (given and given.thoughts) or _NO_THOUGHTS
+        document[_THOUGHTS] = (given and given.thoughts) or _NOTHING
     if _CONTENT in without:
         document["content"] = message.content or ""
     if given and given.details:

@@ -30,6 +30,13 @@ _ROOMS = (
 )
 
 
+def _new_key(server: Server) -> str:
+    """Made in a thread of its own: the browser's has a loop already."""
+    with ThreadPoolExecutor(1) as elsewhere:
+        secret, _ = elsewhere.submit(server.add_key, "proj_default").result()
+    return secret
+
+
 def test_names_messages_files_outputs_and_logs_are_only_words(visit: Visit, talk: Talk) -> None:
     tools = [function("f", description=_EVIL)]
     talk.http.post(
@@ -95,8 +102,7 @@ def test_the_key_is_asked_for_kept_here_and_never_part_of_an_address(
     browser: Browser, make_server: Callable[..., Server]
 ) -> None:
     server = make_server()
-    with ThreadPoolExecutor(1) as elsewhere:
-        secret, _ = elsewhere.submit(server.add_key, "proj_default").result()
+    secret = _new_key(server)
     with visiting(browser, server.url) as visit:
         page = visit.open("timeline")
         dialog = page.get_by_role("dialog")
@@ -121,8 +127,7 @@ def test_whoever_signs_in_later_is_warned_as_well(
     browser: Browser, make_server: Callable[..., Server]
 ) -> None:
     server = make_server(sandbox="unsafe-subprocess")
-    with ThreadPoolExecutor(1) as elsewhere:
-        secret, _ = elsewhere.submit(server.add_key, "proj_default").result()
+    secret = _new_key(server)
     with visiting(browser, server.url) as visit:
         page = visit.open("timeline")
         dialog = page.get_by_role("dialog")
@@ -172,8 +177,7 @@ def test_a_cookie_stands_for_a_key_that_the_page_then_does_not_keep(
     with upstream() as behind:
         told = {"other": UpstreamSettings(url=behind.url, key=SECRET)}
         server = make_server(Parts(), upstreams=told)
-        with ThreadPoolExecutor(1) as elsewhere:
-            secret, _ = elsewhere.submit(server.add_key, "proj_default").result()
+        secret = _new_key(server)
         with visiting(browser, server.url) as visit:
             page = visit.open("explorer/list_assistants")
             dialog = page.get_by_role("dialog")

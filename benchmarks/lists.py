@@ -1,9 +1,7 @@
 """Reading: lists of steps, one run, one step; shallow and deep, in small databases and large."""
 
-import sqlite3
-import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from benchmarks import rows, servers
 from benchmarks.figures import Chapter, Figure, compare
 from benchmarks.load import request
 from benchmarks.options import Options
+from benchmarks.query import asking
 from benchmarks.rounds import Take, by_turns
 from benchmarks.rows import Stored
 from benchmarks.servers import Process
@@ -20,11 +19,6 @@ from msgspec import Struct
 _COUNT = 200
 _NOTHING = "nothing, on Locum's own server"
 _CONTENT = "include[]=step_details.tool_calls[*].file_search.results[*].content"
-_PAGE = "SELECT seq, id, document FROM steps WHERE project_id = ? AND run_id = ?"
-_THE_QUERY = (
-    "SELECT group_concat(id), group_concat(document), min(seq)"
-    f" FROM ({_PAGE} ORDER BY seq DESC LIMIT 20)"
-)
 
 
 class Asked(Struct, frozen=True):
@@ -100,19 +94,10 @@ async def own_rate(
     start: Callable[[], Process], stored: Stored, data: Path, options: Options
 ) -> Figure:
     """The list against the bare query on the same file, in a process that does nothing else."""
-    values = ("proj_default", stored.run_id)
 
     async def cast(stack: ExitStack) -> Mapping[str, Take]:
         server = stack.enter_context(servers.running(start()))
-        file = f"file:{data / 'locum.db'}?mode=ro"
-        connection = stack.enter_context(closing(sqlite3.connect(file, uri=True)))
-
-        async def query() -> float:
-            before = time.thread_time_ns()
-            for _ in range(_COUNT):
-                connection.execute(_THE_QUERY, values).fetchall()
-            return (time.thread_time_ns() - before) / _COUNT / 1_000
-
+        query = stack.enter_context(asking(data / "locum.db", stored.run_id, count=_COUNT))
         asked = request("GET", f"{stored.run}/steps")
         return {"Locum": await cost_of(server, [asked], count=_COUNT), "query": query}
 

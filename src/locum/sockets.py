@@ -29,9 +29,8 @@ _UNUSED_S: Final = 120.0
 # is closed with something in it is reset, and the answer is lost.
 _HEARD_OUT_S: Final = 1.0
 _OFFER: Final = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
-# How much of what waits is done before sockets are looked at again. It is more when more arrives,
-# so that what waits goes on however much that is. With three, those who share a commit fell apart.
-_AT_ONCE: Final = 8
+# What waits goes on for so long before sockets are looked at again.
+_LOOK_AGAIN_S: Final = 0.0002
 # How many requests a client may send before it has the answer to the first. More than any sends.
 _AHEAD: Final = 100
 _TOO_LARGE: Final = (
@@ -59,7 +58,9 @@ class RequestsFirst(asyncio.SelectorEventLoop):
         # because the code that reads runs faster when it runs again at once.
         self._reads = False
         self._begun: list[asyncio.Handle] = []
+        # Whether a look stands in the queue, and when sockets are looked at again.
         self._will_look = False
+        self._look_at = 0.0
 
     def prefer_last(self) -> None:
         """What was scheduled last comes next."""
@@ -77,7 +78,9 @@ class RequestsFirst(asyncio.SelectorEventLoop):
             arrived += self._read(self._selector.select(0))
         self._reads = False
         self._ready.extendleft(reversed(self._begun))
-        self._look_after(len(self._begun) + max(arrived, _AT_ONCE))
+        self._look_at = self.time() + _LOOK_AGAIN_S
+        # What waits goes on, however much arrives: as much of it as has arrived.
+        self._look_after(len(self._begun) + max(arrived, 1))
         self._begun.clear()
 
     def _read(self, event_list: list[Any]) -> int:
@@ -91,14 +94,17 @@ class RequestsFirst(asyncio.SelectorEventLoop):
         return len(arrived)
 
     def _look_after(self, count: int) -> None:
-        """Look at sockets again when so much of what waits is done, if more than that waits."""
+        """When so much is done, look whether it is time; if no more waits, asyncio looks itself."""
         if len(self._ready) > count and not self._will_look:
             self._will_look = True
             self._ready.insert(count, asyncio.Handle(self._look, (), self))
 
     def _look(self) -> None:
         self._will_look = False
-        self._process_events(self._selector.select(0))
+        if self.time() < self._look_at:
+            self._look_after(1)
+        else:
+            self._process_events(self._selector.select(0))
 
 
 class Connections:

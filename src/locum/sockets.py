@@ -46,7 +46,7 @@ class RequestsFirst(asyncio.SelectorEventLoop):
     more when the request has been read. With five hundred streams and a hundred runs a second
     that is most of a poll's time. Nor are sockets looked at only when the whole line is through.
     `_ready`, `_selector`, `_run` and `_process_events` are asyncio's own, without public names;
-    `tests/test_sockets.py` tells when they have changed.
+    `tests/test_requests_first.py` tells when they have changed.
     """
 
     _ready: "deque[asyncio.Handle]"

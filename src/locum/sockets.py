@@ -29,8 +29,11 @@ _UNUSED_S: Final = 120.0
 # is closed with something in it is reset, and the answer is lost.
 _HEARD_OUT_S: Final = 1.0
 _OFFER: Final = re.compile(rb"\r\nupgrade:[^\r\n]*", re.IGNORECASE)
-# What waits goes on for so long before sockets are looked at again.
-_LOOK_AGAIN_S: Final = 0.0002
+# How much of what waits is done before sockets are looked at again. It is more when more arrives,
+# so that what waits goes on however much that is. With three, those who share a commit fell apart.
+_AT_ONCE: Final = 8
+# If what was begun took longer, sockets are looked at once more before what waits goes on.
+_LONG_S: Final = 0.0002
 # How many requests a client may send before it has the answer to the first. More than any sends.
 _AHEAD: Final = 100
 _TOO_LARGE: Final = (
@@ -58,9 +61,7 @@ class RequestsFirst(asyncio.SelectorEventLoop):
         # because the code that reads runs faster when it runs again at once.
         self._reads = False
         self._begun: list[asyncio.Handle] = []
-        # Whether a look stands in the queue, and when sockets are looked at again.
         self._will_look = False
-        self._look_at = 0.0
 
     def prefer_last(self) -> None:
         """What was scheduled last comes next."""
@@ -69,7 +70,7 @@ class RequestsFirst(asyncio.SelectorEventLoop):
         else:
             self._ready.rotate()
 
-    def _process_events(self, event_list: list[Any]) -> None:
+    def _process_events(self, event_list: list[Any], *, again: bool = False) -> None:
         """Called by asyncio with the sockets that are ready."""
         self._reads = True
         arrived = self._read(event_list)
@@ -78,10 +79,13 @@ class RequestsFirst(asyncio.SelectorEventLoop):
             arrived += self._read(self._selector.select(0))
         self._reads = False
         self._ready.extendleft(reversed(self._begun))
-        self._look_at = self.time() + _LOOK_AGAIN_S
-        # What waits goes on, however much arrives: as much of it as has arrived.
-        self._look_after(len(self._begun) + max(arrived, 1))
+        begun = len(self._begun)
         self._begun.clear()
+        enough = max(arrived, _AT_ONCE)
+        if begun and not again:
+            self._schedule_after(begun, self._look_again, self.time(), enough)
+        else:
+            self._schedule_after(begun + enough, self._look)
 
     def _read(self, event_list: list[Any]) -> int:
         """Read at once, and say how many had something."""
@@ -93,18 +97,23 @@ class RequestsFirst(asyncio.SelectorEventLoop):
                 handle._run()  # noqa: SLF001
         return len(arrived)
 
-    def _look_after(self, count: int) -> None:
-        """When so much is done, look whether it is time; if no more waits, asyncio looks itself."""
+    def _schedule_after(self, count: int, look: Callable[..., None], *args: Any) -> None:
+        """Look at sockets when so much of what waits is done, if more than that waits."""
         if len(self._ready) > count and not self._will_look:
             self._will_look = True
-            self._ready.insert(count, asyncio.Handle(self._look, (), self))
+            self._ready.insert(count, asyncio.Handle(look, args, self))
+
+    def _look_again(self, begun_at: float, enough: int) -> None:
+        """Who came during a long answer does not wait for a commit behind it as well."""
+        self._will_look = False
+        if self.time() - begun_at > _LONG_S:
+            self._process_events(self._selector.select(0), again=True)
+        else:
+            self._schedule_after(enough, self._look)
 
     def _look(self) -> None:
         self._will_look = False
-        if self.time() < self._look_at:
-            self._look_after(1)
-        else:
-            self._process_events(self._selector.select(0))
+        self._process_events(self._selector.select(0))
 
 
 class Connections:

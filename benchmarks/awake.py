@@ -1,4 +1,4 @@
-"""Keeps the processor of who is measured awake, where a time of day is measured.
+"""Keeps processors awake, where a time of day is measured.
 
     python -m benchmarks.awake PROCESSOR
 
@@ -6,8 +6,9 @@ A virtual processor that has gone to sleep is woken by its host, who may take mi
 one that slept and woke four hundred times a second, and wrote, lost an eighth of its time. What
 spins here gives way at once to whoever else wants to run.
 
-The others may sleep: a host that gives a machine two processors has none left to write its disk
-with when both spin, and to sync a page took 5.6 ms then in place of 0.3.
+It is that of who is measured, and the others may sleep where something is written: a host that
+gives a machine two processors has none left for its disk when both spin, and to sync a page took
+5.6 ms then in place of 0.3.
 """
 
 import os
@@ -23,9 +24,9 @@ from benchmarks.rounds import Cast, Taken, by_turns
 
 
 @contextmanager
-def awake() -> Iterator[None]:
+def awake(processors: set[int] = MEASURED) -> Iterator[None]:
     words = (sys.executable, "-m", "benchmarks.awake")
-    spinning = [subprocess.Popen([*words, str(processor)]) for processor in MEASURED]
+    spinning = [subprocess.Popen([*words, str(processor)]) for processor in processors]
     try:
         yield
     finally:
@@ -34,9 +35,9 @@ def awake() -> Iterator[None]:
             process.wait()
 
 
-async def by_the_clock(cast: Cast, options: Options) -> Taken:
+async def by_the_clock(cast: Cast, options: Options, *, processors: set[int] = MEASURED) -> Taken:
     """Rounds of wall-clock time: what is told of a cast is their median."""
-    with awake():
+    with awake(processors):
         return await by_turns(
             cast, casts=options.casts, rounds=options.long_rounds, told=statistics.median
         )

@@ -9,6 +9,7 @@ from benchmarks import lists, rows, runs, servers
 from benchmarks.awake import by_the_clock
 from benchmarks.figures import Chapter, Figure, compare
 from benchmarks.load import request
+from benchmarks.machine import ALL
 from benchmarks.options import Options
 from benchmarks.rounds import Take
 from benchmarks.rows import Stored
@@ -49,7 +50,7 @@ async def _two(stored: Stored, data: Path, url: str, options: Options) -> Figure
         }
 
     return compare(
-        await by_the_clock(cast, options),
+        await by_the_clock(cast, options, processors=ALL),
         path="list 20 steps, 2 web processes",
         ours="two",
         to="one",

@@ -270,11 +270,12 @@ def test_the_log_stays_bounded_under_steady_writing(
         log = tmp_path / "locum.db-wal"
         largest = written = 0
         async with _opened(tmp_path, durable=True) as database:
-            while written < 40_000_000:
+            # Who moves the log is a thread: on a busy machine it may get its turn late.
+            while written < 40_000_000 or largest >= written / 3:
+                assert written < 400_000_000, f"the log has {largest} bytes"
                 await asyncio.gather(*(_insert(database, 1, "x" * 50_000) for _ in range(5)))
                 written += 250_000
                 largest = max(largest, log.stat().st_size)
-        assert largest < written / 3
 
     asyncio.run(check())
 

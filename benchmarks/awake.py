@@ -6,9 +6,9 @@ A virtual processor that has gone to sleep is woken by its host, who may take mi
 one that slept and woke four hundred times a second, and wrote, lost an eighth of its time. What
 spins here gives way at once to whoever else wants to run.
 
-It is that of who is measured, and the others may sleep where something is written: a host that
-gives a machine two processors has none left for its disk when both spin, and to sync a page took
-5.6 ms then in place of 0.3.
+Where something is written it is only the processor of who is measured: a host that gives a
+machine two processors has none left for its disk when both spin, and to sync a page took 5.6 ms
+then in place of 0.3.
 """
 
 import os

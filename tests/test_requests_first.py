@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable, Coroutine
 
 import pytest
 
@@ -88,13 +89,25 @@ async def _worked(loop: _SlowLoop, count: int, seconds: float) -> None:
     await done
 
 
+def _seen(
+    run: Callable[[_SlowLoop], Coroutine[None, None, None]],
+    pairs: list[tuple[socket.socket, socket.socket]],
+) -> list[str]:
+    """In which order things are done by a loop that has these sockets."""
+    with asyncio.Runner(loop_factory=_SlowLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, _SlowLoop)
+        runner.run(run(loop))
+    for one, two in pairs:
+        one.close()
+        two.close()
+    return loop.seen
+
+
 def test_what_arrives_while_much_is_done_does_not_wait_for_all_of_it() -> None:
     one, two = socket.socketpair()
 
-    async def run() -> list[str]:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, _SlowLoop)
-
+    async def run(loop: _SlowLoop) -> None:
         def read() -> None:
             loop.seen.append("read")
             loop.remove_reader(one)
@@ -102,12 +115,8 @@ def test_what_arrives_while_much_is_done_does_not_wait_for_all_of_it() -> None:
         loop.add_reader(one, read)
         loop.call_soon(two.send, b"asked")
         await _worked(loop, 20, 0.001)
-        return loop.seen
 
-    with asyncio.Runner(loop_factory=_SlowLoop) as runner:
-        seen = runner.run(run())
-    one.close()
-    two.close()
+    seen = _seen(run, [(one, two)])
     assert 0 < seen.index("read") <= 9
 
 
@@ -116,10 +125,7 @@ def test_what_arrives_during_a_long_answer_comes_next(answer_s: float, waits_for
     pairs = [socket.socketpair() for _ in range(2)]
     (first, to_first), (second, to_second) = pairs
 
-    async def run() -> list[str]:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, _SlowLoop)
-
+    async def run(loop: _SlowLoop) -> None:
         def answer() -> None:
             loop.work(answer_s)
             loop.seen[-1] = "answer"
@@ -138,13 +144,8 @@ def test_what_arrives_during_a_long_answer_comes_next(answer_s: float, waits_for
         loop.add_reader(second, read_second)
         to_first.send(b"asked")
         await _worked(loop, 20, 0.0)
-        return loop.seen
 
-    with asyncio.Runner(loop_factory=_SlowLoop) as runner:
-        seen = runner.run(run())
-    for one, two in pairs:
-        one.close()
-        two.close()
+    seen = _seen(run, pairs)
     assert seen.index("read") - seen.index("answer") == 1 + waits_for
 
 
@@ -152,22 +153,15 @@ def test_what_waits_goes_on_however_much_arrives() -> None:
     """And sockets are not looked at more often for it, though they always have something."""
     pairs = [socket.socketpair() for _ in range(5)]
 
-    async def run() -> list[str]:
-        loop = asyncio.get_running_loop()
-        assert isinstance(loop, _SlowLoop)
+    async def run(loop: _SlowLoop) -> None:
         for one, two in pairs:
             two.send(b"never read")
             loop.add_reader(one, loop.seen.append, "read")
         await _worked(loop, 60, 0.001)
         for one, _ in pairs:
             loop.remove_reader(one)
-        return loop.seen
 
-    with asyncio.Runner(loop_factory=_SlowLoop) as runner:
-        seen = runner.run(run())
-    for one, two in pairs:
-        one.close()
-        two.close()
+    seen = _seen(run, pairs)
     work = [number for number, what in enumerate(seen) if what == "work"]
     reads = seen[work[0] : work[-1]].count("read")
     assert 0 < reads <= 2 * 60

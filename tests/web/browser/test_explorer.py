@@ -114,6 +114,50 @@ def test_a_body_that_is_no_json_is_not_sent(visit: Visit, written: str, place: s
     expect(page.locator(".status")).to_have_text("200 OK")
 
 
+def test_a_body_that_is_no_json_does_not_become_a_form(visit: Visit) -> None:
+    """It would be gone, and what was written before it be there."""
+    page = visit.open("explorer/create_assistant")
+    page.get_by_role("tab", name="JSON").click()
+    area = page.get_by_label("Body as JSON")
+    area.fill('{"model": "scripted", "name": "Kept"')
+    page.get_by_role("tab", name="Form").click()
+    expect(area).to_be_focused()
+    expect(area).to_have_value('{"model": "scripted", "name": "Kept"')
+    expect(page.locator(".body-editor > .problem")).to_contain_text("it would be lost")
+    area.press_sequentially("}")
+    page.get_by_role("tab", name="Form").click()
+    expect(page.locator('[data-field="name"] input')).to_have_value("Kept")
+
+
+def test_a_field_that_is_no_value_is_not_left_out_of_a_request(visit: Visit) -> None:
+    page = visit.open("explorer/create_assistant")
+    page.get_by_label("model").fill("scripted")
+    temperature = page.locator('[data-field="temperature"] input')
+    temperature.press_sequentially("1e")
+    send = page.get_by_role("button", name="Send")
+    send.click()
+    expect(page.get_by_role("alert")).to_contain_text("'temperature' is no number: nothing")
+    expect(temperature).to_be_focused()
+    temperature.fill("1")
+    page.get_by_label("Add to tools").click()
+    page.get_by_label("Kind of tools 1").select_option("function")
+    page.locator('[data-field="name"] input').last.fill("f")
+    parameters = page.get_by_role("textbox", name="parameters")
+    parameters.fill('{"type": object}')
+    send.click()
+    expect(page.get_by_role("alert")).to_contain_text(
+        "'parameters' is no JSON at line 1, column 10"
+    )
+    expect(parameters).to_be_focused()
+    page.get_by_role("tab", name="JSON").click()
+    expect(parameters).to_have_value('{"type": object}')
+    expect(parameters).to_be_focused()
+    assert not [url for url in visit.asked if url.endswith("/v1/assistants")]
+    parameters.fill('{"type": "object"}')
+    send.click()
+    expect(page.locator(".status")).to_have_text("200 OK")
+
+
 def test_a_link_brings_the_form_back_without_what_is_secret(visit: Visit) -> None:
     page = visit.open("explorer/create_assistant")
     page.get_by_role("tab", name="JSON").click()

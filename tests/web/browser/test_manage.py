@@ -107,3 +107,16 @@ def test_an_assistant_that_nobody_changed_is_not_said_to_be_saved(visit: Visit, 
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".notice").last).to_have_text("Saved.")
     assert talk.http.get(f"/v1/assistants/{assistant_id}").json["instructions"] == "Be brief."
+
+
+def test_a_list_says_that_it_goes_on(visit: Visit, talk: Talk) -> None:
+    beyond = talk.assistant(name="Beyond")
+    for at in range(500):
+        talk.assistant(name=f"Assistant {at}")
+    page = visit.open("manage/assistants")
+    expect(page.locator(".item")).to_have_count(500)
+    expect(page.get_by_text("Assistant 0", exact=True)).to_be_visible()
+    expect(page.get_by_text("Beyond", exact=True)).to_have_count(0)
+    page.get_by_role("link", name="Ask for the others").click()
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".answer")).to_contain_text(beyond)

@@ -201,8 +201,13 @@ def test_a_long_thread_shows_its_end_and_what_the_run_said(visit: Visit, talk: T
         expect(messages.last).to_have_text("Late.")
         expect(messages.first).to_have_text(first)
         expect(page.locator(".message.ours")).to_have_count(1)
+        expect(page.locator(".beyond")).to_contain_text("more than these 1,000")
     page = visit.open(f"playground/{thread_id}")
     expect(page.locator(".conversation .message .words").last).to_have_text("Late.")
+    page.get_by_role("link", name="Ask for the others").click()
+    page.get_by_role("button", name="Send").click()
+    (first,) = talk.http.get(f"/v1/threads/{thread_id}/messages?order=asc&limit=1").json["data"]
+    expect(page.locator(".answer")).to_contain_text(first["id"])
     page = visit.open(f"timeline/compare/{thread_id}/{early['id']}/{thread_id}/{late['id']}")
     for words in ("Early.", "Late."):
         expect(page.locator(".step .what").filter(has_text=words)).to_have_count(1)

@@ -149,11 +149,11 @@ class Connection extends EventTarget {
     return read(await this.fetchAt(url, ask), this);
   }
 
-  /** All the pages of a list, handed over as they come.
+  /** The pages of a list as one, handed over as they come; `has_more` where it goes on beyond the most that is asked for.
    * @param {string} path @param {[string, string][]} query @param {(items: any[]) => void} [onPage] @param {{ signal?: AbortSignal, most?: number }} [options]
-   * @returns {Promise<any[]>} */
+   * @returns {Promise<{ data: any[], has_more: boolean }>} */
   async all(path, query, onPage, options = {}) {
-    const items = [];
+    const data = [];
     let after = "";
     do {
       const cursor = /** @type {[string, string][]} */ (after ? [["after", after]] : []);
@@ -161,11 +161,11 @@ class Connection extends EventTarget {
         query: [...query, ["limit", "100"], ...cursor],
         signal: options.signal,
       });
-      items.push(...page.data);
+      data.push(...page.data);
       onPage?.(page.data);
       after = page.has_more && page.data.length ? page.data.at(-1).id : "";
-    } while (after && items.length < (options.most ?? 5000));
-    return items;
+    } while (after && data.length < (options.most ?? 5000));
+    return { data, has_more: after !== "" };
   }
 
   /** @param {string} fileId @param {AbortSignal} [signal] @returns {Promise<Blob>} */

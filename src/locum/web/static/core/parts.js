@@ -2,6 +2,8 @@
 
 import { ApiError, Offline } from "./connection.js";
 import { fill, h, icon } from "./dom.js";
+import { number } from "./format.js";
+import { to } from "./router.js";
 
 /** @param {string} text @param {any} [more] */
 export function notice(text, more) {
@@ -85,6 +87,16 @@ export function failure(error, again) {
     known?.requestId && h("p.faint", null, `Request ${known.requestId}`),
     h("div.row", null, retry),
   );
+}
+
+/**
+ * What is said under a list that goes on beyond what is shown.
+ * @param {{ data: any[], has_more: boolean }} list @param {string} operation that lists them @param {Record<string, string>} [given] what it is asked with
+ */
+export function beyond({ data, has_more }, operation, given = {}) {
+  if (!has_more) return null;
+  const next = to(["explorer", operation], { ...given, after: data.at(-1).id });
+  return h("p.faint.pad.beyond", null, `There are more than these ${number(data.length)}. `, h("a", { href: next }, "Ask for the others"));
 }
 
 /**

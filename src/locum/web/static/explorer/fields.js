@@ -4,6 +4,7 @@
  */
 
 import { fill, h, icon } from "../core/dom.js";
+import { fault } from "./fault.js";
 import { helpOf, shapeOf } from "./shape.js";
 
 /** @typedef {{ element: HTMLElement, get: () => any, set: (value: any) => void }} Field */
@@ -72,13 +73,17 @@ function text(shape, { id, required }) {
 }
 
 /** @param {any} shape @param {any} options @returns {Field} */
-function number(shape, { id, required }) {
+function number(shape, { id, required, label }) {
   const { minimum, maximum } = shape.schema;
   const input = h("input", { id, type: "number", required, min: minimum, max: maximum, step: shape.integer ? 1 : "any" });
+  input.addEventListener("input", () => input.setCustomValidity(input.validity.badInput ? `'${label}' is no number` : ""));
   return {
     element: input,
     get: () => (input.value === "" || Number.isNaN(input.valueAsNumber) ? undefined : input.valueAsNumber),
-    set: (value) => (input.value = value ?? ""),
+    set: (value) => {
+      input.value = value ?? "";
+      input.setCustomValidity("");
+    },
   };
 }
 
@@ -113,23 +118,31 @@ function file({ id, required }) {
 function json(shape, { id, label }) {
   const area = h("textarea.mono", { id, rows: 3, spellcheck: "false", "aria-label": label, placeholder: shape.schema.type === "object" ? "{ }" : "JSON or plain text" });
   const problem = h("p.problem");
-  area.addEventListener("input", () => fill(problem, read(area.value) instanceof Error ? "This is not JSON yet." : null));
+  const look = () => {
+    const isBroken = read(area.value) instanceof Error;
+    area.setCustomValidity(isBroken ? `'${label}' is no JSON at ${fault(area.value)}` : "");
+    fill(problem, isBroken && "This is not JSON yet.");
+  };
+  area.addEventListener("input", look);
   /** @param {string} text */
   const read = (text) => {
     try {
       return JSON.parse(text);
     } catch (error) {
+      if (text.trim() === "") return undefined;
       return shape.schema.type === "object" || /^\s*[[{"]/.test(text) ? error : text;
     }
   };
   return {
     element: h("div", null, area, problem),
     get: () => {
-      if (area.value.trim() === "") return undefined;
       const value = read(area.value);
       return value instanceof Error ? undefined : value;
     },
-    set: (value) => (area.value = value === undefined || value === null ? "" : typeof value === "string" ? value : JSON.stringify(value, null, 2)),
+    set: (value) => {
+      area.value = value === undefined || value === null ? "" : typeof value === "string" ? value : JSON.stringify(value, null, 2);
+      look();
+    },
   };
 }
 

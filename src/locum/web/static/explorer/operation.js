@@ -129,10 +129,10 @@ export class OperationView {
       this.answer.refuse(`'${missing[0]}' is part of the path and must be given.`);
       return;
     }
-    const broken = this.body?.fault();
+    const broken = brokenIn(this.place);
     if (broken) {
-      this.body?.area.focus();
-      this.answer.refuse(`The body is no JSON at ${broken}: nothing was sent.`);
+      broken.focus();
+      this.answer.refuse(`${broken.validationMessage}: nothing was sent.`);
       return;
     }
     await this.answer.ask(this.request());
@@ -166,6 +166,12 @@ export class OperationView {
     const body = query.get("body");
     if (body !== null) this.body?.set(plain(body));
   }
+}
+
+/** What is shown, and can be no value as it is written: a request would leave without it. @param {Element} place */
+function brokenIn(place) {
+  const written = /** @type {NodeListOf<HTMLInputElement>} */ (place.querySelectorAll("input, textarea"));
+  return [...written].find((one) => one.validity.customError && !one.closest("[hidden], details:not([open])"));
 }
 
 /** @param {string} text */
@@ -206,11 +212,6 @@ class BodyEditor {
     return this.raw ? this.value : this.field.get();
   }
 
-  /** Where what is written is no JSON; what `get` tells was written before. */
-  fault() {
-    return this.raw ? fault(this.area.value) : null;
-  }
-
   /** @param {any} value */
   set(value) {
     this.field.set(value);
@@ -219,6 +220,12 @@ class BodyEditor {
   /** @param {boolean} raw */
   #turn(raw) {
     if (raw === this.raw) return;
+    const broken = brokenIn(this.element);
+    if (broken) {
+      fill(this.problem, `${broken.validationMessage}: it would be lost.`);
+      broken.focus();
+      return;
+    }
     if (raw) {
       this.value = this.field.get();
       this.area.value = JSON.stringify(this.value ?? {}, null, 2);
@@ -234,9 +241,12 @@ class BodyEditor {
   #read() {
     try {
       this.value = JSON.parse(this.area.value);
+      this.area.setCustomValidity("");
       fill(this.problem);
     } catch {
-      fill(this.problem, `Not JSON yet: look at ${fault(this.area.value)}.`);
+      const place = fault(this.area.value);
+      this.area.setCustomValidity(`The body is no JSON at ${place}`);
+      fill(this.problem, `Not JSON yet: look at ${place}.`);
     }
   }
 }

@@ -3,7 +3,7 @@
 import { connection } from "../core/connection.js";
 import { fill, h, icon } from "../core/dom.js";
 import { cut, dateTime, shortId } from "../core/format.js";
-import { empty, later, notice } from "../core/parts.js";
+import { beyond, empty, later, notice } from "../core/parts.js";
 import { go, to } from "../core/router.js";
 import { attempt, deleter } from "./shelf.js";
 
@@ -11,8 +11,8 @@ import { attempt, deleter } from "./shelf.js";
 export function showAssistants(place, signal) {
   const add = h("a.button", { href: to(["manage", "assistants", "new"]) }, icon("plus"), "New assistant");
   later(place, signal, () => connection.all("/assistants", [], undefined, { signal, most: 500 }), (found) => {
-    if (!found.length) return empty("No assistants yet", "An assistant is a model with instructions and tools.", add);
-    return h("div.stack", null, h("div.row", null, add), h("ul.list.card", null, found.map((one) => item(one, () => showAssistants(place, signal)))));
+    if (!found.data.length) return empty("No assistants yet", "An assistant is a model with instructions and tools.", add);
+    return h("div.stack", null, h("div.row", null, add), h("ul.list.card", null, found.data.map((one) => item(one, () => showAssistants(place, signal)))), beyond(found, "list_assistants"));
   });
 }
 

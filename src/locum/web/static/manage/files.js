@@ -3,18 +3,19 @@
 import { connection } from "../core/connection.js";
 import { h, icon } from "../core/dom.js";
 import { bytes, dateTime } from "../core/format.js";
-import { empty, later, save } from "../core/parts.js";
+import { beyond, empty, later, save } from "../core/parts.js";
 import { attempt, deleter } from "./shelf.js";
 
 /** @param {HTMLElement} place @param {AbortSignal} signal */
 export function showFiles(place, signal) {
   const again = () => showFiles(place, signal);
-  later(place, signal, () => connection.json("/files", { query: [["limit", "1000"]], signal }), ({ data }) =>
+  later(place, signal, () => connection.json("/files", { query: [["limit", "1000"]], signal }), (found) =>
     h(
       "div.stack",
       null,
       upload(again),
-      data.length ? h("ul.list.card", null, data.map((/** @type {any} */ file) => item(file, again))) : empty("No files yet", "Files are uploaded here, in the playground, or by any client; code that runs makes them too."),
+      found.data.length ? h("ul.list.card", null, found.data.map((/** @type {any} */ file) => item(file, again))) : empty("No files yet", "Files are uploaded here, in the playground, or by any client; code that runs makes them too."),
+      beyond(found, "list_files"),
     ),
   );
 }

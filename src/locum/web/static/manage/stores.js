@@ -4,7 +4,7 @@ import { connection } from "../core/connection.js";
 import { fill, h, icon } from "../core/dom.js";
 import { pause } from "../core/events.js";
 import { bytes, dateTime, number, shortId } from "../core/format.js";
-import { badge, empty, failure, later, loading } from "../core/parts.js";
+import { badge, beyond, empty, failure, later, loading } from "../core/parts.js";
 import { go, to } from "../core/router.js";
 import { passage } from "../timeline/step_details.js";
 import { attempt, deleter } from "./shelf.js";
@@ -29,8 +29,8 @@ export function showStores(place, signal) {
     h("button", { type: "submit" }, icon("plus"), "Create"),
   );
   later(place, signal, () => connection.all("/vector_stores", [], undefined, { signal, most: 500 }), (found) => {
-    if (!found.length) return h("div", null, empty("No vector stores yet", "A store holds files that assistants search.", add));
-    return h("div.stack", null, add, h("ul.list.card", null, found.map((one) => item(one, () => showStores(place, signal)))));
+    if (!found.data.length) return h("div", null, empty("No vector stores yet", "A store holds files that assistants search.", add));
+    return h("div.stack", null, add, h("ul.list.card", null, found.data.map((one) => item(one, () => showStores(place, signal)))), beyond(found, "list_vector_stores"));
   });
 }
 
@@ -81,8 +81,13 @@ async function fillFiles(place, status, path, signal) {
       ]);
       const names = new Map(all.data.map((/** @type {any} */ file) => [file.id, file.filename]));
       fill(status, badge(store.status));
-      fill(place, files.length ? h("ul.list.card", null, files.map((file) => fileItem(file, names.get(file.id), path, again))) : h("p.faint", null, "No files in this store yet."));
-      if (!files.some((file) => file.status === "in_progress")) return;
+      const items = files.data.map((file) => fileItem(file, names.get(file.id), path, again));
+      fill(
+        place,
+        items.length ? h("ul.list.card", null, items) : h("p.faint", null, "No files in this store yet."),
+        beyond(files, "list_vector_store_files", { vector_store_id: store.id }),
+      );
+      if (!files.data.some((file) => file.status === "in_progress")) return;
       await pause(LOOK_AGAIN_MS, signal);
       if (signal.aborted || !place.isConnected) return;
     }

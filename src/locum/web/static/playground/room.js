@@ -24,7 +24,7 @@ export async function show(place, at, signal) {
     const assistants = await connection.all("/assistants", [], undefined, { signal, most: 200 });
     const told = await config().catch(() => ({ prices: {}, currency: "" }));
     if (signal.aborted) return;
-    if (!assistants.length) {
+    if (!assistants.data.length) {
       fill(place, h("div.head", null, h("h1", null, "Playground")), noAssistant());
       return;
     }
@@ -52,7 +52,7 @@ function hint() {
 }
 
 class Playground {
-  /** @param {HTMLElement} place @param {any[]} assistants @param {any} told @param {string[]} path @param {AbortSignal} signal */
+  /** @param {HTMLElement} place @param {{ data: any[], has_more: boolean }} assistants @param {any} told @param {string[]} path @param {AbortSignal} signal */
   constructor(place, assistants, told, path, signal) {
     this.place = place;
     this.assistants = assistants;
@@ -73,7 +73,8 @@ class Playground {
     this.assistant = h(
       "select",
       { "aria-label": "Assistant", onchange: () => localStorage.setItem(CHOSEN, this.assistant.value) },
-      assistants.map((one) => h("option", { value: one.id, selected: one.id === kept }, one.name || shortId(one.id), ` · ${one.model}`)),
+      assistants.data.map((one) => h("option", { value: one.id, selected: one.id === kept }, one.name || shortId(one.id), ` · ${one.model}`)),
+      assistants.has_more && h("option", { disabled: true }, "… and older ones"),
     );
     this.text = h("textarea", {
       rows: 2,
@@ -98,7 +99,8 @@ class Playground {
     }
     const path = `/threads/${encodeURIComponent(this.threadId)}`;
     const messages = await messagesOf(this.threadId, null, this.signal);
-    for (const message of messages) this.conversation.put(message);
+    this.conversation.begin(messages.others);
+    for (const message of messages.data) this.conversation.put(message);
     this.#down();
     const { data } = await connection.json(`${path}/runs`, { query: [["limit", "1"]], signal: this.signal });
     const run = this.runId ? await connection.json(`${path}/runs/${encodeURIComponent(this.runId)}`) : data[0];
@@ -187,7 +189,7 @@ class Playground {
     fill(this.steps);
     this.#drawRun();
     if (isOver(run.status)) {
-      state.addSteps(await connection.all(`${path}/steps`, [["order", "asc"]], undefined, { signal }));
+      state.addSteps((await connection.all(`${path}/steps`, [["order", "asc"]], undefined, { signal })).data);
       this.#drawSteps();
       return;
     }

@@ -9,7 +9,7 @@ import { messagesOf } from "./messages.js";
 import { Pictures } from "./pictures.js";
 import { cost, countKinds, priceOf, spans, timeSpent } from "./reckoning.js";
 import { crumbs } from "./room.js";
-import { INCLUDE } from "./run.js";
+import { INCLUDE, stepsBeyond } from "./run.js";
 import { kindName, StepRow } from "./step_row.js";
 
 /** @param {HTMLElement} place @param {import("../core/router.js").Place} at @param {AbortSignal} signal */
@@ -38,7 +38,7 @@ async function whole(thread, run, signal) {
     connection.all(`${path}/steps`, [["order", "asc"], INCLUDE], undefined, { signal }),
     messagesOf(thread, run, signal),
   ]);
-  return { run: found, steps, messages: new Map(messages.map((message) => [message.id, message])) };
+  return { run: found, steps: steps.data, more: stepsBeyond(steps, found), messages: new Map(messages.data.map((message) => [message.id, message])) };
 }
 
 /** @param {any} one @param {any} other @param {any} told */
@@ -101,7 +101,7 @@ function shown(name, value) {
 }
 
 /** @param {any} whole @param {any} told @param {number} longest */
-function ledger({ run, steps, messages }, told, longest) {
+function ledger({ run, steps, more, messages }, told, longest) {
   const list = h("ol.steps", { "aria-label": `Steps of ${run.id}` });
   const context = {
     price: priceOf(run.model, told.prices),
@@ -118,5 +118,5 @@ function ledger({ run, steps, messages }, told, longest) {
     row.place(/** @type {any} */ (placed.steps.get(step.id)));
     list.append(row.element);
   });
-  return h("section.card.ledger", null, h("h2.pad", null, shortId(run.id)), list);
+  return h("section.card.ledger", null, h("h2.pad", null, shortId(run.id)), list, more);
 }

@@ -2,26 +2,27 @@
 
 import { fill, h } from "../core/dom.js";
 import { dateTime } from "../core/format.js";
-import { badge, dialog } from "../core/parts.js";
+import { badge, beyond, dialog, save } from "../core/parts.js";
 import { connection } from "../core/connection.js";
-import { save } from "../core/parts.js";
 import { errorBox, image, passage } from "./step_details.js";
 
 const MOST_MESSAGES = 1000;
 
 /**
- * The messages of a thread in their order: the newest, however many there are, and all that its run has said.
+ * The messages of a thread in their order: the newest, however many there are, and all that its run has said;
+ * and what to say of the others.
  * @param {string} threadId @param {string | null} runId @param {AbortSignal} signal
- * @returns {Promise<any[]>}
+ * @returns {Promise<{ data: any[], others: Element | null }>}
  */
 export async function messagesOf(threadId, runId, signal) {
   const path = `/threads/${encodeURIComponent(threadId)}/messages`;
   const order = /** @type {[string, string]} */ (["order", "desc"]);
   const newest = await connection.all(path, [order], undefined, { signal, most: MOST_MESSAGES });
-  if (!runId || newest.length < MOST_MESSAGES) return newest.reverse();
-  const known = new Set(newest.map((message) => message.id));
+  const others = beyond(newest, "list_messages", { thread_id: threadId });
+  if (!runId || !newest.has_more) return { data: newest.data.reverse(), others };
+  const known = new Set(newest.data.map((message) => message.id));
   const said = await connection.all(path, [order, ["run_id", runId]], undefined, { signal, most: MOST_MESSAGES });
-  return [...newest, ...said.filter((message) => !known.has(message.id))].reverse();
+  return { data: [...newest.data, ...said.data.filter((message) => !known.has(message.id))].reverse(), others };
 }
 
 /**
@@ -112,6 +113,11 @@ export class Conversation {
     if (old) old.replaceWith(box);
     else this.element.append(box);
     this.drawn.set(message.id, box);
+  }
+
+  /** @param {Element | null} others what is said of messages that are not shown */
+  begin(others) {
+    if (others) this.element.prepend(others);
   }
 
   clear() {

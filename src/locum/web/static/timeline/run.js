@@ -4,7 +4,7 @@ import { config, connection } from "../core/connection.js";
 import { fill, h, icon } from "../core/dom.js";
 import { follow, insist, pause } from "../core/events.js";
 import { clockTime, dateTime, duration, money, number, shortId } from "../core/format.js";
-import { badge, dialog, failure, loading, notice, save } from "../core/parts.js";
+import { badge, beyond, dialog, failure, loading, notice, save } from "../core/parts.js";
 import { go, to } from "../core/router.js";
 import { tree } from "../core/tree.js";
 import { Conversation, messagesOf } from "./messages.js";
@@ -35,6 +35,11 @@ export async function showRun(place, threadId, runId, signal) {
   }
 }
 
+/** @param {{ data: any[], has_more: boolean }} steps @param {any} run */
+export function stepsBeyond(steps, run) {
+  return beyond(steps, "list_steps", { thread_id: run.thread_id, run_id: run.id, order: "asc" });
+}
+
 class RunView {
   /** @param {HTMLElement} place @param {any} run @param {any} told @param {AbortSignal} signal */
   constructor(place, run, told, signal) {
@@ -56,6 +61,7 @@ class RunView {
     this.axis = h("div.axis", { "aria-hidden": "true" });
     this.list = h("ol.steps", { "aria-label": "Steps", onkeydown: arrows });
     this.none = h("p.faint.pad", null, "Reading the steps …");
+    this.more = h("div");
     this.pictures = new Pictures(signal);
     this.conversation = new Conversation({
       runId: run.id,
@@ -71,14 +77,16 @@ class RunView {
     const { signal } = this;
     const { run } = this.state;
     const messages = messagesOf(run.thread_id, run.id, signal).then((found) => {
-      this.state.addMessages(found);
-      for (const message of found) this.#touch(message.id);
+      this.state.addMessages(found.data);
+      this.conversation.begin(found.others);
+      for (const message of found.data) this.#touch(message.id);
     });
     const steps = connection.all(`${this.path}/steps`, query, (page) => {
       this.state.addSteps(page);
       for (const step of page) this.#touch(step.id);
     }, { signal });
-    await Promise.all([steps, messages]);
+    const [all] = await Promise.all([steps, messages]);
+    fill(this.more, stepsBeyond(all, run));
     fill(this.none, "This run has no steps yet.");
     for (const step of this.state.steps.values()) this.#touch(step.id);
     this.#draw();
@@ -119,7 +127,9 @@ class RunView {
     this.state.run = await insist(() => connection.json(this.path, { signal }), signal);
     const query = /** @type {[string, string][]} */ ([["order", "asc"], INCLUDE]);
     const steps = () => connection.all(`${this.path}/steps`, query, undefined, { signal });
-    this.state.addSteps(await insist(steps, signal));
+    const all = await insist(steps, signal);
+    this.state.addSteps(all.data);
+    fill(this.more, stepsBeyond(all, this.state.run));
     for (const id of this.state.steps.keys()) this.#touch(id);
     this.#draw();
     if (this.state.run.status === "requires_action") await this.#awaitAnswer();
@@ -283,7 +293,7 @@ class RunView {
       h(
         "div.run",
         null,
-        h("section.card.ledger", { "aria-label": "Steps of the run" }, h("h2.offscreen", null, "Steps"), this.axis, this.none, this.list),
+        h("section.card.ledger", { "aria-label": "Steps of the run" }, h("h2.offscreen", null, "Steps"), this.axis, this.none, this.list, this.more),
         h("section.talk", { "aria-label": "Messages" }, h("h2", null, "Messages"), this.conversation.element),
       ),
     );

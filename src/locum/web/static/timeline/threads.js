@@ -3,7 +3,7 @@
 import { connection } from "../core/connection.js";
 import { fill, h, icon } from "../core/dom.js";
 import { cut, dateTime, duration, number, shortId } from "../core/format.js";
-import { badge, empty, later } from "../core/parts.js";
+import { badge, beyond, empty, later } from "../core/parts.js";
 import { to } from "../core/router.js";
 import { runEnd } from "./reckoning.js";
 import { crumbs, opener } from "./room.js";
@@ -108,10 +108,10 @@ export function showThread(place, threadId, signal) {
   );
   const path = `/threads/${encodeURIComponent(threadId)}/runs`;
   later(body, signal, () => connection.all(path, [], undefined, { signal, most: 500 }), (runs) => {
-    if (!runs.length) {
+    if (!runs.data.length) {
       return empty("No runs yet", "This thread has messages at most. A run shows what an assistant does with them.");
     }
-    return h("ul.list.card", null, runs.map((run) => runItem(run)));
+    return h("div.stack", null, h("ul.list.card", null, runs.data.map((run) => runItem(run))), beyond(runs, "list_runs", { thread_id: threadId }));
   });
 }
 

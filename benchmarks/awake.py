@@ -12,7 +12,6 @@ then in place of 0.3.
 """
 
 import os
-import statistics
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,11 +35,9 @@ def awake(processors: set[int] = MEASURED) -> Iterator[None]:
 
 
 async def by_the_clock(cast: Cast, options: Options, *, processors: set[int] = MEASURED) -> Taken:
-    """Rounds of wall-clock time: what is told of a cast is their median."""
+    """Rounds of wall-clock time."""
     with awake(processors):
-        return await by_turns(
-            cast, casts=options.casts, rounds=options.long_rounds, told=statistics.median
-        )
+        return await by_turns(cast, casts=options.casts, rounds=options.long_rounds)
 
 
 def _spin(processor: int) -> None:

@@ -17,7 +17,7 @@ from benchmarks.servers import Process
 from benchmarks.trial import AT_ONCE, time_of
 from tests.kit.databases import fresh_url
 
-_COUNT = 400
+_COUNT = 160
 
 
 async def chapters(options: Options) -> list[Chapter]:

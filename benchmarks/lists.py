@@ -13,10 +13,9 @@ from benchmarks.query import asking
 from benchmarks.rounds import Take, by_turns
 from benchmarks.rows import Stored
 from benchmarks.servers import Process
-from benchmarks.trial import cost_of, same_size
+from benchmarks.trial import EACH_ROUND, cost_of, same_size
 from msgspec import Struct
 
-_COUNT = 200
 _NOTHING = "nothing, on Locum's own server"
 _CONTENT = "include[]=step_details.tool_calls[*].file_search.results[*].content"
 
@@ -65,10 +64,10 @@ async def reading(
         sides = {}
         for path in paths:
             constant = await same_size(server, path.asked)
-            sides[path.name] = await cost_of(server, [path.asked], count=_COUNT)
-            sides[_ceiling_of(path)] = await cost_of(ceiling, [constant], count=_COUNT)
+            sides[path.name] = await cost_of(server, [path.asked])
+            sides[_ceiling_of(path)] = await cost_of(ceiling, [constant])
             if path is paths[0]:
-                sides[_NOTHING] = await cost_of(own, [constant], count=_COUNT)
+                sides[_NOTHING] = await cost_of(own, [constant])
         return sides
 
     taken = await by_turns(cast, casts=options.casts, rounds=options.rounds)
@@ -97,9 +96,9 @@ async def own_rate(
 
     async def cast(stack: ExitStack) -> Mapping[str, Take]:
         server = stack.enter_context(servers.running(start()))
-        query = stack.enter_context(asking(data / "locum.db", stored.run_id, count=_COUNT))
+        query = stack.enter_context(asking(data / "locum.db", stored.run_id, count=EACH_ROUND))
         asked = request("GET", f"{stored.run}/steps")
-        return {"Locum": await cost_of(server, [asked], count=_COUNT), "query": query}
+        return {"Locum": await cost_of(server, [asked]), "query": query}
 
     return compare(
         await by_turns(cast, casts=options.casts, rounds=options.rounds),
@@ -128,7 +127,7 @@ async def growth(small: Size, large: Size, options: Options) -> list[Figure]:
         ]
         return {
             _page_of(size, name): await cost_of(
-                server, [request("GET", f"{size.stored.run}/steps{after}")], count=_COUNT
+                server, [request("GET", f"{size.stored.run}/steps{after}")]
             )
             for name, after in pages.items()
             for size, server in started

@@ -7,10 +7,10 @@ class Options(Struct, frozen=True, kw_only=True):
     # Each figure is taken with so many casts of fresh processes, in so many rounds each: two
     # processes of one program differ by some percent for as long as they live.
     casts: int = 10
-    # Short ones, some twentieth of a second.
-    rounds: int = 10
-    # Those that take most of a second.
-    long_rounds: int = 4
+    # Short ones, of a few milliseconds each.
+    rounds: int = 120
+    # Those of wall-clock time, a tenth of a second or two each.
+    long_rounds: int = 10
     # Steps of the large run; the small one has a thousand.
     rows: tuple[int, ...] = (100_000,)
     # Seconds during which streams are listened to.

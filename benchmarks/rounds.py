@@ -23,8 +23,6 @@ _UNDISTURBED = 0.1
 
 Take = Callable[[], Awaitable[float]]
 Cast = Callable[[ExitStack], Awaitable[Mapping[str, Take]]]
-# What many rounds of one side come to.
-Told = Callable[[Sequence[float]], float]
 
 
 class Spread(Struct, frozen=True):
@@ -103,22 +101,22 @@ def undisturbed(rounds: Sequence[float]) -> float:
     """What a round takes while nobody beside it slows the processor down.
 
     Two guests of one processor share its caches, and who has the larger program loses more: then
-    even a ratio tells of the neighbour. Most rounds may be such; the fastest tenth is not.
+    even a ratio tells of the neighbour. Most rounds may be such; of short ones a tenth is not.
     """
     return sorted(rounds)[int(_UNDISTURBED * (len(rounds) - 1))]
 
 
-async def by_turns(cast: Cast, *, casts: int, rounds: int, told: Told = undisturbed) -> Taken:
+async def by_turns(cast: Cast, *, casts: int, rounds: int) -> Taken:
     """One cast of processes after the other; each is ended when its rounds are taken."""
     taken = []
     for _ in range(casts):
         with ExitStack() as stack:
-            taken.append(await _interleave(await cast(stack), rounds=rounds, told=told))
+            taken.append(await _interleave(await cast(stack), rounds=rounds))
     values = {side: [one.values[side] for one in taken] for side in taken[0].values}
     return Taken.of(values, [one.elsewhere for one in taken])
 
 
-async def _interleave(sides: Mapping[str, Take], *, rounds: int, told: Told) -> _One:
+async def _interleave(sides: Mapping[str, Take], *, rounds: int) -> _One:
     """Take every side once a round; one round before the first warms up and is not counted."""
     for take in sides.values():
         await take()
@@ -131,4 +129,4 @@ async def _interleave(sides: Mapping[str, Take], *, rounds: int, told: Told) -> 
                     taken[side].append(await sides[side]())
         if watch.cores <= _MOST_ELSEWHERE:
             break
-    return _One({side: told(values) for side, values in taken.items()}, watch.cores)
+    return _One({side: undisturbed(values) for side, values in taken.items()}, watch.cores)

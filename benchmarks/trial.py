@@ -12,19 +12,19 @@ from benchmarks.servers import Process
 _AFTERWARDS_S = 0.001
 # Requests that are under way at once: the same for whoever is compared.
 AT_ONCE = 8
+# So few that many a round falls between two moments in which a neighbour uses the processor.
+EACH_ROUND = 3 * AT_ONCE
 
 
-async def cost_of(
-    server: Process, requests: Sequence[bytes], *, count: int, at_once: int = AT_ONCE
-) -> Callable[[], Awaitable[float]]:
+async def cost_of(server: Process, requests: Sequence[bytes]) -> Callable[[], Awaitable[float]]:
     """A measure of processor time per request in µs, over the server's whole tree."""
-    connections = await connect(server.port, at_once)
+    connections = await connect(server.port, AT_ONCE)
 
     async def take() -> float:
         before = cpu_ns(server.pid)
-        await closed_loop(connections, requests, count)
+        await closed_loop(connections, requests, EACH_ROUND)
         await asyncio.sleep(_AFTERWARDS_S)
-        return (cpu_ns(server.pid) - before) / count / 1_000
+        return (cpu_ns(server.pid) - before) / EACH_ROUND / 1_000
 
     return take
 

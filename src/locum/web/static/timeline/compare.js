@@ -9,7 +9,7 @@ import { messagesOf } from "./messages.js";
 import { Pictures } from "./pictures.js";
 import { cost, countKinds, priceOf, spans, timeSpent } from "./reckoning.js";
 import { crumbs } from "./room.js";
-import { INCLUDE, stepsBeyond } from "./run.js";
+import { stepsOf } from "./run.js";
 import { kindName, StepRow } from "./step_row.js";
 
 /** @param {HTMLElement} place @param {import("../core/router.js").Place} at @param {AbortSignal} signal */
@@ -35,10 +35,10 @@ async function whole(thread, run, signal) {
   const path = `/threads/${encodeURIComponent(thread)}/runs/${encodeURIComponent(run)}`;
   const [found, steps, messages] = await Promise.all([
     connection.json(path, { signal }),
-    connection.all(`${path}/steps`, [["order", "asc"], INCLUDE], undefined, { signal }),
+    stepsOf(thread, run, signal),
     messagesOf(thread, run, signal),
   ]);
-  return { run: found, steps: steps.data, more: stepsBeyond(steps, found), messages: new Map(messages.data.map((message) => [message.id, message])) };
+  return { run: found, steps: steps.data, others: steps.others, messages: new Map(messages.data.map((message) => [message.id, message])) };
 }
 
 /** @param {any} one @param {any} other @param {any} told */
@@ -101,7 +101,7 @@ function shown(name, value) {
 }
 
 /** @param {any} whole @param {any} told @param {number} longest */
-function ledger({ run, steps, more, messages }, told, longest) {
+function ledger({ run, steps, others, messages }, told, longest) {
   const list = h("ol.steps", { "aria-label": `Steps of ${run.id}` });
   const context = {
     price: priceOf(run.model, told.prices),
@@ -118,5 +118,5 @@ function ledger({ run, steps, more, messages }, told, longest) {
     row.place(/** @type {any} */ (placed.steps.get(step.id)));
     list.append(row.element);
   });
-  return h("section.card.ledger", null, h("h2.pad", null, shortId(run.id)), list, more);
+  return h("section.card.ledger", null, h("h2.pad", null, shortId(run.id)), list, others);
 }

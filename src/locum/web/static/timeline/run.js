@@ -15,7 +15,7 @@ import { isOver, RunState } from "./run_state.js";
 import { errorBox } from "./step_details.js";
 import { StepRow } from "./step_row.js";
 
-export const INCLUDE = /** @type {[string, string]} */ ([
+const INCLUDE = /** @type {[string, string]} */ ([
   "include[]",
   "step_details.tool_calls[*].file_search.results[*].content",
 ]);
@@ -35,9 +35,15 @@ export async function showRun(place, threadId, runId, signal) {
   }
 }
 
-/** @param {{ data: any[], has_more: boolean }} steps @param {any} run */
-export function stepsBeyond(steps, run) {
-  return beyond(steps, "list_steps", { thread_id: run.thread_id, run_id: run.id, order: "asc" });
+/**
+ * The steps of a run in their order, handed over as they come; and what to say of the others.
+ * @param {string} threadId @param {string} runId @param {AbortSignal} signal @param {(steps: any[]) => void} [onPage]
+ * @returns {Promise<{ data: any[], others: Element | null }>}
+ */
+export async function stepsOf(threadId, runId, signal, onPage) {
+  const path = `/threads/${encodeURIComponent(threadId)}/runs/${encodeURIComponent(runId)}/steps`;
+  const found = await connection.all(path, [["order", "asc"], INCLUDE], onPage, { signal });
+  return { data: found.data, others: beyond(found, "list_steps", { thread_id: threadId, run_id: runId, order: "asc" }) };
 }
 
 class RunView {
@@ -61,7 +67,7 @@ class RunView {
     this.axis = h("div.axis", { "aria-hidden": "true" });
     this.list = h("ol.steps", { "aria-label": "Steps", onkeydown: arrows });
     this.none = h("p.faint.pad", null, "Reading the steps …");
-    this.more = h("div");
+    this.others = h("div");
     this.pictures = new Pictures(signal);
     this.conversation = new Conversation({
       runId: run.id,
@@ -73,7 +79,6 @@ class RunView {
   async start() {
     this.#frame();
     this.#draw();
-    const query = /** @type {[string, string][]} */ ([["order", "asc"], INCLUDE]);
     const { signal } = this;
     const { run } = this.state;
     const messages = messagesOf(run.thread_id, run.id, signal).then((found) => {
@@ -81,12 +86,12 @@ class RunView {
       this.conversation.begin(found.others);
       for (const message of found.data) this.#touch(message.id);
     });
-    const steps = connection.all(`${this.path}/steps`, query, (page) => {
+    const steps = stepsOf(run.thread_id, run.id, signal, (page) => {
       this.state.addSteps(page);
       for (const step of page) this.#touch(step.id);
-    }, { signal });
+    });
     const [all] = await Promise.all([steps, messages]);
-    fill(this.more, stepsBeyond(all, run));
+    fill(this.others, all.others);
     fill(this.none, "This run has no steps yet.");
     for (const step of this.state.steps.values()) this.#touch(step.id);
     this.#draw();
@@ -124,12 +129,11 @@ class RunView {
    */
   async #settle(refused) {
     const { signal } = this;
-    this.state.run = await insist(() => connection.json(this.path, { signal }), signal);
-    const query = /** @type {[string, string][]} */ ([["order", "asc"], INCLUDE]);
-    const steps = () => connection.all(`${this.path}/steps`, query, undefined, { signal });
-    const all = await insist(steps, signal);
+    const run = await insist(() => connection.json(this.path, { signal }), signal);
+    this.state.run = run;
+    const all = await insist(() => stepsOf(run.thread_id, run.id, signal), signal);
     this.state.addSteps(all.data);
-    fill(this.more, stepsBeyond(all, this.state.run));
+    fill(this.others, all.others);
     for (const id of this.state.steps.keys()) this.#touch(id);
     this.#draw();
     if (this.state.run.status === "requires_action") await this.#awaitAnswer();
@@ -293,7 +297,7 @@ class RunView {
       h(
         "div.run",
         null,
-        h("section.card.ledger", { "aria-label": "Steps of the run" }, h("h2.offscreen", null, "Steps"), this.axis, this.none, this.list, this.more),
+        h("section.card.ledger", { "aria-label": "Steps of the run" }, h("h2.offscreen", null, "Steps"), this.axis, this.none, this.list, this.others),
         h("section.talk", { "aria-label": "Messages" }, h("h2", null, "Messages"), this.conversation.element),
       ),
     );

@@ -20,7 +20,7 @@ DELTA = b"event: thread.message.delta"
 DONE = b"data: [DONE]"
 _WORD = b'"content": "word '
 _WAIT_S = 60.0
-_EACH_ROUND = 4
+_RUNS_A_ROUND = 4
 _SAID = {"role": "user", "content": "How long is the deposit kept after the end of the contract?"}
 
 
@@ -83,7 +83,7 @@ async def answering(
         server = stack.enter_context(servers.running(started))
         assistant = await ask(server.port, "POST", "/v1/assistants", {"model": "instant"})
         # A thread that is used again would have grown.
-        threads = await _threads(server, 2 * (options.long_rounds + 1) * _EACH_ROUND)
+        threads = await _threads(server, 2 * (options.long_rounds + 1) * _RUNS_A_ROUND)
         return {
             f"{side}, {until}": take
             for until, to_first in (("completed", False), ("first delta", True))
@@ -132,7 +132,7 @@ def _asking_locum(
             server.port,
             [
                 request("POST", f"/v1/threads/{next(threads)}/runs", body)
-                for _ in range(_EACH_ROUND)
+                for _ in range(_RUNS_A_ROUND)
             ],
             mark=DELTA,
             end=DONE,
@@ -144,7 +144,7 @@ def _asking_locum(
 
 def _asking_model(model: Process, *, to_first: bool) -> Take:
     body = {"model": "instant", "messages": [_SAID], "stream": True}
-    asked = [request("POST", "/v1/chat/completions", body)] * _EACH_ROUND
+    asked = [request("POST", "/v1/chat/completions", body)] * _RUNS_A_ROUND
 
     async def take() -> float:
         return await _median_ms(model.port, asked, mark=_WORD, end=b"[DONE]", to_first=to_first)

@@ -166,6 +166,42 @@ def test_each_marker_is_cited_in_code_points_whole_in_one_delta(client: OpenAI) 
 
 
 @covers("file_search:citations")
+def test_a_citation_stands_where_it_stands_in_its_own_part(client: OpenAI) -> None:
+    store_id = filled_store(client, figs=FIGS)
+    asked = "!search figs\n!then\n!say abc 【\n!refuse no\n!say x {marker}"
+    first, refused, last = _message(client, _ask(client, asked, store_id=store_id)).content
+    assert (first.text.value, refused.refusal) == ("abc 【", "no")
+    [cited] = last.text.annotations
+    assert last.text.value[cited.start_index : cited.end_index] == cited.text == "【0:0†figs.txt】"
+
+
+@covers("file_search:citations", "streams:late_words")
+def test_words_that_are_told_when_nobody_answers_a_function_cite_too(client: OpenAI) -> None:
+    store_id = filled_store(client, figs=FIGS)
+    assistant: Any = client.beta.assistants.create(
+        model="scripted",
+        tools=[{"type": "file_search"}, {"type": "function", "function": {"name": "f"}}],
+        tool_resources={"file_search": {"vector_store_ids": [store_id]}},
+    )
+    run = client.beta.threads.create_and_run_poll(
+        assistant_id=assistant.id,
+        thread={
+            "messages": [
+                {"role": "user", "content": "!search figs\n!then\n!call f\n!say See {marker}."}
+            ]
+        },
+        parallel_tool_calls=False,
+        poll_interval_ms=POLL_MS,
+    )
+    assert run.status == "requires_action"
+    client.beta.threads.runs.cancel(run.id, thread_id=run.thread_id)
+    text = _message(client, run).content[0].text
+    [cited] = text.annotations
+    assert text.value == f"See {cited.text}."
+    assert (cited.start_index, cited.end_index) == (4, 4 + len(cited.text))
+
+
+@covers("file_search:citations")
 def test_a_later_run_may_cite_what_an_earlier_one_found(client: OpenAI) -> None:
     store_id = filled_store(client, figs=FIGS)
     first = _ask(client, "!search figs\n!then\n!say ok", store_id=store_id)

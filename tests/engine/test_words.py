@@ -1,14 +1,25 @@
 """What a model says before and after its calls: told once, in its place, and never lost."""
 
 from collections.abc import AsyncGenerator, Callable
+from typing import Any, Literal
 
 import pytest
 from tests.contract.requirements import covers
 from tests.kit.server import Server
-from tests.kit.talk import Talk, function
+from tests.kit.talk import ENDED, Talk, function
 
 from locum.app import Parts
-from locum.llm.protocol import Event, ModelError, Request, TextDelta, ToolResult
+from locum.llm.protocol import (
+    CallBegun,
+    CallDelta,
+    Event,
+    Finished,
+    ModelError,
+    Request,
+    TextDelta,
+    ToolResult,
+    Usage,
+)
 from locum.llm.scripted import Scripted
 
 _F = [function("f")]
@@ -105,3 +116,95 @@ def test_words_that_are_owed_are_told_though_nobody_answers_the_function(
     assert message["incomplete_details"] == {"reason": "run_cancelled"}
     told = [part.get("refusal") or part["text"]["value"] for part in message["content"]]
     assert told == [line.split(" ", 1)[1] for line in said.splitlines()]
+
+
+class _Speaker(Scripted):
+    """Gives the answers it was made with, event by event, and costs five tokens."""
+
+    def __init__(self, *answers: list[Event]) -> None:
+        super().__init__()
+        self._answers = list(answers)
+
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        assert request.messages
+        answer = self._answers.pop(0)
+        for event in answer:
+            yield event
+        if not isinstance(answer[-1], Finished):
+            yield Finished("stop", Usage(5, 5))
+
+
+class _Failing(_Speaker):
+    async def stream(self, request: Request) -> AsyncGenerator[Event, None]:
+        if not self._answers:
+            raise ModelError("The model is gone.")
+        async for event in super().stream(request):
+            yield event
+
+
+_CALL_F: list[Event] = [CallBegun(0, "call_2", "f"), CallDelta(0, "{}")]
+
+
+@covers("streams:late_words")
+@pytest.mark.parametrize("open_end", ["【", "See 【4:0†menu"])
+@pytest.mark.parametrize(
+    ("tools", "name", "reason", "status"),
+    [
+        ("both", "file_search", "stop", "completed"),
+        ("both", "file_search", "length", "incomplete"),
+        ("both", "f", "stop", "requires_action"),
+        ("one", "f", "stop", "requires_action"),
+    ],
+)
+def test_an_opening_bracket_at_the_end_of_late_words_is_told(
+    make_server: Callable[..., Server],
+    *,
+    open_end: str,
+    tools: str,
+    name: str,
+    reason: Literal["stop", "length"],
+    status: str,
+) -> None:
+    first: list[Event] = [
+        CallBegun(0, "call_1", name),
+        CallDelta(0, '{"query":"sunny"}'),
+        TextDelta(open_end),
+        Finished(reason, Usage(5, 5)),
+    ]
+    talk = Talk(make_server(Parts(backend=_Speaker(first, [TextDelta("End.")]))).http())
+    run = talk.run("Go.", tools=[*_F, {"type": "file_search"}] if tools == "both" else _F)
+    assert run["status"] == status
+    if status == "requires_action":
+        assert talk.submit(run, ["ok"]).status == 200
+        assert talk.until(run, *ENDED)["status"] == "completed"
+    assert any(said.startswith(open_end) for said in _said(talk, run))
+
+
+@covers("streams:late_words")
+def test_an_opening_bracket_before_a_call_is_told(make_server: Callable[..., Server]) -> None:
+    model = _Speaker([TextDelta("【"), *_CALL_F], [TextDelta("End.")])
+    talk = Talk(make_server(Parts(backend=model)).http())
+    run = talk.run("Go.", tools=_F)
+    assert _said(talk, run) == ["【"]
+
+
+@covers("streams:late_words")
+def test_late_words_are_told_though_the_model_fails_afterwards(
+    make_server: Callable[..., Server],
+) -> None:
+    model = _Failing([*_CALL_F, TextDelta("【")])
+    talk = Talk(make_server(Parts(backend=model)).http())
+    run = talk.run("Go.", tools=_F)
+    assert talk.submit(run, ["ok"]).status == 200
+    run = talk.until(run, *ENDED)
+    assert run["last_error"]["message"] == "The model is gone."
+    assert _said(talk, run) == ["【"]
+
+
+def _said(talk: Talk, run: Any) -> list[str]:
+    """What the assistant's messages say, part by part."""
+    return [
+        part.get("refusal") or part["text"]["value"]
+        for message in talk.messages(run["thread_id"])[1:]
+        for part in message["content"]
+    ]

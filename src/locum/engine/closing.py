@@ -8,8 +8,9 @@ from msgspec.structs import replace
 
 from locum.engine import fold
 from locum.engine.change import Change
-from locum.engine.parts import OpenMessage
+from locum.engine.context import read_history
 from locum.engine.recorder import Recorder
+from locum.engine.voice import Voice
 from locum.store.events import Event
 from locum.store.runs import Words
 from locum.store.tables import Store
@@ -57,21 +58,17 @@ async def close_open(store: Store, recorder: Recorder, ending: Ending) -> Usage:
         await recorder.write(change)
         owed = Usage()
     if recorder.record.plan.late is not None and not ending.goes_on:
-        await _say(recorder, recorder.record.plan.late, ending)
+        await _say(store, recorder, recorder.record.plan.late, ending)
     return spent
 
 
-async def _say(recorder: Recorder, words: Words, ending: Ending) -> None:
+async def _say(store: Store, recorder: Recorder, words: Words, ending: Ending) -> None:
     """What was said after functions that nobody answers any more."""
-    said = OpenMessage()
-    parts = [said.text(words.text)] if words.text else []
-    parts += [said.refusal(words.refusal)] if words.refusal else []
-    step, message = await recorder.open_message(parts[0])
-    for part in parts[1:]:
-        await recorder.say(message, part)
-    message = recorder.closed_message(message, said.parts(), ending.cut)
-    step = recorder.closed_step(step, ending.status, usage=Usage(), error=ending.error)
-    await recorder.write(recorder.spoken(message, step))
+    history = await read_history(store, recorder.record.project_id, recorder.run)
+    voice = Voice(recorder, history)
+    await voice.say_words(words)
+    change = await voice.close(ending.status, usage=Usage(), cut=ending.cut, error=ending.error)
+    await recorder.write(change)
 
 
 async def _closed(

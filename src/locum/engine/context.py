@@ -63,42 +63,47 @@ class Historian:
         self._pictures = Pictures(store, blobs)
 
     async def history(self, project_id: str, run: Run) -> History:
-        messages, steps = await self._store.newest(
-            project_id,
-            run.thread_id,
-            messages=_MOST_MESSAGES,
-            chars=_MOST_CHARS,
-            steps=_MOST_STEPS,
-        )
-        steps_of: dict[str, list[tuple[RunStep, str]]] = {}
-        for step, memory in steps:
-            steps_of.setdefault(step.run_id, []).append((step, memory))
-        by_id = {message.id: message for message in messages}
-        telling = _Telling()
-        for message in messages:
-            # A message that was imported may name a run whose steps were not.
-            if message.run_id is None or message.run_id not in steps_of:
-                telling.turns.extend(_told(message))
-            elif message.run_id not in telling.runs and message.run_id != run.id:
-                telling.runs.add(message.run_id)
-                _tell_run(telling, steps_of[message.run_id], by_id)
-        telling.images.clear()
-        asked, telling.turns = telling.turns, []
-        _tell_run(telling, steps_of.get(run.id, []), by_id)
-        # What a run has said since does not push out what it was asked.
-        said = [replace(turn, from_thread=False) for turn in telling.turns]
-        return History(
-            (*asked, *said),
-            len(telling.memories),
-            tuple(telling.memories),
-            tuple(telling.images),
-        )
+        return await read_history(self._store, project_id, run)
 
     async def shown(
         self, project_id: str, messages: Sequence[llm.Message]
     ) -> tuple[llm.Message, ...]:
         """The messages of a request with the pictures in them."""
         return await self._pictures.shown(project_id, messages)
+
+
+async def read_history(store: Store, project_id: str, run: Run) -> History:
+    """What the thread holds, up to what the run has said and done itself."""
+    messages, steps = await store.newest(
+        project_id,
+        run.thread_id,
+        messages=_MOST_MESSAGES,
+        chars=_MOST_CHARS,
+        steps=_MOST_STEPS,
+    )
+    steps_of: dict[str, list[tuple[RunStep, str]]] = {}
+    for step, memory in steps:
+        steps_of.setdefault(step.run_id, []).append((step, memory))
+    by_id = {message.id: message for message in messages}
+    telling = _Telling()
+    for message in messages:
+        # A message that was imported may name a run whose steps were not.
+        if message.run_id is None or message.run_id not in steps_of:
+            telling.turns.extend(_told(message))
+        elif message.run_id not in telling.runs and message.run_id != run.id:
+            telling.runs.add(message.run_id)
+            _tell_run(telling, steps_of[message.run_id], by_id)
+    telling.images.clear()
+    asked, telling.turns = telling.turns, []
+    _tell_run(telling, steps_of.get(run.id, []), by_id)
+    # What a run has said since does not push out what it was asked.
+    said = [replace(turn, from_thread=False) for turn in telling.turns]
+    return History(
+        (*asked, *said),
+        len(telling.memories),
+        tuple(telling.memories),
+        tuple(telling.images),
+    )
 
 
 def _tell_run(

@@ -273,8 +273,7 @@ class Driver:
             await self._end_cut(turn, finished.reason)
             return True
         if not turn.has_calls:
-            if turn.message is None:
-                await turn.say_nothing()
+            await turn.open_message()
             # The last words and the end of the run are one commit: clients wait for it.
             closed = await turn.close_message()
             ended = self._recorder.moved("completed", usage=self._spent)
@@ -327,7 +326,7 @@ class Driver:
         await turn.show_functions()
         if not turn.is_open:
             # Cut before its first word: a step must bear what the run has cost all the same.
-            await turn.say_nothing()
+            await turn.open_message()
         await turn.close_all("completed", cut=cut)
         details = RunIncompleteDetails(
             "max_completion_tokens" if reason == "length" else "content_filter"

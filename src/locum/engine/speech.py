@@ -46,10 +46,11 @@ class Speech:
         yield from self._say(whole[said:])
 
     def end(self) -> Iterator[tuple[str, Annotation | None]]:
-        """What was held back, now that nothing follows."""
+        """What was held back, now that nothing follows; what comes after it is another text."""
         held, self._held = self._held, ""
         yield from self._say(held)
         yield from self._find_links(ended=True)
+        self._length, self._tail = 0, ""
 
     def _cite(self, marker: str, file_id: str) -> tuple[str, Annotation]:
         start = self._length

@@ -1,6 +1,5 @@
 """One answer of a model: what it has opened so far, what that cost, and how it is closed."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from msgspec import Struct
@@ -9,16 +8,16 @@ from msgspec.structs import replace
 from locum.engine.call_step import CallStep
 from locum.engine.change import Change
 from locum.engine.context import History
-from locum.engine.parts import OpenFunctions, OpenMessage
+from locum.engine.parts import OpenFunctions
 from locum.engine.provided import ProvidedCall
 from locum.engine.recorder import Recorder
-from locum.engine.speech import Speech
 from locum.engine.unknown import UnknownCall
+from locum.engine.voice import Voice
 from locum.llm import protocol as llm
 from locum.llm import tokens
 from locum.store.runs import Words
 from locum.tools.tool import Call, Memory, Setting, Tool
-from locum.wire.messages import Annotation, IncompleteReason, Message, Refusal, Text
+from locum.wire.messages import IncompleteReason
 from locum.wire.runs import CachedTokens, ReasoningTokens, Usage
 from locum.wire.steps import RunStep, StepError, StepStatus, ToolCall, ToolCalls
 from locum.wire.tools import FunctionTool
@@ -66,7 +65,6 @@ class Turn:
     ) -> None:
         self.request = request
         self.finished: llm.Finished | None = None
-        self.message: Message | None = None
         self.functions: OpenFunctions | None = None
         self.hosted: list[Hosted] = []
         self._recorder = recorder
@@ -81,14 +79,8 @@ class Turn:
             isinstance(tool, FunctionTool) for tool in tools
         )
         self._known_calls = history.calls
-        # What came of calls, those of this answer included, and their pictures that no message
-        # has shown yet.
-        self._memories = list(history.memories)
-        self._images = list(history.images)
-        self._said = OpenMessage()
-        self._message_step: RunStep | None = None
+        self._voice = Voice(recorder, history)
         self._function_step = CallStep(recorder)
-        self._speech = _speech(self._memories)
         self._calls: dict[int, tuple[Hosted | None, int]] = {}
         self._provided: dict[str, tuple[Hosted, ProvidedCall]] = {}
         # Lines left empty, of which a call may come: they are no message by themselves.
@@ -110,7 +102,7 @@ class Turn:
     @property
     def is_open(self) -> bool:
         return (
-            self._message_step is not None
+            self._voice.is_open
             or self._function_step.is_open
             or any(hosted.step.is_open for hosted in self._all_hosted())
         )
@@ -126,36 +118,36 @@ class Turn:
             self._late = replace(self._late, text=self._late.text + text)
             return
         text = self._blank + text
-        if self._message_step is None and text.isspace():
+        if not self._voice.is_open and text.isspace():
             self._blank = text
             return
         self._text_deltas += 1
         text, self._gap, self._blank = self._gap + text, "", ""
-        for piece, annotation in self._speech.feed(text):
-            await self._say_text(piece, annotation)
+        await self._voice.say(text)
 
-    async def say_nothing(self) -> None:
-        """Open the message all the same: clients need one delta in every message."""
-        await self._say_text(self._blank, None)
+    async def open_message(self) -> None:
+        """Begin the message of an answer, whatever it said."""
+        await self._voice.open(self._blank)
 
-    async def say_late(self) -> None:
+    async def say_late(
+        self,
+        status: StepStatus = "completed",
+        *,
+        cut: IncompleteReason | None = None,
+        error: StepError | None = None,
+    ) -> None:
         """Give what was said after the calls a message of its own, unless a step is open."""
-        if not self.is_open and await self._open_late():
-            await self._recorder.write(await self.close_message())
-
-    async def _open_late(self) -> bool:
-        """Begin the message of what was said after the calls, if anything was."""
-        if (late := self.take_late()) is None:
-            return False
-        self._begin_message()
-        await self._say_words(late)
-        return True
+        if self.is_open or (late := self.take_late()) is None:
+            return
+        self._voice.begin()
+        await self._voice.say_words(late)
+        await self._recorder.write(await self.close_message(status, cut=cut, error=error))
 
     async def go_on(self) -> None:
         """Begin with what is owed of an earlier answer; once."""
         words, self._earlier = self._earlier, Words()
         if words != Words():
-            await self._say_words(words)
+            await self._voice.say_words(words)
             self._gap = "" if words.refusal else "\n\n"
 
     def take_late(self) -> Words | None:
@@ -163,20 +155,13 @@ class Turn:
         late, self._late = self._late, Words()
         return late if late.text.strip() or late.refusal else None
 
-    async def _say_words(self, words: Words) -> None:
-        for piece, annotation in self._speech.feed(words.text):
-            await self._say_text(piece, annotation)
-        if words.refusal:
-            await self._say(self._said.refusal(words.refusal))
-
     async def hear_refusal(self, text: str) -> None:
         if self.has_calls:
             self._late = replace(self._late, refusal=self._late.refusal + text)
             return
         self._text_deltas += 1
-        if self.message is None:
-            await self._show_images()
-        await self._say(self._said.refusal(text))
+        self._gap = self._blank = ""
+        await self._voice.refuse(text)
 
     async def begin_call(self, begun: llm.CallBegun, setting: Setting) -> None:
         if self._calls and not self._recorder.run.parallel_tool_calls:
@@ -200,7 +185,7 @@ class Turn:
     async def begin_provided(self, begun: llm.ProviderCallBegun) -> None:
         """A call that the provider carries out while the model speaks: text goes on after it."""
         await self._close_early()
-        self._begin_message()
+        self._voice.begin()
         call = ProvidedCall(begun)
         hosted = Hosted(self._recorder, call, begun.kind, begun.id)
         await hosted.step.open()
@@ -226,7 +211,8 @@ class Turn:
         which no model undercuts; what comes after bears the rest.
         """
         self._gap = self._blank = ""
-        if self._message_step is None:
+        await self._voice.say_held()
+        if not self._voice.is_open:
             return
         self._owed = _total(Usage(completion_tokens=self._text_deltas - self._borne_early))
         self._borne_early = self._text_deltas
@@ -268,30 +254,6 @@ class Turn:
         self.hosted.append(hosted)
         self._calls[begun.index] = (hosted, 0)
 
-    # -------------------------------------------------------------------- speaking
-
-    def _begin_message(self) -> None:
-        """What is said next is a message of its own."""
-        self.message, self._said = None, OpenMessage()
-        self._speech = _speech(self._memories)
-
-    async def _say_text(self, piece: str, annotation: Annotation | None) -> None:
-        if self.message is None:
-            await self._show_images()
-        await self._say(self._said.text(piece, annotation))
-
-    async def _show_images(self) -> None:
-        """Pictures that code has shown since the last message stand before its text."""
-        images, self._images = self._images, []
-        for file_id in images:
-            await self._say(self._said.image(file_id))
-
-    async def _say(self, part: dict[str, Any]) -> None:
-        if self.message is None:
-            self._message_step, self.message = await self._recorder.open_message(part)
-        else:
-            await self._recorder.say(self.message, part)
-
     # -------------------------------------------------------------------- counting
 
     def settle(self, usage: Usage) -> Usage:
@@ -318,18 +280,13 @@ class Turn:
 
     def _counted(self) -> Usage:
         """Tokens of a turn that never finished, by our own count."""
-        said = [
-            part.text.value if isinstance(part, Text) else part.refusal
-            for part in self._said.parts()
-            if isinstance(part, Text | Refusal)
-        ]
         calls = () if self.functions is None else self.functions.calls()
         written = [call.function.arguments for call in calls]
-        written += [self._late.text, self._late.refusal]
+        written += [*self._voice.words, self._late.text, self._late.refusal]
         return _total(
             Usage(
                 prompt_tokens=tokens.count_messages(self.request.messages, self.request.offers),
-                completion_tokens=tokens.count("".join(said + written)),
+                completion_tokens=tokens.count("".join(written)),
             )
         )
 
@@ -337,30 +294,20 @@ class Turn:
 
     async def close_message(
         self,
+        status: StepStatus = "completed",
         *,
         cut: IncompleteReason | None = None,
-        status: StepStatus = "completed",
         error: StepError | None = None,
     ) -> Change:
-        """End the open message and its step: what it said, and how it ended."""
-        assert self.message is not None
-        assert self._message_step is not None
-        for piece, annotation in self._speech.end():
-            await self._say_text(piece, annotation)
-        message = self._recorder.closed_message(self.message, self._said.parts(), cut)
-        step = self._recorder.closed_step(
-            self._message_step, status, usage=self.take_owed(), error=error
-        )
-        self._message_step = None
-        return self._recorder.spoken(message, step)
+        """End the open message; its step bears what is owed."""
+        return await self._voice.close(status, usage=self.take_owed(), cut=cut, error=error)
 
     def close_hosted(
         self, hosted: Hosted, status: StepStatus, *, error: StepError | None, remember: bool
     ) -> Change:
         memory = [hosted.remembered(error)] if remember else []
         for one in memory:
-            self._memories.append(one)
-            self._images.extend(one.images)
+            self._voice.remember(one)
         return self._closed_calls(hosted.step, status, (hosted.call.done(),), error, memory)
 
     async def close_all(
@@ -372,8 +319,9 @@ class Turn:
         """
         write = self._recorder.write
         await self.go_on()
-        if self._message_step is not None:
-            await write(await self.close_message(cut=cut, status=status, error=error))
+        await self._voice.say_held()
+        if self._voice.is_open:
+            await write(await self.close_message(status, cut=cut, error=error))
         for hosted in self._all_hosted():
             if hosted.step.is_open:
                 await write(self.close_hosted(hosted, status, error=error, remember=False))
@@ -381,8 +329,7 @@ class Turn:
             assert self.functions is not None
             step = self._function_step
             await write(self._closed_calls(step, status, self.functions.calls(), error, []))
-        if await self._open_late():
-            await write(await self.close_message(cut=cut, status=status, error=error))
+        await self.say_late(status, cut=cut, error=error)
 
     def written_functions(self) -> tuple[RunStep, tuple[Memory, ...]]:
         """The step while the client answers its calls: they show in full, without outputs."""
@@ -403,15 +350,6 @@ class Turn:
             step.row, status, usage=self.take_owed(), calls=calls, error=error
         )
         return Change(steps=[(closed, memory)], events=[(f"thread.run.step.{status}", closed)])
-
-
-def _speech(memories: Iterable[Memory]) -> Speech:
-    citations: dict[str, str] = {}
-    paths: dict[str, str] = {}
-    for memory in memories:
-        citations.update(memory.citations)
-        paths.update(memory.paths)
-    return Speech(citations=citations, paths=paths)
 
 
 def usage_of(told: llm.Usage) -> Usage:

@@ -133,7 +133,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     requests_per_minute: Annotated[int, Meta(ge=1)] | None = None
     run_life_s: int = 600
     journal_life_s: int = 86_400
-    keep_alive_s: float = 15.0
+    # 0: never.
+    keep_alive_s: Annotated[float, Meta(ge=0)] = 45.0
 
     # "auto": the backend that is configured, else the embedded model, else the scripted one.
     model: str = "auto"

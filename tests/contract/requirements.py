@@ -155,7 +155,7 @@ REQUIREMENTS: Final = (
     *_of(
         "contract §13",
         """
-        streams:framing — An event is its id, its name and one line of data; `done` is the last.
+        streams:framing — An event is its name and one line of data; `done` is the last.
         streams:plain — The events of a plain answer come in their order.
         streams:thread_created — A thread made for the run is told first.
         streams:function — A function call streams its arguments and ends in requires_action.
@@ -212,6 +212,7 @@ REQUIREMENTS: Final = (
         headers:every — Every answer bears the request id, the version, the time, and whose it is.
         azure:mounts — The API is also below /openai, /openai/v1 and any deployment.
         azure:client — The Azure client runs an assistant.
+        azure:version — On its paths a date before the second version means the first.
         urls:slashes — Slashes too many do not matter.
         """,
     ),
@@ -349,13 +350,13 @@ REQUIREMENTS: Final = (
         threads.runs.events:last_event_id — `Last-Event-ID` says the place, too.
         threads.runs.events:refusals — A place that cannot be is refused.
         runs:pictures — A run reads a picture once, and shows the newest as far as there is room.
-        streams:ids — Events are numbered without a gap.
+        streams:ids — Events that are told again are numbered without a gap.
         backends:provider_calls — What a provider carries out itself is a step, in its place.
         backends:provider_streams — Its deltas add up to the step that lists show.
         backends:given_back — What a model wants to see again with its calls' results goes back.
         backends:real_server — A real OpenAI-compatible server gives the same shapes of steps.
         streams:many — Two hundred streams and a sleeping reader disturb nobody.
-        streams:keep_alive — Silence is filled with comments.
+        streams:keep_alive — Long silence is filled with comments, unless none are wanted.
         mcp:echo — A server comes back as it was sent; of a header only the name is shown.
         mcp:calls — A call is a step, streamed as every step and listed as it was streamed.
         mcp:with_functions — Calls beside functions are done before the client is asked.

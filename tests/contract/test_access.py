@@ -182,21 +182,24 @@ def test_every_answer_says_who_gave_it(server: Server, talk: Talk) -> None:
         http.post("/v1/assistants", {}),
         http.get("/v1/nowhere"),
         http.send("PUT", "/v1/threads"),
-        server.http(None).get("/v1/assistants"),
     ]
+    stranger = server.http(None).get("/v1/assistants")
     stream = talk.open("hello")
     assert stream.headers["content-type"] == "text/event-stream; charset=utf-8"
     assert stream.headers["cache-control"] == "no-cache"
-    heads = [stream.headers, *(answer.headers for answer in answers)]
+    heads = [stream.headers, *(answer.headers for answer in [*answers, stranger])]
     list(stream)
     for head in heads:
         assert re.fullmatch("req_[0-9a-f]{32}", head["x-request-id"])
-        assert head["openai-version"] == "2020-10-01"
         assert head["openai-processing-ms"].isdigit()
         assert head["openai-organization"] == "locum"
         assert head["openai-project"] == "proj_default"
         assert head["x-content-type-options"] == "nosniff"
     assert {answer.headers["content-type"] for answer in answers} == {"application/json"}
+    assert {answer.headers["openai-version"] for answer in answers} == {"2020-10-01"}
+    # Who looks at keys is told from the API by its headers.
+    assert stranger.headers["content-type"] == "application/json; charset=utf-8"
+    assert "openai-version" not in stranger.headers
 
 
 @covers("beta:strict")
@@ -234,6 +237,30 @@ def test_the_azure_client_runs_an_assistant(server: Server) -> None:
         assert run.status == "completed"
         steps = client.beta.threads.runs.steps.list(run.id, thread_id=thread.id)
         assert [step.type for step in steps] == ["message_creation"]
+
+
+@covers("azure:version")
+@pytest.mark.parametrize(
+    ("path", "beta", "is_first"),
+    [
+        ("/openai/assistants?api-version=2024-02-15-preview", None, True),
+        ("/openai/deployments/gpt-4/assistants?api-version=2024-02-15-preview", None, True),
+        ("/openai/assistants?api-version=2024-02-15-preview", "assistants=", True),
+        ("/openai/assistants?api-version=2024-02-15-preview", "assistants=v2", False),
+        ("/openai/assistants?api-version=2024-05-01-preview", None, False),
+        ("/openai/assistants?api-version=2024-05-01-preview", "assistants=", False),
+        ("/openai/assistants?api-version=2024-05-01-preview", "assistants=v1", True),
+        ("/openai/assistants?api-version=preview", None, False),
+        ("/openai/assistants", None, False),
+        ("/v1/assistants?api-version=2024-02-15-preview", None, False),
+        ("/openai/v1/assistants?api-version=2024-02-15-preview", None, False),
+    ],
+)
+def test_on_paths_of_azure_a_date_tells_the_version(
+    server: Server, path: str, beta: str | None, *, is_first: bool
+) -> None:
+    made = server.http(beta=beta).post(path, {"model": "m"}).json
+    assert ("file_ids" in made) == is_first
 
 
 @covers("urls:slashes")

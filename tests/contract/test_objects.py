@@ -122,7 +122,7 @@ def test_a_deleted_assistant_is_not_found(http: Http, talk: Talk) -> None:
 
 
 @covers("threads.create:empty_body", "threads.get:resources", "threads.modify:resources")
-@pytest.mark.parametrize("body", [None, {}, {"messages": []}])
+@pytest.mark.parametrize("body", [None, {}, {"messages": []}, b"[]", b"null"])
 def test_a_thread_shows_an_empty_code_interpreter_only_when_it_is_read(
     http: Http, body: Any
 ) -> None:
@@ -132,6 +132,14 @@ def test_a_thread_shows_an_empty_code_interpreter_only_when_it_is_read(
     path = f"/v1/threads/{made['id']}"
     assert http.get(path).json == made | {"tool_resources": {"code_interpreter": {"file_ids": []}}}
     assert http.post(path, {"metadata": {"k": "v"}}).json == made | {"metadata": {"k": "v"}}
+
+
+@covers("errors:grammar")
+def test_a_list_is_no_body_where_something_is_required(http: Http) -> None:
+    told = http.post("/v1/assistants", b"[]").error
+    assert told["message"] == (
+        "Invalid type for the body: expected an object, but got an array instead."
+    )
 
 
 @covers("threads.create:messages", "threads.messages.list:order")

@@ -35,9 +35,14 @@ _RESUME: Final = """
 ## Go on where a stream broke
 
 Leaving a stream stops nothing but the stream. `GET /v1/threads/{thread_id}/runs/{run_id}/events`
-tells the events of a run again, and goes on live; with the header `Last-Event-ID`, or `?after=`,
-from the event after that one. Events are kept for a day after the run has ended
-(`journal_life_s`). Ids have no gaps. This is ours: the original had neither.
+tells the events of a run again, and goes on live. Each bears an `id:` there, which counts the run's
+events from 1 without gaps; with the header `Last-Event-ID`, or `?after=`, those after that one are
+told. Events are kept for a day after the run has ended (`journal_life_s`). This is ours: the
+original had neither.
+
+The streams of `POST` requests bear no ids, as the original's: there are clients that break at such
+a line. Whoever was cut off there asks for all events again, or says how many of the run's events
+have come: `?after=12`.
 """
 _WHEN: Final = {
     "thread.created": "a run is created together with its thread",

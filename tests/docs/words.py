@@ -20,7 +20,8 @@ WHAT_IT_DOES: Final[Mapping[str, str]] = {
     "max_runs": "Runs that are executed at a time; others wait in `queued`.",
     "run_life_s": "A run that is not done after this time has `expired`.",
     "journal_life_s": "How long the events of an ended run can be replayed.",
-    "keep_alive_s": "A silent stream carries a comment this often.",
+    "keep_alive_s": "A silent stream carries a comment this often; 0: never. Some clients for Java"
+    " break at a comment.",
     "model": "`auto`: the server that is configured, else the embedded model if its weights are"
     " here, else the scripted one. Or `embedded`, or `scripted`.",
     "backend_url": "A server that speaks Chat Completions, as in `http://127.0.0.1:11434/v1`.",

@@ -25,13 +25,16 @@ from locum.api.rates import Rates
 from locum.api.routes import ROUTES
 from locum.api.tree import Tree
 from locum.api.versions import Version, answer_v1, read_version
-from locum.errors import LocumError, MethodNotAllowed, NotFound, RateLimited
+from locum.errors import LocumError, MethodNotAllowed, NotFound, RateLimited, Unauthenticated
 from locum.ids import RequestIds
 from locum.service.adoption import adopt
 from locum.service.scope import House, Scope
 
 # The same API under the paths of the original and of Azure, whose deployments mean nothing here.
-_MOUNTS: Final = re.compile(r"/+(?:openai/+deployments/+[^/]+|openai/+v1|openai|v1)(?=/|$)")
+_MOUNTS: Final = re.compile(
+    r"/+(?:v1|openai/+v1|(?P<azure>openai(?:/+deployments/+[^/]+)?))(?=/|$)"
+)
+_VERSION: Final = (b"openai-version", b"2020-10-01")
 
 
 class Door:
@@ -47,7 +50,6 @@ class Door:
             self._tree.add(route.method, route.path, route)
         self._always = encoded(
             {
-                "openai-version": "2020-10-01",
                 "openai-organization": house.settings.organization,
                 "x-content-type-options": "nosniff",
             }
@@ -79,6 +81,8 @@ class Door:
         elapsed_ms = elapsed_s * 1000
         self._house.metrics.http.answered(incoming.operation, reply.status, elapsed_s)
         project_id = self._house.settings.project if caller is None else caller.project_id
+        if reply.status != Unauthenticated.status:
+            reply.headers.append(_VERSION)
         reply.headers += self._always
         reply.headers += (
             (b"x-request-id", request.encode()),
@@ -115,7 +119,9 @@ class Door:
             raise _no_route(incoming, methods)
         incoming.found(route.path)
         incoming.operation = route.name
-        version = read_version(incoming, route, strict=self._house.settings.strict_beta)
+        azure = mount is not None and mount["azure"] is not None
+        strict = self._house.settings.strict_beta
+        version = read_version(incoming, route, azure=azure, strict=strict)
         if route.only_v1 and version is not Version.V1:
             raise _no_route(incoming)
         parameters = operation.path_parameters(raw)

@@ -4,8 +4,11 @@ import math
 
 import msgspec
 
-from locum.api.http import Headers, Reply
-from locum.errors import LocumError, MethodNotAllowed, RateLimited, ServerError
+from locum.api.http import JSON, Headers, Reply
+from locum.errors import LocumError, MethodNotAllowed, RateLimited, ServerError, Unauthenticated
+
+# Who looked at keys was another server, and wrote it so.
+_DOORKEEPERS_JSON = b"application/json; charset=utf-8"
 
 _SORRY = (
     "The server had an error processing your request. Sorry about that! You can retry your"
@@ -37,7 +40,8 @@ def error_reply(error: LocumError) -> Reply:
         )
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", ", ".join(error.allowed).encode()))
-    return Reply(error_body(error), status=error.status, headers=headers)
+    media = _DOORKEEPERS_JSON if isinstance(error, Unauthenticated) else JSON
+    return Reply(error_body(error), status=error.status, media=media, headers=headers)
 
 
 def broken_reply(request_id: str) -> Reply:

@@ -17,7 +17,7 @@ HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 _DONE = b"event: done\ndata: [DONE]\n\n"
 # A comment: an event without data breaks both official SDKs.
 _ALIVE = b": keep-alive\n\n"
-_RESUME = "The run goes on; resume with the id of the last event you have seen."
+_RESUME = "The run goes on, and its events can be read again."
 
 Translate = Callable[[str, str], str]
 
@@ -32,7 +32,7 @@ async def frames(
                 if event is None:
                     yield _ALIVE
                 else:
-                    yield _frame(event, include=stream.include, translate=translate)
+                    yield _frame(event, stream, translate)
     except TooSlow:
         yield _error(f"This stream fell too far behind its run and was cut off. {_RESUME}")
     except RunGone:
@@ -45,13 +45,14 @@ async def frames(
     yield _DONE
 
 
-def _frame(event: Event, *, include: bool, translate: Translate | None) -> bytes:
+def _frame(event: Event, stream: RunStream, translate: Translate | None) -> bytes:
     data = event.data
-    if not include and event.name.startswith("thread.run.step."):
+    if not stream.include and event.name.startswith("thread.run.step."):
         data = without_content(data)
     if translate is not None:
         data = translate(event.name, data)
-    return f"id: {place_of(event)}\nevent: {event.name}\ndata: {data}\n\n".encode()
+    number = f"id: {place_of(event)}\n" if stream.numbered else ""
+    return f"{number}event: {event.name}\ndata: {data}\n\n".encode()
 
 
 def _error(message: str) -> bytes:

@@ -38,6 +38,10 @@ _NO_BRACKETS = bytes({*range(256)} - _STEPS.keys())
 # Fewer digits than Python refuses to read.
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,1000}")
 
+# What an object without keys is to clients in PHP, and no body at all to some in .NET.
+_EMPTY = {b"[]", b"null"}
+_LONGEST_EMPTY = max(map(len, _EMPTY))
+
 _NOT_JSON = (
     "We could not parse the JSON body of your request. (HINT: This likely means you aren't using"
     " your HTTP library correctly. The OpenAI API expects a JSON payload, but what was sent was"
@@ -48,6 +52,8 @@ _NOT_JSON = (
 
 def decode_body(kind: type[T], body: bytes, *, lenient: bool = False) -> T:
     anything: Any = kind
+    if len(body) <= _LONGEST_EMPTY and body in _EMPTY and _asks_nothing(kind):
+        body = b""
     try:
         decoded = _decoder(anything).decode(body or b"{}")
         _refuse_nesting(body)
@@ -63,6 +69,11 @@ def decode_body(kind: type[T], body: bytes, *, lenient: bool = False) -> T:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as refusal:
         raise _refused(value, kind, refusal) from refusal
+
+
+def _asks_nothing(kind: type) -> bool:
+    info = _info(kind)
+    return isinstance(info, inspect.StructType) and not any(one.required for one in info.fields)
 
 
 def _refused(value: Any, kind: type, refusal: msgspec.ValidationError) -> InvalidRequest:

@@ -3,6 +3,7 @@
 The first version is translated here on its way in and out; nothing behind this knows of it.
 """
 
+import re
 from enum import Enum
 from typing import Any, Final
 
@@ -29,7 +30,12 @@ class Version(Enum):
     V2 = "assistants=v2"
 
 
-def read_version(incoming: Incoming, route: Route, *, strict: bool) -> Version:
+# Azure told the versions apart by dates: with this one came the second.
+_DATED: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_SECOND_SINCE: Final = "2024-05-01"
+
+
+def read_version(incoming: Incoming, route: Route, *, azure: bool, strict: bool) -> Version:
     """A missing header means the second version, unless the operator wants it refused."""
     if not route.needs_beta:
         return Version.V2
@@ -39,8 +45,18 @@ def read_version(incoming: Incoming, route: Route, *, strict: bool) -> Version:
     for version in (Version.V2, Version.V1):
         if version.value in values:
             return version
+    if azure:
+        return _version_of_azure(incoming)
     if values or strict:
         raise InvalidRequest(_MISSING, code="invalid_beta")
+    return Version.V2
+
+
+def _version_of_azure(incoming: Incoming) -> Version:
+    """Its clients give no beta header, or an empty one."""
+    for name, value in incoming.query:
+        if name == "api-version" and _DATED.match(value) and value < _SECOND_SINCE:
+            return Version.V1
     return Version.V2
 
 

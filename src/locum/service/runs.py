@@ -42,12 +42,14 @@ _KINDS = {
 class RunStream(Struct, frozen=True):
     """The answer to a request that asked for a stream: events, and whether chunks show in them.
 
-    None among the events tells of a silence that a client should not mistake for the end.
+    None among the events tells of a silence that a client should not mistake for the end. Events
+    are numbered for those alone who ask for them again: there are clients that break at a number.
     """
 
     events: AsyncGenerator[Event | None, None]
     assistant_id: str
     include: bool
+    numbered: bool = False
 
 
 async def create_run(
@@ -184,7 +186,8 @@ async def follow_run(scope: Scope, *, thread_id: str, run_id: str, query: Follow
             f"Invalid 'after': '{query.after}'. Expected the id of an event of this run.",
             param="after",
         )
-    return await _stream(scope, (scope.project_id, thread_id, run_id), after=after)
+    stream = await _stream(scope, (scope.project_id, thread_id, run_id), after=after)
+    return replace(stream, numbered=True)
 
 
 async def _stream(scope: Scope, key: tuple[str, str, str], *, after: Place) -> RunStream:
@@ -199,7 +202,7 @@ def _stream_of(scope: Scope, run: Run, *, include: bool, after: Place = START) -
     events = scope.engine.follow(
         (scope.project_id, run.thread_id, run.id),
         after=after,
-        silence_s=scope.house.settings.keep_alive_s,
+        silence_s=scope.house.settings.keep_alive_s or None,
     )
     return RunStream(events, run.assistant_id, include)
 

@@ -174,7 +174,7 @@ def _part(part: Json) -> Json:
     if part["type"] != "text":
         return part
     annotations = [
-        each | {"file_citation": {"quote": ""} | each["file_citation"]}
+        each | {"file_citation": {"file_id": "", "quote": ""} | each["file_citation"]}
         if each["type"] == "file_citation"
         else each
         for each in part["text"]["annotations"]

@@ -353,8 +353,8 @@ def build_front(house: House, gateway: Gateway, tracer: Tracer | None = None) ->
     """The page and its gateway before the API, which answers for everything else."""
     keeper = Doorkeeper(house.store, house.settings, house.clock)
 
-    async def admit(scope: Scope) -> None:
-        await keeper.admit(Incoming(scope, _nothing))
+    async def admit(scope: Scope) -> str:
+        return (await keeper.admit(Incoming(scope, _nothing))).project_id
 
     settings = house.settings
     config = {

@@ -7,6 +7,8 @@ from openai import OpenAI
 from tests.contract.requirements import covers
 from tests.kit.http import Http
 from tests.kit.server import Server, running
+from tests.kit.shelf import FIGS, filled_store
+from tests.kit.talk import Talk
 
 
 @pytest.fixture
@@ -326,3 +328,27 @@ def test_what_messages_brought_does_not_expire(tool: str) -> None:
         [store_id] = held["file_search"]["vector_store_ids"]
         store = server.http().get(f"/v1/vector_stores/{store_id}").json
         assert (store["expires_after"], store["expires_at"]) == (None, None)
+
+
+@covers("v1:objects", "objects:key_order")
+def test_a_citation_of_the_first_version_is_written_in_one_way() -> None:
+    with running(files_at_once=1) as server, server.sdk() as sdk:
+        store_id = filled_store(sdk, figs=FIGS)
+        talk = Talk(server.http(beta="assistants=v1"))
+        assistant: Any = sdk.beta.assistants.create(
+            model="scripted",
+            tools=[{"type": "file_search"}],
+            tool_resources={"file_search": {"vector_store_ids": [store_id]}},
+        )
+        thread_id = talk.thread("!search figs\n!then\n!say {marker}")
+        frames = talk.http.frames(f"/v1/threads/{thread_id}/runs", {"assistant_id": assistant.id})
+    told = [frame.data for frame in frames[:-1] if frame.event.startswith("thread.message.")]
+    shown = [one.get("delta", one)["content"] for one in told]
+    cited = [
+        annotation["file_citation"]
+        for content in shown
+        for part in content
+        for annotation in part["text"]["annotations"]
+    ]
+    assert len(cited) == 2
+    assert {tuple(one) for one in cited} == {("file_id", "quote")}

@@ -180,6 +180,11 @@ def test_placeholders_say_what_the_model_was_told() -> None:
     assert turn.refusal == messages[1].content
 
 
+@pytest.mark.parametrize("said", ["f'{result}' and {model}", "x\n!then\n{user}"])
+def test_an_echo_is_what_was_said_to_the_letter(said: str) -> None:
+    assert take(Scripted(), asking(said)).text == f"You said: {said}"
+
+
 def test_tokens_that_run_out_cut_the_text() -> None:
     turn = take(Scripted(), asking("!words 50\n!call never", max_tokens=10))
     assert turn.finished.reason == "length"

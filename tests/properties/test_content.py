@@ -1,5 +1,6 @@
 """What passages say is cut out of a step's text as if the step had been read and written anew."""
 
+import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import UNSET
@@ -104,3 +105,14 @@ def test_only_what_passages_say_is_cut_out(calls: list[ToolCall]) -> None:
     whole, bare = text_of(_step(calls)), text_of(_step([_bare(call) for call in calls]))
     assert without_content(whole) == bare
     assert without_content(f"{whole},{whole}") == f"{bare},{bare}"
+
+
+@given(_texts, _texts)
+@example('c"1\\ x', '{"type":"function","id":"c"}')
+def test_the_id_of_a_call_stands_before_its_type_whatever_it_is(call_id: str, said: str) -> None:
+    function = FunctionDone(name="f", arguments=said, output=said)
+    text = text_of(_step([FunctionCall(id=call_id, function=function)]))
+    (call,) = msgspec.json.decode(text)["step_details"]["tool_calls"]
+    assert list(call) == ["id", "type", "function"]
+    assert call["id"] == call_id
+    assert call["function"] == {"name": "f", "arguments": said, "output": said}

@@ -414,6 +414,21 @@ def test_a_session_ends_with_signing_out_and_with_time(keyed: Server) -> None:
     assert plain.get("/gateway/other/models", headers=told).status == 401
 
 
+def test_who_signs_in_again_and_again_signs_nobody_else_out(keyed: Server) -> None:
+    mine, _ = keyed.add_key("proj_a")
+    theirs, _ = keyed.add_key("proj_b")
+    pair, _ = _signed_in(keyed, mine)
+    first, _ = _signed_in(keyed, theirs)
+    for _ in range(200):
+        last, _ = _signed_in(keyed, theirs)
+    plain = keyed.http(None)
+    opened = [
+        plain.get("/gateway/other/models", headers={"Cookie": one, **_PROOF}).status
+        for one in (pair, first, last)
+    ]
+    assert opened == [200, 401, 200]
+
+
 def test_signing_in_takes_a_valid_key_and_the_header(keyed: Server) -> None:
     secret, _ = keyed.add_key("proj_a")
     assert keyed.http("sk-wrong").post("/page/session", headers=_PROOF).status == 401

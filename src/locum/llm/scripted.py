@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Seque
 from typing import Any, ClassVar, Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from locum.llm import script, tokens
 from locum.llm.minimal import smallest, smallest_arguments
@@ -95,7 +96,8 @@ class Scripted:
         if not turns:
             found = (turns for pattern, turns in self._rules if pattern.search(scene.words))
             turns = next(found, ())
-        return scene.allowed(_current(turns, answered=scene.answered)) or [scene.unscripted()]
+        turn = scene.allowed(_current(turns, answered=scene.answered))
+        return [scene.filled(action) for action in turn] or [scene.unscripted()]
 
 
 class _Scene:
@@ -136,9 +138,11 @@ class _Scene:
             return script.Say(_json({"answer": answer}))
         return script.Say(answer)
 
-    def filled(self, text: str) -> str:
-        """`text` with its placeholders replaced by what they stand for."""
-        return _PLACEHOLDER.sub(self._placeholder, text)
+    def filled(self, action: script.Action) -> script.Action:
+        """What a script says, with its placeholders replaced by what they stand for."""
+        if not isinstance(action, script.Say | script.Refuse):
+            return action
+        return replace(action, text=_PLACEHOLDER.sub(self._placeholder, action.text))
 
     def tool(self, use: script.Use) -> tuple[str, str]:
         """Name a call and write its arguments. What was never offered is called all the same."""
@@ -196,9 +200,9 @@ class _Speech:
     def events(self, action: script.Say | script.Refuse | script.Use) -> Iterator[Event]:
         match action:
             case script.Say(text):
-                return self._text(TextDelta, self._scene.filled(text))
+                return self._text(TextDelta, text)
             case script.Refuse(text):
-                return self._text(RefusalDelta, self._scene.filled(text))
+                return self._text(RefusalDelta, text)
             case script.Use():
                 return self._call(*self._scene.tool(action))
 

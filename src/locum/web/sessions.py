@@ -20,13 +20,16 @@ COOKIE: Final = "locum_page"
 # Only a script of our own origin can set it without asking first, and we never say yes.
 PROOF: Final = "x-locum-page"
 _LIFE_S: Final = 12 * 3600
-_MOST: Final = 1_000
+_MOST: Final = 10_000
+# Who signs in again and again signs out those of the own project, nobody else.
+_MOST_OF_ONE: Final = 200
 
-# Raises what a caller is to be told when the headers of a request open nothing.
-Admit = Callable[[Scope], Awaitable[None]]
+# The project that a request may enter; raises what a caller is to be told when it opens none.
+Admit = Callable[[Scope], Awaitable[str]]
 
 
 class _Session(NamedTuple):
+    project_id: str
     authorization: str
     expires_at: float
 
@@ -54,13 +57,14 @@ class Admission:
     async def sign_in(self, request: Request) -> Response:
         """A cookie for whoever shows a key."""
         _require_proof(request)
-        await self._admit(_as_reading(request.scope))
+        project_id = await self._admit(_as_reading(request.scope))
         authorization = request.headers.get("authorization", "")
         if not authorization:
             raise Unauthenticated("Sign in with a key in the Authorization header.")
-        self._make_room()
+        self._make_room(project_id)
         name = secrets.token_urlsafe(32)
-        self._sessions[_digest(name)] = _Session(authorization, self._clock.monotonic() + _LIFE_S)
+        expires_at = self._clock.monotonic() + _LIFE_S
+        self._sessions[_digest(name)] = _Session(project_id, authorization, expires_at)
         response = Response(status_code=204, headers={"cache-control": "no-store"})
         response.set_cookie(
             COOKIE,
@@ -86,12 +90,15 @@ class Admission:
             return None
         return session
 
-    def _make_room(self) -> None:
+    def _make_room(self, project_id: str) -> None:
         now = self._clock.monotonic()
         self._sessions = {
             name: session for name, session in self._sessions.items() if session.expires_at > now
         }
-        while len(self._sessions) >= _MOST:
+        own = [name for name, one in self._sessions.items() if one.project_id == project_id]
+        if len(own) >= _MOST_OF_ONE:
+            del self._sessions[own[0]]
+        elif len(self._sessions) >= _MOST:
             del self._sessions[next(iter(self._sessions))]
 
 

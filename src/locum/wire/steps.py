@@ -131,7 +131,7 @@ class RunStep(Struct, frozen=True, kw_only=True):
 
 # A tag is written in front of all fields. What people wrote has its quotes escaped.
 _TYPE_FIRST: Final = re.compile(
-    r'\{"type":"(code_interpreter|file_search|function)","id":("[^"\\]*")'
+    r'\{"type":"(code_interpreter|file_search|function)","id":("(?:[^"\\]|\\.)*")'
 )
 
 

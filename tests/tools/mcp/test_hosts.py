@@ -84,6 +84,8 @@ def test_an_address_that_is_covered_may_be_called(allowed: str, address: str) ->
         (["*"], "https://[::1]/mcp", "must name it exactly"),
         (["*"], "https://[::ffff:127.0.0.1]/mcp", "must name it exactly"),
         (["*"], "https://[64:ff9b::7f00:1]/mcp", "must name it exactly"),
+        (["*"], "https://[64:ff9b:1::808:808]/mcp", "must name it exactly"),
+        (["*"], "https://[fec0::1]/mcp", "must name it exactly"),
         (["*"], "https://10.0.0.1/mcp", "must name it exactly"),
         (["*"], "https://172.16.0.1/mcp", "must name it exactly"),
         (["*"], "https://192.168.0.1/mcp", "must name it exactly"),

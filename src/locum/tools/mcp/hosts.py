@@ -28,6 +28,8 @@ _ENTRY = re.compile(
 )
 # Addresses of the old internet, written within the new one.
 _NAT64 = IPv6Network("64:ff9b::/96")
+# Nobody's on the internet, though not every Python knows.
+_OF_A_HOUSE = (IPv6Network("64:ff9b:1::/48"), IPv6Network("fec0::/10"))
 
 
 class HostRefused(Exception):
@@ -121,6 +123,8 @@ def is_public(address: IP) -> bool:
             embedded = IPv4Address(int(address) & 0xFFFF_FFFF)
         if embedded is not None:
             return is_public(embedded)
+        if any(address in network for network in _OF_A_HOUSE):
+            return False
     return address.is_global and not address.is_multicast
 
 

@@ -92,3 +92,17 @@ def test_words_of_a_drawing_are_read_and_its_names_are_not(tmp_path: Path) -> No
 def test_the_title_is_that_of_the_head(tmp_path: Path) -> None:
     page = "<head><title>\n The\n page </title></head><svg><title>Icon</title></svg>Words"
     assert _text(tmp_path, page) == "The page\n\nWords"
+
+
+@pytest.mark.parametrize(
+    ("head", "encoding"),
+    [
+        ('<?xml version="1.0" encoding="iso-8859-1"?>', "cp1252"),
+        ('<?xml version="1.0" encoding="utf-8"?><meta charset=koi8-r>', "koi8-r"),
+    ],
+)
+def test_xhtml_names_its_encoding_in_its_first_line(
+    tmp_path: Path, head: str, encoding: str
+) -> None:
+    word = "café" if encoding == "cp1252" else "Привет"
+    assert extract(tmp_path, "a.html", f"{head}<p>{word}".encode(encoding)).text == word

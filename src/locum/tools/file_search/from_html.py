@@ -11,6 +11,7 @@ from locum.tools.file_search import from_text
 from locum.tools.file_search.reading import Limits, Unreadable, read_all, tidy
 
 _CHARSET = re.compile(rb"""(?i)<meta[^>]{0,200}charset\s*=\s*["']?([a-zA-Z0-9_.:-]{1,40})""")
+_XML = re.compile(rb"""<\?xml[^>]{0,200}\sencoding\s*=\s*["']([a-zA-Z0-9_.:-]{1,40})""")
 _HEAD_BYTES = 1 << 14
 # fmt: off
 _UNSEEN = frozenset({
@@ -50,7 +51,7 @@ _SPACE = re.compile(r"[ \t\n\r\f]+")
 
 def read(file: BinaryIO, limits: Limits) -> Iterator[str]:
     data = read_all(file, limits)
-    found = _CHARSET.search(data[:_HEAD_BYTES])
+    found = _CHARSET.search(data[:_HEAD_BYTES]) or _XML.match(data)
     text = from_text.decode(data, declared=found.group(1).decode("ascii") if found else None)
     yield visible(text)
 

@@ -13,7 +13,7 @@ _PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
 _DECK = "http://schemas.openxmlformats.org/presentationml/2006/main"
 _PAGE = (
     "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] "
-    "/Resources << /Font << /F1 3 0 R >> >> /Contents {contents} 0 R >>"
+    "/Resources << /Font << /F1 3 0 R >> >> /Contents {contents} 0 R /Annots [{annotations}] >>"
 )
 _FREE, _END = 0xFFFFFFFF, 0xFFFFFFFE
 
@@ -107,20 +107,30 @@ def relations(*, kind: str = "", **targets: str) -> str:
 
 def pdf(*pages: str, trailer: str = "") -> bytes:
     """One line of Latin text a page; `trailer` is added to the trailer's dictionary."""
+    return drawn_pdf(*(f"72 720 Td ({text}) Tj" for text in pages), trailer=trailer)
+
+
+def drawn_pdf(
+    *pages: str, annotations: str = "", objects: Sequence[str] = (), trailer: str = ""
+) -> bytes:
+    """What is done with text on each page; `objects` come behind all others, from 4 + 2 * pages.
+
+    Every page has the same `annotations`.
+    """
     count = len(pages)
     kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(count))
-    objects = [
+    whole = [
         "<< /Type /Catalog /Pages 2 0 R >>",
         f"<< /Type /Pages /Count {count} /Kids [{kids}] >>",
         "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
     ]
     for number, text in enumerate(pages):
-        content = f"BT /F1 12 Tf 72 720 Td ({text}) Tj ET"
-        objects += [
-            _PAGE.format(contents=5 + 2 * number),
+        content = f"BT /F1 12 Tf {text} ET"
+        whole += [
+            _PAGE.format(contents=5 + 2 * number, annotations=annotations),
             f"<< /Length {len(content)} >>\nstream\n{content}\nendstream",
         ]
-    return _pdf(objects, trailer)
+    return _pdf([*whole, *objects], trailer)
 
 
 def _pdf(objects: Sequence[str], trailer: str) -> bytes:

@@ -11,6 +11,8 @@ from locum.tools.file_search.reading import Limits, Unreadable
 
 # PDFium marks a word broken at the end of a line with a non-character.
 _BROKEN_WORD = re.compile("(?:\ufffe|\u0002)\r?\n?")
+# PDFium takes a time for them that grows faster than their number.
+_MOST_ANNOTATIONS = 10_000
 _HEAD_BYTES = 1024
 
 
@@ -37,6 +39,11 @@ def _open(file: BinaryIO) -> pypdfium2.PdfDocument:
 def _page(document: pypdfium2.PdfDocument, number: int) -> str:
     try:
         page = document[number]
+        if _has_annotations(page):
+            # What lies upon a page is no text of it until it is made a part of it.
+            raw.FPDFPage_Flatten(page, raw.FLAT_NORMALDISPLAY)
+            page.close()
+            page = document[number]
         words = page.get_textpage()
         text = str(words.get_text_bounded(errors="replace"))
         words.close()
@@ -45,3 +52,17 @@ def _page(document: pypdfium2.PdfDocument, number: int) -> str:
         # One broken page in a good document is an empty page, as every viewer shows it.
         return ""
     return _BROKEN_WORD.sub("", text)
+
+
+def _has_annotations(page: pypdfium2.PdfPage) -> bool:
+    """Fields of forms, words of readers, stamps; links are many, and have no words of their own."""
+    count = raw.FPDFPage_GetAnnotCount(page)
+    if count > _MOST_ANNOTATIONS:
+        return False
+    for index in range(count):
+        annotation = raw.FPDFPage_GetAnnot(page, index)
+        kind = raw.FPDFAnnot_GetSubtype(annotation)
+        raw.FPDFPage_CloseAnnot(annotation)
+        if kind != raw.FPDF_ANNOT_LINK:
+            return True
+    return False

@@ -6,6 +6,13 @@ import pytest
 from tests.tools.file_search import documents
 from tests.tools.file_search.extracting import extract
 
+# The accents of the standard fonts stand at places of their own.
+_GRAVE, _ACUTE, _DIERESIS, _CARON, _CEDILLA = "\xc1", "\xc2", "\xc8", "\xcf", "\xcb"
+
+
+def _text(tmp_path: Path, drawn: str) -> str:
+    return extract(tmp_path, "a.pdf", documents.drawn_pdf(drawn)).text
+
 
 def _annotation(kind: str, *, flags: int = 4) -> str:
     return (
@@ -18,6 +25,15 @@ def _appearance(words: str) -> str:
     return (
         "<< /Type /XObject /Subtype /Form /BBox [0 0 200 20] /Resources << /Font << /F1 3 0 R >> "
         f">> /Length {len(drawn)} >>\nstream\n{drawn}\nendstream"
+    )
+
+
+def _spelled(word: str, *, x: int = 72) -> str:
+    """A word from left to right in the order it is seen, as browsers spell it out."""
+    return "".join(
+        f"/Span << /ActualText <feff{letter.encode('utf-16-be').hex()}> >> BDC "
+        f"1 0 0 1 {x + 6 * place} 720 Tm (x) Tj EMC "
+        for place, letter in enumerate(word)
     )
 
 
@@ -47,3 +63,71 @@ def test_a_page_of_very_many_annotations_is_read_without_them(tmp_path: Path) ->
         objects=[_appearance("Ann Smith")],
     )
     assert extract(tmp_path, "a.pdf", page).text == "Name:"
+
+
+@pytest.mark.parametrize("word", ["مرحبا", "بخوانم", "שלום"])
+def test_words_from_right_to_left_that_are_spelled_out_as_seen_are_turned_round(
+    tmp_path: Path, word: str
+) -> None:
+    assert _text(tmp_path, _spelled(word[::-1])) == word
+
+
+def test_digits_among_words_from_right_to_left_stay_as_they_are(tmp_path: Path) -> None:
+    assert _text(tmp_path, _spelled("٢٠٢٤")) == "٢٠٢٤"
+
+
+@pytest.mark.parametrize("other", ["😀", "x"])
+def test_words_are_turned_round_behind_what_is_counted_otherwise(
+    tmp_path: Path, other: str
+) -> None:
+    """A character of two halves, and one beyond the edge of the page."""
+    drawn = _spelled(other, x=20 if other == "😀" else -40) + _spelled("مرحبا"[::-1])
+    assert _text(tmp_path, drawn).removeprefix(other).strip() == "مرحبا"
+
+
+@pytest.mark.parametrize(
+    ("drawn", "text"),
+    [
+        (f"[(M{_DIERESIS}) 333 (uller)] TJ", "Müller"),
+        (f"[(Na{_DIERESIS}) 306 (\xf5ve)] TJ", "Naïve"),
+        (f"[(tr{_GRAVE}) 333 (es)] TJ", "très"),
+        (f"[(Fran{_CEDILLA}) 333 (cois)] TJ", "François"),
+        (f"[(Is) 417 ({_CEDILLA})] TJ", "Iş"),
+        (f"2 3 Td ({_CARON}) Tj -2 -3 Td (Skoda) Tj", "Škoda"),
+        # No letter has all of these, or these are beside their letters.
+        (f"[(q{_DIERESIS}) 333 (q)] TJ", "q¨q"),
+        (f"(it{_ACUTE}s) Tj", "it´s"),
+        (f"({_ACUTE}{_ACUTE}) Tj", "´´"),
+        (f"({_GRAVE}a{_GRAVE} and x{_GRAVE}e{_GRAVE}) Tj", "`a` and x`e`"),
+        ("(a~n e^e) Tj", "a~n e^e"),
+    ],
+)
+def test_an_accent_over_or_under_a_letter_is_made_one_with_it(
+    tmp_path: Path, drawn: str, text: str
+) -> None:
+    assert _text(tmp_path, f"72 720 Td {drawn}") == text
+
+
+def test_an_accent_beside_a_letter_of_a_line_that_runs_upwards_stays(tmp_path: Path) -> None:
+    assert _text(tmp_path, f"0 1 -1 0 300 300 Tm (it{_ACUTE}s) Tj") == "it´s"
+
+
+@pytest.mark.parametrize(
+    ("lines", "text"),
+    [
+        (("infor-", "mation"), "information"),
+        (("ISO-", "9001"), "ISO-9001"),
+        (("Karl-", "Marx"), "Karl-Marx"),
+        (("INTERNA-", "TIONAL"), "INTERNATIONAL"),
+    ],
+)
+def test_a_word_broken_at_the_end_of_a_line_is_made_whole(
+    tmp_path: Path, lines: tuple[str, str], text: str
+) -> None:
+    first, second = lines
+    assert _text(tmp_path, f"72 720 Td ({first}) Tj 0 -14 Td ({second}) Tj") == text
+
+
+def test_a_word_broken_by_a_hyphen_that_is_no_minus_is_made_whole(tmp_path: Path) -> None:
+    drawn = _spelled("inter\u2010") + "1 0 0 1 72 700 Tm (national) Tj"
+    assert _text(tmp_path, drawn) == "international"

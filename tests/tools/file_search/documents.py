@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 
 _WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+_MATH = "http://schemas.openxmlformats.org/officeDocument/2006/math"
 _DRAWING = "http://schemas.openxmlformats.org/drawingml/2006/main"
 _SHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _REFERENCE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -35,8 +36,13 @@ def docx(*paragraphs: str, notes: str = "") -> bytes:
 
 
 def word_xml(*paragraphs: str) -> str:
-    body = "".join(f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>" for text in paragraphs)
-    return f'<w:document xmlns:w="{_WORD}"><w:body>{body}</w:body></w:document>'
+    return body_xml("".join(f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>" for text in paragraphs))
+
+
+def body_xml(body: str) -> str:
+    """A part of a Word document, of what a test writes itself."""
+    spaces = f'xmlns:w="{_WORD}" xmlns:m="{_MATH}"'
+    return f"<w:document {spaces}><w:body>{body}</w:body></w:document>"
 
 
 def pptx(*slides: str, notes: Mapping[int, str] | None = None, shown: Sequence[int] = ()) -> bytes:

@@ -97,6 +97,65 @@ def test_docx_text_said_twice_for_old_readers_is_read_once(tmp_path: Path) -> No
     assert extract(tmp_path, "a.docx", data).text == "Box"
 
 
+def _read_body(folder: Path, body: str) -> str:
+    data = documents.zipped({"word/document.xml": documents.body_xml(body)})
+    return extract(folder, "a.docx", data).text
+
+
+def test_docx_is_read_as_if_tracked_changes_were_accepted(tmp_path: Path) -> None:
+    moved = "<w:r><w:t>A moved sentence.</w:t></w:r>"
+    body = (
+        "<w:p><w:r><w:t>One</w:t></w:r><w:del><w:r><w:delText>two</w:delText><w:tab/></w:r></w:del>"
+        "<w:ins><w:r><w:t> or three</w:t></w:r></w:ins></w:p>"
+        f"<w:p><w:pPr><w:rPr><w:moveFrom/></w:rPr></w:pPr><w:moveFrom>{moved}</w:moveFrom></w:p>"
+        f"<w:p><w:r><w:t>Four</w:t></w:r></w:p><w:p><w:moveTo>{moved}</w:moveTo></w:p>"
+    )
+    assert _read_body(tmp_path, body) == "One or three\n\nFour\nA moved sentence."
+
+
+def test_docx_boxes_stand_on_lines_of_their_own(tmp_path: Path) -> None:
+    box = "<w:txbxContent><w:p><w:r><w:t>Aside</w:t></w:r></w:p></w:txbxContent>"
+    run = f"<w:p><w:r><w:t>before</w:t></w:r><w:r>{box}</w:r><w:r><w:t>after</w:t></w:r></w:p>"
+    assert _read_body(tmp_path, run) == "before\nAside\nafter"
+    row = f"<w:tbl><w:tr><w:tc>{run}</w:tc><w:tc>{run}</w:tc></w:tr></w:tbl>"
+    assert _read_body(tmp_path, row) == "before Aside after \tbefore Aside after"
+
+
+def test_docx_words_are_apart_that_are_shown_apart(tmp_path: Path) -> None:
+    body = (
+        "<w:p><w:r><w:t>left</w:t><w:ptab/><w:t>right</w:t></w:r><w:r><w:br/></w:r>"
+        "<m:f><m:num><m:r><m:t>a+b</m:t></m:r></m:num><m:den><m:r><m:t>2</m:t></m:r></m:den></m:f>"
+        "</w:p>"
+    )
+    assert _read_body(tmp_path, body) == "left\tright\na+b/2"
+
+
+def test_stops_of_tabs_are_no_tabs(tmp_path: Path) -> None:
+    stops = '<w:pPr><w:tabs><w:tab w:pos="720"/><w:tab w:pos="900"/></w:tabs></w:pPr>'
+    line = f"<w:p>{stops}<w:r><w:t>One</w:t><w:tab/><w:t>12</w:t></w:r></w:p>"
+    assert _read_body(tmp_path, line * 2) == "One\t12\nOne\t12"
+    stops = '<a:pPr><a:tabLst><a:tab pos="720"/></a:tabLst></a:pPr>'
+    slide = documents.slide_xml("One</a:t></a:r></a:p><a:p>" + stops + "<a:r><a:t>Two")
+    data = documents.zipped({"ppt/slides/slide1.xml": slide})
+    assert extract(tmp_path, "a.pptx", data).text == "One\nTwo"
+
+
+def test_docx_words_are_read_without_how_they_are_spoken(tmp_path: Path) -> None:
+    tower = (
+        "<w:p><w:r><w:ruby><w:rt><w:r><w:t>とうきょう</w:t></w:r></w:rt><w:rubyBase><w:r>"
+        "<w:t>東京</w:t></w:r></w:rubyBase></w:ruby></w:r><w:r><w:t>タワー</w:t></w:r></w:p>"
+    )
+    assert _read_body(tmp_path, tower) == "東京タワー"
+
+
+def test_numbers_of_slides_are_not_read(tmp_path: Path) -> None:
+    number = '<a:fld type="slidenum"><a:t>&lt;number&gt;</a:t></a:fld>'
+    day = '<a:fld type="datetime1"><a:t>6 May</a:t></a:fld>'
+    slide = documents.slide_xml(f"Plan</a:t></a:r></a:p><a:p>{number}{day}<a:r><a:t>")
+    data = documents.zipped({"ppt/slides/slide1.xml": slide})
+    assert extract(tmp_path, "a.pptx", data).text == "Plan\n6 May"
+
+
 def test_pptx_gives_slides_in_their_order_with_their_notes(tmp_path: Path) -> None:
     slides = [f"Slide {number}" for number in range(1, 12)]
     found = extract(tmp_path, "a.pptx", documents.pptx(*slides, notes={2: "Say this"}))

@@ -75,39 +75,53 @@ def _text(archive: Archive, part: str, limits: Limits) -> str:
 class _Paragraphs:
     """Gathers runs of text. Word and PowerPoint share names: `t` text, `p` paragraph, `tc` cell."""
 
-    _BREAKS: Mapping[str, str] = {"br": "\n", "cr": "\n", "tab": "\t", "noBreakHyphen": "-"}
-    _ENDS: Mapping[str, str] = {"p": "\n", "tr": "\n", "tbl": "\n", "sp": "\n"}
+    # Word writes a drawing twice, the second time for old readers, and what was moved where it
+    # was, too. `rt` is how a word is spoken; of `tabs` it is told where they stop.
+    _LEFT_OUT = frozenset(("Fallback", "del", "moveFrom", "rt", "tabs", "tabLst"))
+    _BREAKS: Mapping[str, str] = {
+        "br": "\n",
+        "cr": "\n",
+        "tab": "\t",
+        "ptab": "\t",
+        "noBreakHyphen": "-",
+        # What a fraction is divided by.
+        "den": "/",
+    }
+    _ENDS: Mapping[str, str] = {"tr": "\n", "tbl": "\n", "sp": "\n"}
 
     def __init__(self, limits: Limits) -> None:
         self.pieces: list[str] = []
         self._limits = limits
         self._chars = 0
         self._in_text = False
-        # Word writes a drawing twice, the second time for old readers.
-        self._fallbacks = 0
         self._in_cells = 0
+        # How deep we are in what is left out.
+        self._left_out = 0
 
-    def start(self, name: str, _: Mapping[str, str]) -> None:
-        if name == "Fallback":
-            self._fallbacks += 1
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        if self._left_out or name in self._LEFT_OUT or _numbers_slides(name, attributes):
+            self._left_out += 1
+        elif name == "t":
+            self._in_text = True
         elif name == "tc":
             self._in_cells += 1
-        elif name == "t":
-            self._in_text = not self._fallbacks
-        elif name in self._BREAKS and not self._fallbacks:
+        elif name == "txbxContent":
+            # A box stands in the middle of the paragraph that it is anchored to.
+            self._end_paragraph()
+        elif name in self._BREAKS:
             self.pieces.append(self._BREAKS[name])
 
     def end(self, name: str) -> None:
-        if name == "Fallback":
-            self._fallbacks -= 1
+        if self._left_out:
+            self._left_out -= 1
         elif name == "t":
             self._in_text = False
+        elif name == "p":
+            self._end_paragraph()
         elif name == "tc":
             self._in_cells -= 1
             self.pieces.append("\t")
-        elif name == "p" and self._in_cells:
-            self.pieces.append(" ")
-        elif name in self._ENDS and not self._fallbacks:
+        elif name in self._ENDS:
             self.pieces.append(self._ENDS[name])
 
     def words(self, text: str) -> None:
@@ -117,3 +131,11 @@ class _Paragraphs:
         if self._chars > self._limits.text_chars:
             raise too_much_text(self._limits)
         self.pieces.append(text)
+
+    def _end_paragraph(self) -> None:
+        self.pieces.append(" " if self._in_cells else "\n")
+
+
+def _numbers_slides(name: str, attributes: Mapping[str, str]) -> bool:
+    """Whether this is a field that shows a slide's number; some programs leave it unfilled."""
+    return name == "fld" and attributes.get("type") == "slidenum"

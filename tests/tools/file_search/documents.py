@@ -4,6 +4,7 @@ import io
 import struct
 import zipfile
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 _WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 _MATH = "http://schemas.openxmlformats.org/officeDocument/2006/math"
@@ -166,12 +167,23 @@ def encrypted_pdf() -> bytes:
     )
 
 
-def doc(text: str, *, flags: int = 0x0200, wide: bool = True) -> bytes:
+class Looks(NamedTuple):
+    """Of which letters of a DOC a page tells something, and what: at 0x00FA of runs."""
+
+    listed_at: int
+    properties: bytes
+    spans: Sequence[tuple[int, int]]
+    times: int = 1
+
+
+def doc(text: str, *looks: Looks, flags: int = 0x0200, wide: bool = True) -> bytes:
     """A Word 97 file of one piece, in sectors of 512 bytes."""
-    return compound(doc_streams(text, flags=flags, wide=wide))
+    return compound(doc_streams(text, *looks, flags=flags, wide=wide))
 
 
-def doc_streams(text: str, *, flags: int = 0x0200, wide: bool = True) -> dict[str, bytes]:
+def doc_streams(
+    text: str, *looks: Looks, flags: int = 0x0200, wide: bool = True
+) -> dict[str, bytes]:
     letters = text.encode("utf-16-le" if wide else "cp1252")
     place = 0x800 if wide else (0x800 * 2) | (1 << 30)
     pieces = struct.pack("<II", 0, len(text)) + struct.pack("<HIH", 0, place, 0)
@@ -180,7 +192,29 @@ def doc_streams(text: str, *, flags: int = 0x0200, wide: bool = True) -> dict[st
     main = bytearray(0x800) + letters
     struct.pack_into("<H8xH", main, 0, 0xA5EC, flags)
     struct.pack_into("<II", main, 0x01A2, 0, len(table))
+    for one in looks:
+        main += bytes(-len(main) % 512)
+        number = len(main) // 512
+        main += _looks_page(one, letter_bytes=1 + wide)
+        listed = struct.pack(
+            f"<{2 * one.times + 1}I", *[0] * (one.times + 1), *[number] * one.times
+        )
+        struct.pack_into("<II", main, one.listed_at, len(table), len(listed))
+        table += listed
     return {"WordDocument": bytes(main), "1Table": table}
+
+
+def _looks_page(looks: Looks, *, letter_bytes: int) -> bytes:
+    """Where spans begin and end, which of them has properties, and these from 480 on."""
+    places = [0x800, *(0x800 + at * letter_bytes for span in looks.spans for at in span)]
+    page = bytearray(512)
+    struct.pack_into(f"<{len(places)}I", page, 0, *places)
+    entry_bytes = 1 if looks.listed_at == 0x00FA else 13
+    for entry in range(1, len(places) - 1, 2):
+        page[len(places) * 4 + entry * entry_bytes] = 240
+    page[511] = len(places) - 1
+    page[480 : 480 + len(looks.properties)] = looks.properties
+    return bytes(page)
 
 
 def compound(

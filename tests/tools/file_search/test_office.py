@@ -234,6 +234,50 @@ def test_doc_gives_its_text_without_field_codes(tmp_path: Path, wide: bool) -> N
     assert extract(tmp_path, "a.doc", data).text == "Dear é,\nsee page 3."
 
 
+# Style, widths, tabs and colour before what says that a paragraph ends a row.
+_ROW = bytes.fromhex("0000 08d6 0400aabbcc 0dc6 02aabb 4966 aabbccdd 1624 01 1724 01")
+_DELETED = documents.Looks(0x00FA, bytes.fromhex("06 3508 01 0008 01"), [(3, 8)])
+
+
+@pytest.mark.parametrize("wide", [True, False])
+@pytest.mark.parametrize("length", [b"\x0e", b"\0\x0d"])
+def test_rows_of_a_doc_are_lines(tmp_path: Path, wide: bool, length: bytes) -> None:
+    text = "Name\x07Note\x07\x07Ann\x07\x07\x07Bob\x07old\x07\x07"
+    rows = documents.Looks(0x0102, length + _ROW, [(10, 11), (16, 17), (25, 26)])
+    found = extract(tmp_path, "a.doc", documents.doc(text, rows, wide=wide)).text
+    assert found == "Name\tNote\t\nAnn\t\t\nBob\told"
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_doc_is_read_as_if_tracked_changes_were_accepted(tmp_path: Path, wide: bool) -> None:
+    data = documents.doc("is fifty sixty; 1 \x132\x143\x15", _DELETED, wide=wide)
+    assert extract(tmp_path, "a.doc", data).text == "is  sixty; 1 3"
+
+
+@pytest.mark.parametrize(
+    "looks",
+    [
+        _DELETED._replace(properties=b"\x03\x35\x08\x01"),
+        _DELETED._replace(properties=b"\x05\x0d\xc6\x03\x00\x08\x01"),
+        _DELETED._replace(spans=[(3, 70_000)]),
+        _DELETED._replace(spans=[(8, 3)]),
+        _DELETED._replace(properties=b"\x00\x08\x01".ljust(31) + b"\xff"),
+        _DELETED._replace(listed_at=0x0102, properties=b"\xff" * 8 + b"\x17\x24\x01"),
+    ],
+)
+def test_what_is_broken_of_the_looks_of_a_doc_hides_no_text(
+    tmp_path: Path, looks: documents.Looks
+) -> None:
+    data = documents.doc("is fifty", looks)
+    assert extract(tmp_path, "a.doc", data).text == "is fifty"
+
+
+def test_pages_of_looks_that_are_named_again_and_again_are_read_once(tmp_path: Path) -> None:
+    text = "is fifty sixty" + " and so on" * 1_000
+    data = documents.doc(text, _DELETED._replace(times=3_000))
+    assert extract(tmp_path, "a.doc", data).text == text.replace("fifty", "")
+
+
 def test_doc_is_read_and_not_what_is_embedded_in_it(tmp_path: Path) -> None:
     streams = documents.doc_streams("Dear Ann")
     data = documents.compound(streams, within=documents.doc_streams("An old offer, embedded"))

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
+from locum.tools.file_search.from_doc_looks import BLANK, as_shown
 from locum.tools.file_search.reading import Limits, Unreadable, tidy, too_much_text
 
 _MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -23,7 +24,7 @@ _ENCRYPTED, _SECOND_TABLE = 0x0100, 0x0200
 _CLX_AT = 0x01A2
 _PIECES = 2
 _COMPRESSED = 1 << 30
-# Word's marks in the text: cell and row ends, breaks, field codes and what they show.
+# Word's marks in the text: ends of cells, breaks, field codes and what they show.
 _MARKS = str.maketrans({"\x07": "\t", "\r": "\n", "\x0b": "\n", "\x0c": "\n\n", "\x1e": "-"})
 
 
@@ -34,7 +35,8 @@ def read(file: BinaryIO, limits: Limits) -> Iterator[str]:
     if not data.startswith(_MAGIC):
         raise Unreadable("The file's extension says DOC, but it is not a Word 97–2003 document.")
     try:
-        yield tidy(_without_fields(_text(_Compound(data), limits)).translate(_MARKS))
+        text = _text(_Compound(data), limits).replace(BLANK, "")
+        yield tidy(_without_fields(text).translate(_MARKS))
     except (struct.error, IndexError, KeyError, UnicodeDecodeError):
         raise Unreadable("The file could not be parsed as a Word document.") from None
 
@@ -49,6 +51,7 @@ def _text(compound: "_Compound", limits: Limits) -> str:
     if flags & _ENCRYPTED:
         raise Unreadable("The file is encrypted; a password would be needed.")
     table = compound.stream("1Table" if flags & _SECOND_TABLE else "0Table")
+    shown = as_shown(main, table)
     start, size = struct.unpack_from("<II", main, _CLX_AT)
     pieces = _piece_table(table[start : start + size])
     count = (len(pieces) - 4) // 12
@@ -60,11 +63,11 @@ def _text(compound: "_Compound", limits: Limits) -> str:
         chars += max(0, after - first)
         if chars > limits.text_chars:
             raise too_much_text(limits)
-        text.append(_piece(main, place, after - first))
+        text.append(_piece(shown, place, after - first))
     return "".join(text)
 
 
-def _piece(main: bytes, place: int, chars: int) -> str:
+def _piece(main: bytearray, place: int, chars: int) -> str:
     if place & _COMPRESSED:
         at = (place & ~_COMPRESSED) // 2
         return main[at : at + chars].decode("cp1252", "replace")

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
 from locum.tools.file_search.archive import Archive, nothing
+from locum.tools.file_search.from_office_numbers import Numbers
 from locum.tools.file_search.reading import Limits, Unreadable, tidy, too_much_text
 
 _DOCUMENT = "word/document.xml"
@@ -24,8 +25,10 @@ def read_docx(file: BinaryIO, limits: Limits) -> Iterator[str]:
     if document not in archive.names:
         raise Unreadable("The file could not be parsed: it holds no Word document.")
     told = set()
+    numbers = Numbers(archive)
     for part in [document, *sorted(filter(_BESIDE.fullmatch, archive.names), key=_place)]:
-        text = _text(archive, part, limits)
+        # What stands beside the text is counted on its own, and seldom is.
+        text = _text(archive, part, limits, numbers if part == document else None)
         if text and text not in told:
             told.add(text)
             yield text
@@ -66,8 +69,8 @@ def _slides(archive: Archive) -> list[str]:
     return ordered + sorted(set(found) - set(ordered), key=lambda slide: found[slide])
 
 
-def _text(archive: Archive, part: str, limits: Limits) -> str:
-    paragraphs = _Paragraphs(limits)
+def _text(archive: Archive, part: str, limits: Limits, numbers: Numbers | None = None) -> str:
+    paragraphs = _Paragraphs(limits, numbers)
     archive.parse(part, start=paragraphs.start, end=paragraphs.end, words=paragraphs.words)
     return tidy("".join(paragraphs.pieces))
 
@@ -77,7 +80,10 @@ class _Paragraphs:
 
     # Word writes a drawing twice, the second time for old readers, and what was moved where it
     # was, too. `rt` is how a word is spoken; of `tabs` it is told where they stop.
-    _LEFT_OUT = frozenset(("Fallback", "del", "moveFrom", "rt", "tabs", "tabLst"))
+    _GONE = frozenset(("del", "moveFrom"))
+    _LEFT_OUT = _GONE | {"Fallback", "rt", "tabs", "tabLst", "pPrChange"}
+    # What tells of the number of a paragraph.
+    _NUMBERED = frozenset(("pStyle", "numId", "ilvl"))
     _BREAKS: Mapping[str, str] = {
         "br": "\n",
         "cr": "\n",
@@ -89,9 +95,12 @@ class _Paragraphs:
     }
     _ENDS: Mapping[str, str] = {"tr": "\n", "tbl": "\n", "sp": "\n"}
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, numbers: Numbers | None) -> None:
         self.pieces: list[str] = []
         self._limits = limits
+        self._numbers = numbers
+        # What the last paragraph tells of its number, and whether it is gone.
+        self._told: dict[str, str] = {}
         self._chars = 0
         self._in_text = False
         self._in_cells = 0
@@ -101,6 +110,8 @@ class _Paragraphs:
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         if self._left_out or name in self._LEFT_OUT or _numbers_slides(name, attributes):
             self._left_out += 1
+            if name in self._GONE:
+                self._told[name] = ""
         elif name == "t":
             self._in_text = True
         elif name == "tc":
@@ -110,6 +121,10 @@ class _Paragraphs:
             self._end_paragraph()
         elif name in self._BREAKS:
             self.pieces.append(self._BREAKS[name])
+        elif name == "pPr":
+            self._told = {}
+        elif name in self._NUMBERED:
+            self._told[name] = attributes.get("val", "")
 
     def end(self, name: str) -> None:
         if self._left_out:
@@ -118,6 +133,8 @@ class _Paragraphs:
             self._in_text = False
         elif name == "p":
             self._end_paragraph()
+        elif name == "pPr":
+            self._number_paragraph()
         elif name == "tc":
             self._in_cells -= 1
             self.pieces.append("\t")
@@ -125,12 +142,21 @@ class _Paragraphs:
             self.pieces.append(self._ENDS[name])
 
     def words(self, text: str) -> None:
-        if not self._in_text:
-            return
+        if self._in_text:
+            self._add(text)
+
+    def _add(self, text: str) -> None:
         self._chars += len(text)
         if self._chars > self._limits.text_chars:
             raise too_much_text(self._limits)
         self.pieces.append(text)
+
+    def _number_paragraph(self) -> None:
+        # What is no longer there is not counted.
+        if self._numbers and self._told and self._GONE.isdisjoint(self._told):
+            number = self._numbers.before(self._told)
+            if number:
+                self._add(f"{number} ")
 
     def _end_paragraph(self) -> None:
         self.pieces.append(" " if self._in_cells else "\n")

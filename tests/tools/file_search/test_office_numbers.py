@@ -155,3 +155,9 @@ def test_numbers_are_text_that_has_a_limit(tmp_path: Path) -> None:
     }
     failed = refusal(tmp_path, "a.docx", documents.zipped(parts))
     assert "more than 200000 characters" in failed.message
+
+
+@pytest.mark.parametrize("broken", ["lists", "styles"])
+def test_words_are_read_though_their_numbers_cannot_be(tmp_path: Path, broken: str) -> None:
+    told = {"lists": _abstract(*_CONTRACT) + _list(1), "styles": "", broken: "<w:p>"}
+    assert _numbers(tmp_path, [_in(1)] * 2, told["lists"], told["styles"]) == ["", ""]

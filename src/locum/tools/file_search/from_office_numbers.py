@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 
 from locum.tools.file_search.archive import Archive, nothing
+from locum.tools.file_search.reading import Unreadable
 
 _LISTS = re.compile(r"word/numbering\d*\.xml")
 _STYLES = re.compile(r"word/styles\d*\.xml")
@@ -60,10 +61,14 @@ class Numbers:
         self._styles: dict[str, _Told] = {}
         # By the abstract, for each level that has begun.
         self._counts: dict[str, dict[int, int]] = {}
-        for name in filter(_LISTS.fullmatch, archive.names):
-            self._read_lists(archive, name)
-        for name in filter(_STYLES.fullmatch, archive.names if self._lists else ()):
-            self._read_styles(archive, name)
+        try:
+            for name in filter(_LISTS.fullmatch, archive.names):
+                self._read_lists(archive, name)
+            for name in filter(_STYLES.fullmatch, archive.names if self._lists else ()):
+                self._read_styles(archive, name)
+        except Unreadable:
+            # The words can be read without them.
+            self._lists.clear()
 
     def before(self, paragraph: Mapping[str, str]) -> str:
         """The number of the next paragraph, which tells its `pStyle`, `numId` and `ilvl`."""

@@ -4,6 +4,7 @@ import posixpath
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import BinaryIO
 from xml.parsers import expat
 
@@ -15,6 +16,7 @@ _LONGEST_PIECE = 4 << 20
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _LOCAL_HEADER = b"PK\x03\x04"
 _ENCRYPTED = 0x1
+_NAMES_KEPT = 1024
 
 # Called with the local name and the attributes by local name; the end with the name alone.
 Start = Callable[[str, Mapping[str, str]], None]
@@ -106,6 +108,8 @@ def _parser(*, start: Start, end: End, words: Words, most_deep: int) -> expat.XM
     # With a separator, expat resolves namespaces: what a prefix is called stops to matter.
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
+    # Millions of elements bear a few names.
+    element, attribute = lru_cache(_NAMES_KEPT)(local), lru_cache(_NAMES_KEPT)(_key)
     depth = 0
 
     def opened(name: str, attributes: dict[str, str]) -> None:
@@ -113,12 +117,12 @@ def _parser(*, start: Start, end: End, words: Words, most_deep: int) -> expat.XM
         depth += 1
         if depth > most_deep:
             raise Unreadable(f"The file's XML is nested more than {most_deep} deep.")
-        start(local(name), {_key(key): value for key, value in attributes.items()})
+        start(element(name), {attribute(key): value for key, value in attributes.items()})
 
     def closed(name: str) -> None:
         nonlocal depth
         depth -= 1
-        end(local(name))
+        end(element(name))
 
     def refuse(*_: object) -> None:
         raise Unreadable("The file's XML declares a document type, which Office never does.")

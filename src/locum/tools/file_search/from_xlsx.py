@@ -2,26 +2,27 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import BinaryIO, Final
+from datetime import datetime
+from typing import BinaryIO
 
 from locum.tools.file_search.archive import Archive, nothing
 from locum.tools.file_search.from_csv import Table
+from locum.tools.file_search.number_formats import (
+    EPOCH,
+    EPOCH_1904,
+    NumberFormat,
+    built_in,
+    plain,
+)
 from locum.tools.file_search.reading import Limits, Unreadable, too_much_text
 
 _BOOK = "xl/workbook.xml"
 _SHARED = re.compile(r"xl/sharedstrings\d*\.xml")
 _STYLES = re.compile(r"xl/styles\d*\.xml")
 _SHEET = re.compile(r"xl/worksheets/sheet(\d{0,9})\.xml")
-_CELL = re.compile(r"([A-Z]{1,3})\d+")
-# The formats of dates and times that every workbook has without declaring them.
-_DATE_FORMATS: Final = frozenset({*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)})
-# Of a declared format: what is quoted, escaped or in brackets says nothing of dates.
-_ASIDE = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]|_.|\*.')
-# Excel takes no longer one; to look through it takes time in the square of its length.
-_LONGEST_FORMAT: Final = 255
-_DATED = re.compile("[ymdhs]", re.IGNORECASE)
-_EPOCH, _EPOCH_1904 = datetime(1899, 12, 30, tzinfo=UTC), datetime(1904, 1, 1, tzinfo=UTC)
+_COLUMN = re.compile("[A-Z]{1,3}")
+# A letter that XML cannot hold, or that reads as one of these.
+_ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 
 
 def read(file: BinaryIO, limits: Limits) -> Iterator[str]:
@@ -32,10 +33,10 @@ def read(file: BinaryIO, limits: Limits) -> Iterator[str]:
     shared = _Shared(limits)
     for part in filter(_SHARED.fullmatch, archive.names):
         archive.parse(part, start=shared.start, end=shared.end, words=shared.words)
-    styles = _Styles()
+    styles = _Styles(EPOCH_1904 if book.from_1904 else EPOCH)
     for part in filter(_STYLES.fullmatch, archive.names):
         archive.parse(part, start=styles.start, end=styles.end, words=nothing)
-    cells = _Cells(shared.strings, styles.dated, _EPOCH_1904 if book.from_1904 else _EPOCH)
+    cells = _Cells(shared.strings, styles)
     for part, title in book.sheets.items():
         sheet = _Sheet(cells, limits)
         archive.parse(part, start=sheet.start, end=sheet.end, words=sheet.words)
@@ -70,27 +71,39 @@ class _Book:
 
 
 class _Styles:
-    """Which styles of cells show a number as a date."""
+    """How the styles of cells show numbers."""
 
-    def __init__(self) -> None:
-        self.dated: list[bool] = []
-        self._formats = set(_DATE_FORMATS)
+    def __init__(self, epoch: datetime) -> None:
+        self._epoch = epoch
+        self._codes: dict[int, str] = {}
+        # Of each style the number of its format.
+        self._styles: list[int] = []
+        self._formats: dict[int, NumberFormat | None] = {}
         self._in_cells = False
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        if name == "numFmt" and attributes.get("numFmtId", "").isdecimal():
-            code = attributes.get("formatCode", "")[:_LONGEST_FORMAT]
-            if _DATED.search(_ASIDE.sub("", code)):
-                self._formats.add(int(attributes["numFmtId"]))
+        written = attributes.get("numFmtId", "")
+        number = int(written) if written.isdecimal() else 0
+        if name == "numFmt":
+            self._codes[number] = attributes.get("formatCode", "")
         elif name == "cellXfs":
             self._in_cells = True
         elif name == "xf" and self._in_cells:
-            number = attributes.get("numFmtId", "")
-            self.dated.append(number.isdecimal() and int(number) in self._formats)
+            self._styles.append(number)
 
     def end(self, name: str) -> None:
         if name == "cellXfs":
             self._in_cells = False
+
+    def shown(self, style: str, written: str) -> str:
+        """A number as a cell of this style shows it."""
+        place = int(style) if style.isdecimal() else 0
+        number = self._styles[place] if place < len(self._styles) else 0
+        if number not in self._formats:
+            code = self._codes.get(number, built_in(number))
+            self._formats[number] = NumberFormat(code, self._epoch) if code else None
+        how = self._formats[number]
+        return how.shown(written) if how else plain(written)
 
 
 class _Shared:
@@ -115,7 +128,7 @@ class _Shared:
     def end(self, name: str) -> None:
         self._in_text = False
         if name == "si":
-            self.strings.append("".join(self._parts))
+            self.strings.append(_unescaped("".join(self._parts)))
         elif name == "rPh":
             self._in_reading = False
 
@@ -130,10 +143,9 @@ class _Shared:
 class _Cells:
     """What a cell shows, from its kind, its style and what is written in it."""
 
-    def __init__(self, strings: Sequence[str], dated: Sequence[bool], epoch: datetime) -> None:
+    def __init__(self, strings: Sequence[str], styles: _Styles) -> None:
         self._strings = strings
-        self._dated = dated
-        self._epoch = epoch
+        self._styles = styles
 
     def shown(self, kind: str, style: str, value: str) -> str:
         if kind == "s":
@@ -144,23 +156,9 @@ class _Cells:
                 raise Unreadable("The file could not be parsed: a cell is broken.") from None
         if kind == "b":
             return "TRUE" if value == "1" else "FALSE"
-        if kind in {"", "n"} and self._is_dated(style):
-            return self._date(value)
-        return value
-
-    def _is_dated(self, style: str) -> bool:
-        return style.isdecimal() and int(style) < len(self._dated) and self._dated[int(style)]
-
-    def _date(self, value: str) -> str:
-        """Days since the epoch as a date, a fraction of a day as a time."""
-        try:
-            days = float(value)
-            moment = self._epoch + timedelta(seconds=round(days * 86_400))
-        except (ValueError, OverflowError):
-            return value
-        if days < 1:
-            return f"{moment:%H:%M:%S}"
-        return f"{moment:%Y-%m-%d}" if days.is_integer() else f"{moment:%Y-%m-%d %H:%M:%S}"
+        if kind in {"", "n"}:
+            return self._styles.shown(style, value)
+        return _unescaped(value)
 
 
 class _Sheet:
@@ -172,8 +170,9 @@ class _Sheet:
         self._limits = limits
         self._chars = 0
         self._row: dict[int, str] = {}
-        self._width = 0
-        self._column = 0
+        self._column = -1
+        # The columns whose letters have been seen.
+        self._columns: dict[str, int] = {}
         self._kind = ""
         self._style = ""
         self._value: list[str] = []
@@ -182,37 +181,46 @@ class _Sheet:
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         if name == "row":
             self._row = {}
-            self._width = 0
+            self._column = -1
         elif name == "c":
-            place = _CELL.fullmatch(attributes.get("r", ""))
-            self._column = _column(place.group(1)) if place else self._width
+            letters = attributes.get("r", "").rstrip("0123456789")
+            place = self._columns.get(letters)
+            if place is None:
+                place = self._place(letters)
+            self._column = self._column + 1 if place is None else place
             self._kind, self._style = attributes.get("t", ""), attributes.get("s", "")
             self._value = []
         self._in_value = name in {"v", "t"}
 
     def end(self, name: str) -> None:
         self._in_value = False
-        if name == "c":
+        # A cell may be there for its looks alone.
+        if name == "c" and self._value:
             self._row[self._column] = self._cell()
-            self._width = max(self._width, self._column + 1)
         elif name == "row":
-            self.table.add(self._row.items(), width=self._width)
+            self.table.add(self._row.items(), width=max(self._row, default=-1) + 1)
 
     def words(self, text: str) -> None:
         if self._in_value:
             self._value.append(text)
 
+    def _place(self, letters: str) -> int | None:
+        """The number of a column; None for a cell that does not say where it is."""
+        if not _COLUMN.fullmatch(letters):
+            return None
+        number = 0
+        for letter in letters:
+            number = number * 26 + ord(letter) - ord("A") + 1
+        self._columns[letters] = number - 1
+        return number - 1
+
     def _cell(self) -> str:
-        written = "".join(self._value)
-        value = self._cells.shown(self._kind, self._style, written) if written else ""
+        value = self._cells.shown(self._kind, self._style, "".join(self._value))
         self._chars += len(value)
         if self._chars > self._limits.text_chars:
             raise too_much_text(self._limits)
         return value
 
 
-def _column(letters: str) -> int:
-    number = 0
-    for letter in letters:
-        number = number * 26 + ord(letter) - ord("A") + 1
-    return number - 1
+def _unescaped(text: str) -> str:
+    return _ESCAPED.sub(lambda code: chr(int(code.group(1), 16)), text) if "_x" in text else text

@@ -35,7 +35,26 @@ def test_utf_16_without_a_mark_is_recognised(tmp_path: Path, encoding: str) -> N
     assert extract(tmp_path, "a.md", "Plain words".encode(encoding)).text == "Plain words"
 
 
-@pytest.mark.parametrize("extension", sorted(EXTENSIONS - {"csv", "html"}))
+def test_soft_hyphens_and_the_colours_of_a_terminal_are_no_text(tmp_path: Path) -> None:
+    data = "Donau\u00addampf\n\x1b[1;31mfailed\x1b[0m [31m \x1b[?25l\x1b[Kdone\x1b[9".encode()
+    assert extract(tmp_path, "a.txt", data).text == "Donaudampf\nfailed [31m done[9"
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        (r'"M\u00fcller, \u6771\u4EAC"', '"Müller, 東京"'),
+        (r'"\ud83c\udf89 \uD83D\uDE00\u00e9"', '"🎉 😀é"'),
+        (r'"a\\\u00e9 C:\\u00e9 \\\\\u00e9"', r'"a\\é C:\\u00e9 \\\\é"'),
+        (r'"\ud83d \udf89 \u0041 \n \" \u00"', r'"\ud83d \udf89 \u0041 \n \" \u00"'),
+    ],
+)
+def test_json_has_letters_for_their_numbers(tmp_path: Path, written: str, text: str) -> None:
+    assert extract(tmp_path, "a.json", written.encode()).text == text
+    assert extract(tmp_path, "a.js", written.encode()).text == written
+
+
+@pytest.mark.parametrize("extension", sorted(EXTENSIONS - {"csv", "html", "json"}))
 def test_source_code_is_taken_as_it_is(tmp_path: Path, extension: str) -> None:
     if READERS[extension] is not READERS["txt"]:
         assert refusal(tmp_path, f"a.{extension}", b"x <= y").code == "invalid_file"

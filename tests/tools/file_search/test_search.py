@@ -278,6 +278,8 @@ def test_candidates_of_both_rankings_stand_first() -> None:
         ("שָׁלוֹם שלום", ["שלום", "שלום"]),
         ("party 🎉🎉", ["🎉", "🎉", "party"]),
         ("ｆｕｌｌ", ["full"]),
+        ("Donau\u00addampf\u00adschiff zero\u200bwidth", ["donaudampfschiff", "zerowidth"]),
+        ("\ufeffERR\u2060-\u200e2041", ["err-2041", "err", "2041"]),
     ],
 )
 def test_words_are_cut_as_people_search_them(text: str, found: list[str]) -> None:

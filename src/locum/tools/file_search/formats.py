@@ -17,13 +17,14 @@ from locum.tools.file_search.reading import Reader
 
 # fmt: off
 _TEXT = (
-    "c", "cs", "cpp", "css", "go", "java", "js", "json", "md", "php", "py", "rb", "sh", "tex",
+    "c", "cs", "cpp", "css", "go", "java", "js", "md", "php", "py", "rb", "sh", "tex",
     "ts", "txt",
 )
 # fmt: on
 # The original's list for file search, and last our extension of it.
 READERS: Mapping[str, Reader] = {
     **dict.fromkeys(_TEXT, from_text.read),
+    "json": from_text.read_json,
     "html": from_html.read,
     "pdf": from_pdf.read,
     "docx": from_office.read_docx,

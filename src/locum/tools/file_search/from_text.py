@@ -4,6 +4,7 @@ Other encodings are refused, not guessed: a wrong guess fills an index with word
 """
 
 import codecs
+import re
 from collections.abc import Iterator
 from encodings import normalize_encoding
 from encodings.aliases import aliases
@@ -56,6 +57,12 @@ _MEANT = {
     "gbk": "gb18030",
     "big5": "big5hkscs",
 }
+# Of JSON: a letter beyond ASCII, behind backslashes that mean themselves. Half of a pair is none.
+_NUMBERED = re.compile(
+    r"(?<!\\)((?:\\\\)*+)\\u"
+    r"(?:(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|(?!00[0-7]|d[89a-f])([0-9a-f]{4}))",
+    re.IGNORECASE,
+)
 _SAMPLE = 4096
 # Of the bytes at odd or at even places, how many are zero in UTF-16 of a western language.
 _UTF16_ZEROS = 0.4
@@ -70,6 +77,18 @@ def load_codecs() -> None:
 
 def read(file: BinaryIO, limits: Limits) -> Iterator[str]:
     yield decode(read_all(file, limits))
+
+
+def read_json(file: BinaryIO, limits: Limits) -> Iterator[str]:
+    """Yield the text with its letters in place of their numbers, which many programs write."""
+    yield _NUMBERED.sub(_letter, decode(read_all(file, limits)))
+
+
+def _letter(numbered: re.Match[str]) -> str:
+    backslashes, high, low, single = numbered.groups()
+    if single:
+        return f"{backslashes}{chr(int(single, 16))}"
+    return backslashes + bytes.fromhex(high + low).decode("utf-16-be")
 
 
 def decode(data: bytes, *, declared: str | None = None) -> str:

@@ -13,7 +13,10 @@ UNSUPPORTED = "unsupported_file"
 INVALID = "invalid_file"
 OURS = "server_error"
 
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+# A soft hyphen only says where a word might be divided.
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\xad\ufffe\uffff]")
+# How a terminal is told of colours and of its cursor.
+_TERMINAL = re.compile(r"\x1b\[[0-9;?]*+[A-Za-z]")
 _NEWLINE = re.compile("\r\n?|\x85|\u2028|\u2029")
 # Nothing is tried again from within white space, or much of it takes time in its square.
 _BLANK_LINES = re.compile(r"(?<![ \t])[ \t]*+\n(?:[ \t]*+\n){2,}")
@@ -50,6 +53,8 @@ Reader = Callable[[BinaryIO, Limits], Iterable[str]]
 def clean(text: str) -> str:
     """One kind of newline, and nothing a database or a JSON document cannot hold."""
     text = _NEWLINE.sub("\n", text)
+    if "\x1b" in text:
+        text = _TERMINAL.sub("", text)
     text = _CONTROL.sub("", text)
     return text.encode("utf-8", "replace").decode("utf-8")
 

@@ -19,6 +19,8 @@ _WORD = re.compile(rf"(?:[^\W_]|[{_SIGNS}])+(?:['’][^\W_]+)?|_", re.UNICODE)
 # Letters and digits joined by what joins parts of an identifier: `ERR-2041`, `max_tokens`, `a.b`.
 # It begins where a word does and gives nothing back: a long word is looked through once.
 _COMPOUND = re.compile(r"(?<![^\W_])[^\W_]++(?:[-_./:@#][^\W_]++)+", re.UNICODE)
+# Where a line may break, how letters join and which way they run is no part of a word.
+_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
 _CAMEL = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 # Scripts written without spaces are indexed by pairs of letters; so is Korean, whose words end
 # in particles.
@@ -51,6 +53,7 @@ STOP_WORDS = frozenset({
 
 def terms(text: str) -> Iterator[str]:
     """The terms of a text, in order, with repeats; none holds a space or a quote."""
+    text = text if text.isascii() else _UNSEEN.sub("", text)
     text = "".join(unicodedata.normalize("NFKC", part) for part in _PARTS.findall(text))
     for compound in _COMPOUND.finditer(text):
         yield _folded(compound.group())

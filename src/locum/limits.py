@@ -13,6 +13,14 @@ NAME_CHARS = 256
 DESCRIPTION_CHARS = 512
 INSTRUCTIONS_CHARS = 256_000
 CONTENT_CHARS = 256_000
+# Ours: servers of pictures take no longer addresses. One that holds its picture is as long as that.
+IMAGE_URL_CHARS = 8_192
+# Ours: what one request may have written in one transaction, while no other is written.
+MESSAGES = 10_000
+PARTS = 1_000
+ATTACHMENTS = 2_000
+# Ours: a page of a hundred messages is held in memory as a whole. Pictures have no part in it.
+MESSAGE_CHARS = 1_000_000
 
 TOOLS = 128
 CODE_FILES = 20
@@ -45,6 +53,8 @@ SEARCH_QUERY_CHARS = 16_384
 # The schema asks for 256; the original took 16.
 MIN_COMPLETION_TOKENS = 1
 MIN_PROMPT_TOKENS = 256
+# Ours: no model has as many calls answered.
+TOOL_OUTPUTS = 1_000
 
 RUN_LIFE_S = 600
 UPLOAD_LIFE_S = 3600
@@ -56,6 +66,8 @@ FILENAME_CHARS = 1_024
 FILE_BYTES = 512 * 1024 * 1024
 UPLOAD_BYTES = 8 * 1024 * 1024 * 1024
 PART_BYTES = 64 * 1024 * 1024
+# Ours.
+UPLOAD_PARTS = 10_000
 STORE_CREATE_FILES = 500
 BATCH_FILES = 2_000
 FILE_LIFE_MIN_S = 3_600

@@ -375,6 +375,7 @@ REQUIREMENTS: Final = (
         limits:projects — A project at its limit is no other project's concern.
         limits:queue — Runs are refused when too many of their project wait.
         limits:share — A project has no more runs driven than its share; the others stay queued.
+        errors:bounds — A body holds so many values, messages, parts and characters, and no more.
         auth:local_names — Without any key made, no web page of others gets an answer.
         beta:strict — A strict server refuses whoever sends no beta header.
         manifest:tests — Every promise has a test, every contract test a promise.

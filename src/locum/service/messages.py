@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from locum.errors import InvalidParameter, InvalidRequest, no_such
+from locum import limits
+from locum.errors import InvalidParameter, InvalidRequest, no_such, string_too_long
 from locum.service import resources
 from locum.service.deadlines import ThreadLocked, when_free
 from locum.service.scope import Scope
@@ -172,12 +173,16 @@ def _check(body: CreateMessage, *, where: str = "") -> None:
     if isinstance(body.content, str):
         _refuse_empty(body.content, param=f"{where}content")
         return
+    chars = 0
     for index, part in enumerate(body.content):
         param = f"{where}content[{index}]"
         if isinstance(part, NewText):
             _refuse_empty(part.text, param=f"{param}.text")
+            chars += len(part.text)
         elif isinstance(part, ImageURLPart):
             _require_image_address(part, param=f"{param}.image_url.url")
+    if chars > limits.MESSAGE_CHARS:
+        raise string_too_long(f"{where}content", chars, limit=limits.MESSAGE_CHARS)
 
 
 def _content(body: CreateMessage) -> tuple[Part, ...]:
@@ -194,6 +199,8 @@ def _require_image_address(part: ImageURLPart, *, param: str) -> None:
     address = part.image_url.url
     if _DATA_URL.match(address):
         return
+    if len(address) > limits.IMAGE_URL_CHARS:
+        raise string_too_long(param, len(address), limit=limits.IMAGE_URL_CHARS)
     try:
         parts = urlsplit(address)
     except ValueError:

@@ -56,9 +56,16 @@ class Attachment(Input, frozen=True, kw_only=True):
 
 class CreateMessage(Input, frozen=True, kw_only=True):
     role: Literal["user", "assistant"]
-    content: ContentText | Annotated[tuple[NewPart, ...], Meta(min_length=1)]
-    attachments: tuple[Attachment, ...] | None = None
+    content: (
+        ContentText | Annotated[tuple[NewPart, ...], Meta(min_length=1, max_length=limits.PARTS)]
+    )
+    attachments: Annotated[tuple[Attachment, ...], Meta(max_length=limits.ATTACHMENTS)] | None = (
+        None
+    )
     metadata: Metadata | None = None
+
+
+NewMessages = Annotated[tuple[CreateMessage, ...], Meta(max_length=limits.MESSAGES)]
 
 
 class ListMessages(PageQuery, frozen=True, kw_only=True):

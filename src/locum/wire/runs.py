@@ -14,7 +14,7 @@ from locum.wire.fields import (
     Temperature,
     TopP,
 )
-from locum.wire.messages import CreateMessage
+from locum.wire.messages import NewMessages
 from locum.wire.threads import CreateThread
 from locum.wire.tools import (
     AskedToolResources,
@@ -70,7 +70,7 @@ class RunOptions(Input, frozen=True, kw_only=True):
 
 class CreateRun(RunOptions, frozen=True, kw_only=True):
     additional_instructions: Instructions | None = None
-    additional_messages: tuple[CreateMessage, ...] | None = None
+    additional_messages: NewMessages | None = None
 
 
 class CreateThreadAndRun(RunOptions, frozen=True, kw_only=True):
@@ -88,7 +88,7 @@ class ToolOutput(Input, frozen=True, kw_only=True):
 
 
 class SubmitToolOutputs(Input, frozen=True, kw_only=True):
-    tool_outputs: tuple[ToolOutput, ...]
+    tool_outputs: Annotated[tuple[ToolOutput, ...], Meta(max_length=limits.TOOL_OUTPUTS)]
     stream: bool | None = None
 
 

@@ -6,13 +6,13 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from locum.wire.assistants import ModifyToolResources, NewToolResources
 from locum.wire.fields import Input, Metadata
-from locum.wire.messages import CreateMessage
+from locum.wire.messages import NewMessages
 from locum.wire.paging import PageQuery
 from locum.wire.tools import ToolResources
 
 
 class CreateThread(Input, frozen=True, kw_only=True):
-    messages: tuple[CreateMessage, ...] | None = None
+    messages: NewMessages | None = None
     tool_resources: NewToolResources | None = None
     metadata: Metadata | None = None
 

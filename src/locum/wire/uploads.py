@@ -18,7 +18,7 @@ class CreateUpload(Input, frozen=True, kw_only=True):
 
 
 class CompleteUpload(Input, frozen=True, kw_only=True):
-    part_ids: tuple[str, ...]
+    part_ids: Annotated[tuple[str, ...], Meta(max_length=limits.UPLOAD_PARTS)]
     md5: str | None = None
 
 

@@ -62,6 +62,8 @@ def request(body: Json, attach: Callable[[list[str]], list[Json]], *, path: str 
         body["attachments"] = attach(file_ids)
     for key in ("messages", "additional_messages"):
         if isinstance(body.get(key), list):
+            if len(body[key]) > limits.MESSAGES:
+                raise array_too_long(f"{path}{key}", len(body[key]), limit=limits.MESSAGES)
             body[key] = [
                 request(message, attach, path=f"{path}{key}[{number}].")
                 if isinstance(message, dict)

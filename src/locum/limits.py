@@ -46,6 +46,8 @@ SEARCH_RESULTS_DEFAULT = 10
 SEARCH_QUERIES = 32
 # Ours: what nests deeper could be read here and not be written there. Nobody's schema does.
 NESTING = 256
+# Ours: the values of one body take fifty megabytes and more in memory.
+JSON_VALUES = 500_000
 
 # Ours: a query is cut into words while others wait.
 SEARCH_QUERY_CHARS = 16_384

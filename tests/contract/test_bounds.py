@@ -106,3 +106,29 @@ def test_the_texts_of_a_message_have_a_bound_together(http: Http, talk: Talk) ->
         "Invalid 'messages[1].content': string too long. Expected a string with maximum length"
         " 1000000, but got a string with length 1000001 instead."
     )
+
+
+@covers("errors:bounds")
+@pytest.mark.parametrize("headers", [{}, {"OpenAI-Beta": "assistants=v1"}])
+def test_a_body_holds_so_many_values_and_no_more(http: Http, headers: dict[str, str]) -> None:
+    def assistant(values: str) -> bytes:
+        function = f'{{"name":"f","parameters":{{"p":[{values}]}}}}'
+        return f'{{"model":"m","tools":[{{"type":"function","function":{function}}}]}}'.encode()
+
+    most = assistant("1" + ",1" * 499_000)
+    assert http.post("/v1/assistants", most, headers=headers).status == 200
+    for more in ("[]" + ",[]" * 250_000, '{"a":1}' + ',{"a":1}' * 250_000, "1" + ",1" * 500_000):
+        for body in (assistant(more), assistant(more)[:-1]):
+            answer = http.post("/v1/assistants", body, headers=headers)
+            assert (answer.status, answer.error["param"]) == (400, None)
+            assert answer.error["message"] == (
+                "Invalid body: too many values. Expected JSON with at most 500000 values, but got"
+                " more."
+            )
+
+
+@covers("errors:bounds")
+def test_commas_and_brackets_in_texts_are_no_values(http: Http, talk: Talk) -> None:
+    path = f"/v1/threads/{talk.thread()}/messages"
+    texts = [piece * 62_500 for piece in (',[{"', "\\,[{", ",[{\\", '"\\"\\')]
+    assert http.post(path, _said([_text(text) for text in texts])).status == 200

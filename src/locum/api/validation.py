@@ -7,13 +7,13 @@ second time, to say which parameter is wrong, how, and what would be right.
 import re
 import typing
 from functools import cache
-from itertools import accumulate
 from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 from msgspec import inspect
 
 from locum import limits
+from locum.api import brackets
 from locum.errors import (
     InvalidParameter,
     InvalidRequest,
@@ -31,9 +31,6 @@ T = TypeVar("T")
 
 # Values of our own that the original did not know: accepted, but its messages stay its own.
 _OURS = {"mcp"}
-
-_STEPS = dict(zip(b"{[}]", (1, 1, -1, -1), strict=True))
-_NO_BRACKETS = bytes({*range(256)} - _STEPS.keys())
 
 # Fewer digits than Python refuses to read.
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,1000}")
@@ -54,6 +51,7 @@ def decode_body(kind: type[T], body: bytes, *, lenient: bool = False) -> T:
     anything: Any = kind
     if len(body) <= _LONGEST_EMPTY and body in _EMPTY and _asks_nothing(kind):
         body = b""
+    _refuse_many(body)
     try:
         decoded = _decoder(anything).decode(body or b"{}")
         _refuse_nesting(body)
@@ -81,6 +79,7 @@ def _refused(value: Any, kind: type, refusal: msgspec.ValidationError) -> Invali
 
 
 def parse_json(body: bytes) -> Any:
+    _refuse_many(body)
     try:
         value = msgspec.json.decode(body or b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -90,14 +89,16 @@ def parse_json(body: bytes) -> Any:
 
 
 def _refuse_nesting(body: bytes) -> None:
-    """Refuse JSON that nests deeper than we could write it; most has too few brackets for that."""
-    if body.count(b"{") + body.count(b"[") <= limits.NESTING:
-        return
-    # It is JSON, so every second piece between quotes is a string.
-    outside = body.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2]
-    brackets = b"".join(outside).translate(None, _NO_BRACKETS)
-    if max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > limits.NESTING:
+    if brackets.nests_too_deep(body):
         raise InvalidRequest(_NOT_JSON)
+
+
+def _refuse_many(body: bytes) -> None:
+    if brackets.holds_too_many(body):
+        raise InvalidRequest(
+            "Invalid body: too many values. Expected JSON with at most"
+            f" {limits.JSON_VALUES} values, but got more."
+        )
 
 
 def convert_query(kind: type[T], pairs: list[tuple[str, str]]) -> T:

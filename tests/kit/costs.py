@@ -42,8 +42,8 @@ def expected() -> tuple[str, Costs]:
 async def measure() -> Costs:
     async with _stocked() as (house, paths):
         statements = {name: await statements_of(house, work) for name, work in paths.items()}
-        calls = {name: await _calls(paths[name]) for name in ("list 20 steps", "retrieve run")}
-        short, long = [await _calls(_streamed(house, words)) for words in (_SHORT, _LONG)]
+        calls = {name: await calls_of(paths[name]) for name in ("list 20 steps", "retrieve run")}
+        short, long = [await calls_of(_streamed(house, words)) for words in (_SHORT, _LONG)]
         calls["one streamed delta"] = (long - short) // (_LONG - _SHORT)
     return Costs(statements, calls)
 
@@ -136,7 +136,7 @@ async def statements_of(house: Inside, work: Work) -> int:
     return min(counts)  # The watch of the house may have looked around meanwhile.
 
 
-async def _calls(work: Work) -> int:
+async def calls_of(work: Work) -> int:
     """Calls of functions, of Python's and of C's, in this thread; the least of some tries."""
     counts = []
     for _ in range(_TRIES):

@@ -1,7 +1,8 @@
 """From bytes to typed input, and from a refusal to the platform's own words.
 
 Good input is decoded in one step by msgspec. Only when that refuses is the input walked a
-second time, to say which parameter is wrong, how, and what would be right.
+second time, to say which parameter is wrong, how, and what would be right. A body may be long:
+of it only the place that msgspec names is walked to, as what stands before that is good.
 """
 
 import re
@@ -35,6 +36,10 @@ _OURS = {"mcp"}
 # Fewer digits than Python refuses to read.
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,1000}")
 
+_INDEX = re.compile(r"\[([0-9]{1,9})\]")
+# Below a map it is the map that is named, and its keys and values are few.
+_NAMED = re.compile(r"`\$\.?([^`]*?)(?:\[\.\.\.\])?`\Z")
+
 # What an object without keys is to clients in PHP, and no body at all to some in .NET.
 _EMPTY = {b"[]", b"null"}
 _LONGEST_EMPTY = max(map(len, _EMPTY))
@@ -66,7 +71,7 @@ def decode_body(kind: type[T], body: bytes, *, lenient: bool = False) -> T:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as refusal:
-        raise _refused(value, kind, refusal) from refusal
+        raise _refused(value, kind, refusal, named=_named_in(refusal)) from refusal
 
 
 def _asks_nothing(kind: type) -> bool:
@@ -74,8 +79,17 @@ def _asks_nothing(kind: type) -> bool:
     return isinstance(info, inspect.StructType) and not any(one.required for one in info.fields)
 
 
-def _refused(value: Any, kind: type, refusal: msgspec.ValidationError) -> InvalidRequest:
-    return explain(value, kind) or InvalidRequest(f"Invalid request: {refusal}.")
+def _refused(
+    value: Any, kind: type, refusal: msgspec.ValidationError, *, named: str | None = None
+) -> InvalidRequest:
+    found = _explain(value, _info(kind), "", named)
+    return found or InvalidRequest(f"Invalid request: {refusal}.")
+
+
+def _named_in(refusal: msgspec.ValidationError) -> str:
+    """The place that a refusal ends in, written as our own paths; empty for the whole."""
+    found = _NAMED.search(str(refusal))
+    return found[1] if found else ""
 
 
 def parse_json(body: bytes) -> Any:
@@ -108,11 +122,6 @@ def convert_query(kind: type[T], pairs: list[tuple[str, str]]) -> T:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as refusal:
         raise _refused(value, kind, refusal) from refusal
-
-
-def explain(value: Any, kind: type) -> InvalidRequest | None:
-    """What is wrong with `value`, or None when nothing is found."""
-    return _explain(value, _info(kind), "")
 
 
 # ---------------------------------------------------------------------- queries
@@ -153,12 +162,13 @@ def _number_in(text: str) -> int | str:
 # --------------------------------------------------------------------- the walk
 
 
-def _explain(value: Any, kind: inspect.Type, path: str) -> InvalidRequest | None:
+def _explain(value: Any, kind: inspect.Type, path: str, named: str | None) -> InvalidRequest | None:
+    """What is wrong with a value: all of it is looked at, or only what leads to the named place."""
     match kind:
         case inspect.UnionType():
-            return _explain_union(value, kind, path)
+            return _explain_union(value, kind, path, named)
         case inspect.StructType():
-            return _explain_struct(value, kind, path)
+            return _explain_struct(value, kind, path, named)
         case inspect.LiteralType():
             return _explain_literal(value, _declared(frozenset(map(str, kind.values))), path)
         case inspect.StrType():
@@ -172,11 +182,13 @@ def _explain(value: Any, kind: inspect.Type, path: str) -> InvalidRequest | None
         case inspect.DictType():
             return _explain_map(value, kind, path)
         case inspect.VarTupleType() | inspect.ListType():
-            return _explain_array(value, kind, path)
+            return _explain_array(value, kind, path, named)
     return None
 
 
-def _explain_struct(value: Any, kind: inspect.StructType, path: str) -> InvalidRequest | None:
+def _explain_struct(
+    value: Any, kind: inspect.StructType, path: str, named: str | None
+) -> InvalidRequest | None:
     if not isinstance(value, dict):
         return wrong_type(path, "an object", value)
     fields = {field.encode_name: field for field in kind.fields}
@@ -185,7 +197,10 @@ def _explain_struct(value: Any, kind: inspect.StructType, path: str) -> InvalidR
             if failure := _explain_literal(inner, (kind.tag,), _join(path, key)):
                 return failure
         elif key in fields:
-            if failure := _explain(inner, fields[key].type, _join(path, key)):
+            place = _join(path, key)
+            if _leads(place, named) and (
+                failure := _explain(inner, fields[key].type, place, named)
+            ):
                 return failure
         elif kind.forbid_unknown_fields:
             return unknown(_join(path, key))
@@ -212,28 +227,30 @@ def _explain_together(
     return None
 
 
-def _explain_union(value: Any, kind: inspect.UnionType, path: str) -> InvalidRequest | None:
+def _explain_union(
+    value: Any, kind: inspect.UnionType, path: str, named: str | None
+) -> InvalidRequest | None:
     choices = [t for t in kind.types if not isinstance(t, inspect.CustomType)]
     if value is None and any(isinstance(t, inspect.NoneType) for t in choices):
         return None
     choices = [t for t in choices if not isinstance(t, inspect.NoneType) and not _is_unset(t)]
     if len(choices) == 1:
-        return _explain(value, choices[0], path)
+        return _explain(value, choices[0], path, named)
     structs = [t for t in choices if isinstance(t, inspect.StructType)]
     if isinstance(value, dict) and structs:
-        return _explain_tagged(value, structs, path)
+        return _explain_tagged(value, structs, path, named)
     fitting = [t for t in choices if _takes(t, value)]
     if not fitting:
         return wrong_type(path, _one_of(choices), value)
-    failures = [_explain(value, t, path) for t in fitting]
+    failures = [_explain(value, t, path, named) for t in fitting]
     return None if None in failures else failures[0]
 
 
 def _explain_tagged(
-    value: dict[str, Any], structs: list[inspect.StructType], path: str
+    value: dict[str, Any], structs: list[inspect.StructType], path: str, named: str | None
 ) -> InvalidRequest | None:
     if len(structs) == 1:
-        return _explain_struct(value, structs[0], path)
+        return _explain_struct(value, structs[0], path, named)
     tag_field = structs[0].tag_field
     assert tag_field is not None
     if tag_field not in value:
@@ -241,7 +258,7 @@ def _explain_tagged(
     tag = value[tag_field]
     for struct in structs:
         if struct.tag == tag:
-            return _explain_struct(value, struct, path)
+            return _explain_struct(value, struct, path, named)
     return _explain_literal(tag, tuple(str(s.tag) for s in structs), _join(path, tag_field))
 
 
@@ -300,7 +317,7 @@ def _explain_number(
 
 
 def _explain_array(
-    value: Any, kind: inspect.VarTupleType | inspect.ListType, path: str
+    value: Any, kind: inspect.VarTupleType | inspect.ListType, path: str, named: str | None
 ) -> InvalidRequest | None:
     path = path.removesuffix("[]")
     if not isinstance(value, list):
@@ -309,10 +326,25 @@ def _explain_array(
         return array_too_long(path, len(value), limit=kind.max_length)
     if kind.min_length is not None and len(value) < kind.min_length:
         return array_too_short(path, limit=kind.min_length)
-    for index, item in enumerate(value):
-        if failure := _explain(item, kind.item_type, f"{path}[{index}]"):
+    for index in _to_walk(len(value), path, named):
+        if failure := _explain(value[index], kind.item_type, f"{path}[{index}]", named):
             return failure
     return None
+
+
+def _leads(path: str, named: str | None) -> bool:
+    return named is None or named == path or named.startswith((f"{path}.", f"{path}["))
+
+
+def _to_walk(length: int, path: str, named: str | None) -> range:
+    """The places in an array that lead to the named one: all of them, one or, at its end, none.
+
+    A key that is not known may read like a place, and one that is not there.
+    """
+    if named is None:
+        return range(length)
+    found = _INDEX.match(named.removeprefix(path))
+    return range(length)[int(found[1]) :][:1] if found else range(0)
 
 
 def _explain_map(value: Any, kind: inspect.DictType, path: str) -> InvalidRequest | None:
@@ -328,8 +360,9 @@ def _explain_map(value: Any, kind: inspect.DictType, path: str) -> InvalidReques
         )
     for key, item in value.items():
         name = _join(path, key)
-        if failure := _explain(key, kind.key_type, name) or _explain(item, kind.value_type, name):
-            return failure
+        for inner, type_ in ((key, kind.key_type), (item, kind.value_type)):
+            if failure := _explain(inner, type_, name, None):
+                return failure
     return None
 
 

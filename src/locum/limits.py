@@ -13,7 +13,7 @@ NAME_CHARS = 256
 DESCRIPTION_CHARS = 512
 INSTRUCTIONS_CHARS = 256_000
 CONTENT_CHARS = 256_000
-# Ours: servers of pictures take no longer addresses. One that holds its picture is as long as that.
+# Ours: few servers take longer addresses. A data URL is as long as its picture.
 IMAGE_URL_CHARS = 8_192
 # Ours: what one request may have written in one transaction, while no other is written.
 MESSAGES = 10_000
@@ -68,7 +68,7 @@ FILENAME_CHARS = 1_024
 FILE_BYTES = 512 * 1024 * 1024
 UPLOAD_BYTES = 8 * 1024 * 1024 * 1024
 PART_BYTES = 64 * 1024 * 1024
-# Ours.
+# Ours: the largest upload, in parts of a megabyte, has fewer.
 UPLOAD_PARTS = 10_000
 STORE_CREATE_FILES = 500
 BATCH_FILES = 2_000

@@ -20,6 +20,11 @@ def steps_run(talk: Talk) -> dict[str, Any]:
     return {"thread_id": run["thread_id"], "run_id": run["id"]}
 
 
+@covers("lists:shape", "objects:key_order")
+def test_the_list_of_files_has_its_keys_in_an_order_of_its_own(http: Http) -> None:
+    assert list(http.get("/v1/files").json) == ["object", "data", "has_more", "first_id", "last_id"]
+
+
 @covers("lists:shape", "lists:empty", "threads.runs.steps.list:empty")
 def test_an_empty_list_has_null_ids(http: Http, talk: Talk) -> None:
     thread_id = talk.thread()

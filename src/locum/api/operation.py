@@ -27,6 +27,7 @@ _UNFINISHED = tuple(
 )
 # Far enough into a run to hold its status, not far enough to hold what a client wrote.
 _HEAD = 400
+_FILES = "/files"
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -115,7 +116,7 @@ def write(route: Route, result: Any) -> AnyReply:
             text: str = result.text
             return Reply(text.encode(), headers=_polling(route, text))
         case Page():
-            return Reply(_page(result))
+            return Reply(_page(result, of_files=route.path == _FILES))
         case RunStream():
             pieces = sse.frames(result)
             return PiecewiseReply(pieces, media=sse.MEDIA, headers=sse.HEADERS)
@@ -132,11 +133,11 @@ def _polling(route: Route, text: str) -> Headers | None:
     return _POLLING if any(status in head for status in _UNFINISHED) else None
 
 
-def _page(page: Page[Any]) -> bytes:
+def _page(page: Page[Any], *, of_files: bool) -> bytes:
+    """The list of files alone had its keys in another order."""
     first = f'"{page.first_id}"' if page.text else "null"
     last = f'"{page.last_id}"' if page.text else "null"
-    more = "true" if page.has_more else "false"
-    return (
-        f'{{"object":"list","data":[{page.text}],"first_id":{first},"last_id":{last}'
-        f',"has_more":{more}}}'
-    ).encode()
+    ids = f'"first_id":{first},"last_id":{last}'
+    more = '"has_more":true' if page.has_more else '"has_more":false'
+    rest = f"{more},{ids}" if of_files else f"{ids},{more}"
+    return f'{{"object":"list","data":[{page.text}],{rest}}}'.encode()

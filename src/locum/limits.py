@@ -66,6 +66,8 @@ THREAD_STORE_LIFE_DAYS = 7
 # Ours: a name is indexed with every passage of its file.
 FILENAME_CHARS = 1_024
 FILE_BYTES = 512 * 1024 * 1024
+# Ours: five million tokens, which a file may hold, are 200,000 of the smallest chunks at most.
+FILE_PASSAGES = 1 << 18
 UPLOAD_BYTES = 8 * 1024 * 1024 * 1024
 PART_BYTES = 64 * 1024 * 1024
 # Ours: the largest upload, in parts of a megabyte, has fewer.

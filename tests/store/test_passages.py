@@ -2,6 +2,7 @@
 
 from array import array
 
+import pytest
 from tests.kit.databases import on_every_database
 from tests.store import objects
 
@@ -55,6 +56,38 @@ async def test_terms_come_in_the_order_of_their_passages(store: Store) -> None:
     number = await _index(store, "file-2", "One", "Two", "面包")
     await _index(store, "file-3", "after")
     assert await store.passages.terms(number) == ["one", "two", "面包"]
+
+
+@on_every_database
+async def test_no_passage_takes_the_place_of_another_files(store: Store) -> None:
+    async with store.transaction() as tx:
+        number = await store.passages.begin(tx, KEY, "file-1", pages=["red"])
+        last = (1 << PLACE_BITS) - 1
+        await store.passages.write(tx, number, last, [TextRow("red", "red")])
+        with pytest.raises(AssertionError, match="next file"):
+            await store.passages.write(tx, number, last, [TextRow("red", "red")] * 2)
+        with pytest.raises(AssertionError, match="next file"):
+            await store.passages.write_words(tx, number, WordBlock(last + 1, b"red"))
+
+
+@on_every_database
+async def test_what_was_left_in_a_files_places_gives_way_and_is_cleared_with_it(
+    store: Store,
+) -> None:
+    """As earlier versions left it, which wrote what was too much for one file into the next."""
+    first = await _index(store, "file-1", "before")
+    async with store.transaction() as tx:
+        left = [TextRow("left", "left")] * 2
+        await store.passages.write(tx, first + 1, 0, left)
+    number = await _index(store, "file-2", "after")
+    assert number == first + 1
+    [found] = await store.passages.passages(KEY, [number << PLACE_BITS])
+    assert (found.text, found.terms) == ("after", "after")
+    async with store.transaction() as tx:
+        await store.passages.drop(tx, KEY)
+    while await store.passages.clear_some(most=1):
+        pass
+    assert await store.db.fetch("SELECT COUNT(*) FROM passages") == [(0,)]
 
 
 @on_every_database

@@ -203,7 +203,7 @@ class Ingestion:
         self._read_again_beyond = found[0].number
         try:
             await self._reader.read_again(found[0])
-        except (*_PASSING, ClaimLost) as failure:
+        except (*_PASSING, ClaimLost, ExtractionFailed) as failure:
             logs.warning("ingestion.not_reindexed", reason=type(failure).__name__)
         await processes.end_duty(_AGAIN, now=self._house.clock.now())
         return True

@@ -17,6 +17,7 @@ from locum.wire.vector_stores import VectorStoreFile
 # A passage is known by its file's number and its place in it, in one integer: the passages of a
 # file follow each other, and those of a newer file come after.
 PLACE_BITS = 20
+_PLACES = 1 << PLACE_BITS
 _ASKED_TOGETHER = 500
 _files = msgspec.json.Decoder(File)
 _store_files = msgspec.json.Decoder(VectorStoreFile)
@@ -100,8 +101,11 @@ class PassageTable:
         self, tx: Transaction, number: int, first: int, rows: Sequence[TextRow]
     ) -> None:
         """Add passages, the first of them at the place `first` of its file."""
+        assert first + len(rows) <= _PLACES, "the next file's places"
+        # Earlier versions wrote what was too much for one number into the next.
         await tx.execute_many(
-            "INSERT INTO passages (id, text, terms) VALUES ($1, $2, $3)",
+            "INSERT INTO passages (id, text, terms) VALUES ($1, $2, $3)"
+            " ON CONFLICT (id) DO UPDATE SET text = excluded.text, terms = excluded.terms",
             [
                 (number << PLACE_BITS | place, row.text, row.terms)
                 for place, row in enumerate(rows, start=first)
@@ -109,6 +113,7 @@ class PassageTable:
         )
 
     async def write_words(self, tx: Transaction, number: int, block: WordBlock) -> None:
+        assert block.first < _PLACES, "the next file's places"
         await tx.execute(
             "INSERT INTO passage_words (file, first, words) VALUES ($1, $2, $3)",
             number,

@@ -3,10 +3,12 @@
 from itertools import pairwise
 from typing import SupportsIndex
 
+import pytest
 import quicktok
 from hypothesis import given
 from hypothesis import strategies as st
 
+from locum import limits
 from locum.tools.file_search.chunks import Chunk, chunk, windows
 
 _CL100K = quicktok.get_encoding("cl100k_base")
@@ -143,6 +145,13 @@ def test_a_word_without_end_is_cut_within_the_limit() -> None:
     found = _chunks("x" * 100_000, 100, 50)
     assert all(one.tokens <= 100 for one in found)
     assert found[-1].end == 100_000
+
+
+@pytest.mark.parametrize("text", [_PROSE, "\U00012000" * 7_000, ("\U00012000" * 7 + " ") * 1_000])
+def test_as_many_tokens_as_a_file_may_hold_fit_in_the_smallest_chunks(text: str) -> None:
+    found = _chunks(text, limits.CHUNK_TOKENS_MIN, limits.CHUNK_TOKENS_MIN // 2)
+    tokens = len(_CL100K.encode_ordinary(text))
+    assert len(found) / tokens * 5_000_000 < limits.FILE_PASSAGES
 
 
 def test_many_flags_are_not_counted_again_one_by_one() -> None:

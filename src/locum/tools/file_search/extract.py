@@ -10,7 +10,7 @@ import os
 import signal
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from msgspec import DecodeError, Struct, ValidationError, to_builtins
 from msgspec.json import Decoder
@@ -55,6 +55,10 @@ class ExtractionFailed(Exception):
         super().__init__(message)
         self.code: Code = code
         self.message = message
+
+    def __reduce__(self) -> tuple[type[Self], tuple[Code, str]]:
+        # It may be raised in a process that cuts texts, and travels to the server.
+        return type(self), (self.code, self.message)
 
 
 class Extractor:

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import islice
 from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from locum import limits
 from locum.tools.file_search.chunks import Chunk, Encode, TokenBytes, Window, chunk, windows
 from locum.tools.file_search.cutters import Cutters
+from locum.tools.file_search.extract import ExtractionFailed
 from locum.tools.file_search.index import NewPassage, NewWindow
 from locum.tools.file_search.terms import joined
 from locum.tools.file_search.words import pack
@@ -27,6 +30,8 @@ class Tokenizer(Struct, frozen=True):
 class Chunking(Struct, frozen=True):
     max_tokens: int = 800
     overlap: int = 400
+    # Chunks of one file.
+    most: int = limits.FILE_PASSAGES
 
 
 class Prepared(Struct, frozen=True):
@@ -90,15 +95,18 @@ class _Cut(Struct, frozen=True):
 def _cut(
     text: str, title: str, *, chunking: Chunking, tokenizer: Tokenizer, window_tokens: int | None
 ) -> _Cut:
-    chunks = list(
-        chunk(
-            text,
-            max_tokens=chunking.max_tokens,
-            overlap=chunking.overlap,
-            encode=tokenizer.encode,
-            token_bytes=tokenizer.token_bytes,
-        )
+    cut = chunk(
+        text,
+        max_tokens=chunking.max_tokens,
+        overlap=chunking.overlap,
+        encode=tokenizer.encode,
+        token_bytes=tokenizer.token_bytes,
     )
+    chunks = list(islice(cut, chunking.most + 1))
+    if len(chunks) > chunking.most:
+        raise ExtractionFailed(
+            "invalid_file", f"The file holds more than {chunking.most} chunks of this size."
+        )
     heading = joined(title)
     passages = tuple(NewPassage(one.text, f"{heading} {joined(one.text)}") for one in chunks)
     return _Cut(

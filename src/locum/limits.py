@@ -51,6 +51,8 @@ JSON_VALUES = 500_000
 
 # Ours: a query is cut into words while others wait.
 SEARCH_QUERY_CHARS = 16_384
+# Ours: as many as a store may have files, so that all of them can be named.
+SEARCH_FILTER_VALUES = 10_000
 
 # The schema asks for 256; the original took 16.
 MIN_COMPLETION_TOKENS = 1

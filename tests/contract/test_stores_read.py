@@ -218,6 +218,7 @@ def test_attributes_that_were_modified_count_at_once(client: OpenAI) -> None:
         ({"type": "like", "key": "a", "value": 1}, "filters.type"),
         ({"type": "eq", "value": 1}, "filters.key"),
         ({"type": "in", "key": "a", "value": "x"}, "filters.value"),
+        ({"type": "in", "key": "a", "value": ["x"] * 10_001}, "filters.value"),
         ({"type": "and", "filters": []}, "filters.filters"),
         (
             {"type": "or", "filters": [{"type": "gt", "key": "a", "value": True}]},

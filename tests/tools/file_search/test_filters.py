@@ -1,6 +1,10 @@
 """Filters: every operator, what they refuse, what absent attributes mean."""
 
+import sys
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from locum.errors import InvalidParameter
 from locum.tools.file_search.filters import Scalar, allows, parse
@@ -170,6 +174,56 @@ def test_filters_nested_too_deep_are_refused() -> None:
 def test_filters_of_too_many_parts_are_refused() -> None:
     with pytest.raises(InvalidParameter, match="256 parts"):
         parse({"type": "or", "filters": [{"type": "eq", "key": "a", "value": 1}] * 256})
+
+
+_SCALARS_OF_ALL_KINDS = st.one_of(
+    st.booleans(),
+    st.integers(-3, 3),
+    st.floats(-3, 3).map(lambda number: round(number * 2) / 2),
+    st.sampled_from([0, 1 << 53, (1 << 53) + 1, float(1 << 53), 1 << 80, float(1 << 80)]),
+    st.sampled_from(["", "0", "1", "True", "1.0"]),
+)
+
+
+@given(_SCALARS_OF_ALL_KINDS, st.lists(_SCALARS_OF_ALL_KINDS, max_size=6))
+def test_to_be_in_a_list_is_to_equal_one_of_it(found: Scalar, values: list[Scalar]) -> None:
+    def holds(kind: str, value: object) -> bool:
+        return allows(parse({"type": kind, "key": "a", "value": value}), {"a": found})
+
+    assert holds("in", values) == any(holds("eq", one) for one in values)
+    assert holds("nin", values) != holds("in", values)
+
+
+def test_as_many_values_as_a_store_has_files_are_compared_in_no_time() -> None:
+    """All numbers have one hash. One by one this would take minutes."""
+    modulus = sys.hash_info.modulus
+    rule = parse({"type": "in", "key": "a", "value": [n * modulus for n in range(10_000)]})
+    assert not any(allows(rule, {"a": n * modulus + 1}) for n in range(10_000))
+    assert all(allows(rule, {"a": n * modulus}) for n in range(10_000))
+
+
+def test_values_are_counted_over_all_parts_of_a_filter() -> None:
+    def wanting(count: int) -> dict[str, object]:
+        return {"type": "nin", "key": "a", "value": ["x"] * count}
+
+    assert parse(wanting(10_000))
+    assert parse({"type": "or", "filters": [wanting(5_000), wanting(5_000)]})
+    refused = {
+        "filters.value": (wanting(10_001), 10_001, 10_000),
+        "filters.filters[1].value": (
+            {"type": "or", "filters": [wanting(6_000), wanting(4_001)]},
+            4_001,
+            4_000,
+        ),
+    }
+    for param, (raw, length, limit) in refused.items():
+        with pytest.raises(InvalidParameter) as refusal:
+            parse(raw)
+        assert refusal.value.message == (
+            f"Invalid '{param}': array too long. Expected an array with maximum length {limit},"
+            f" but got an array with length {length} instead."
+        )
+        assert (refusal.value.param, refusal.value.code) == (param, "array_above_max_length")
 
 
 def test_who_is_lenient_passes_over_unknown_keys() -> None:

@@ -2,26 +2,16 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
 
 import pytest
-import quicktok
 from tests.kit.embedders import HashEmbedder
 
+from locum.llm import tokens
 from locum.tools.file_search.cutters import Cutters
 from locum.tools.file_search.extract import ExtractionFailed
 from locum.tools.file_search.prepare import Chunking, Prepared, Tokenizer, prepare
 
-_CL100K = quicktok.get_encoding("cl100k_base")
 _BOUND_S = 60
-
-
-def _encode(text: str) -> Sequence[int]:
-    return _CL100K.encode_ordinary(text)
-
-
-def _token_bytes(token: int) -> bytes:
-    return _CL100K.decode_single_token_bytes(token)
 
 
 def _prepared(text: str, chunking: Chunking) -> Prepared:
@@ -32,7 +22,7 @@ def _prepared(text: str, chunking: Chunking) -> Prepared:
                 return await prepare(
                     text,
                     chunking=chunking,
-                    tokenizer=Tokenizer(_encode, _token_bytes),
+                    tokenizer=Tokenizer(tokens.encode, tokens.token_bytes),
                     embedder=HashEmbedder(),
                     window_tokens=None,
                     cutters=cutters,

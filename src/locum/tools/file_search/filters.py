@@ -1,12 +1,15 @@
 """Attribute filters: which files of a store a search may look into."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from msgspec import Struct
 
+from locum import limits
 from locum.errors import (
     InvalidParameter,
+    array_too_long,
     array_too_short,
     missing,
     not_among,
@@ -23,10 +26,38 @@ _COMPARISONS = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin")
 _COMPOUNDS = ("and", "or")
 
 
+class Values(Struct, frozen=True):
+    """One of which a file must have, or must not: looked up, not gone through."""
+
+    booleans: frozenset[bool]
+    strings: frozenset[str]
+    # In order, for a sender may choose numbers of one hash.
+    numbers: Sequence[float]
+
+    @classmethod
+    def of(cls, values: Sequence[Scalar]) -> "Values":
+        return cls(
+            frozenset(one for one in values if isinstance(one, bool)),
+            frozenset(one for one in values if isinstance(one, str)),
+            sorted(one for one in values if not isinstance(one, bool | str)),
+        )
+
+    def hold(self, found: Scalar | None) -> bool:
+        match found:
+            case None:
+                return False
+            case bool():
+                return found in self.booleans
+            case str():
+                return found in self.strings
+        place = bisect_left(self.numbers, found)
+        return place < len(self.numbers) and self.numbers[place] == found
+
+
 class Comparison(Struct, frozen=True):
     type: str
     key: str
-    value: Scalar | tuple[Scalar, ...]
+    value: Scalar | Values
 
 
 class Compound(Struct, frozen=True):
@@ -53,12 +84,11 @@ def allows(rule: Filter | None, attributes: Attributes) -> bool:
         passing = (allows(one, attributes) for one in rule.filters)
         return all(passing) if rule.type == "and" else any(passing)
     found = attributes.get(rule.key)
+    if isinstance(rule.value, Values):
+        return rule.value.hold(found) == (rule.type == "in")
     match rule.type:
         case "eq" | "ne":
             return _same(found, rule.value) == (rule.type == "eq")
-        case "in" | "nin":
-            assert isinstance(rule.value, tuple)
-            return any(_same(found, one) for one in rule.value) == (rule.type == "in")
         case _:
             return _ordered(rule.type, found, rule.value)
 
@@ -69,6 +99,7 @@ class _Reader:
     def __init__(self, *, lenient: bool) -> None:
         self._lenient = lenient
         self._left = _MOST
+        self._values_left = limits.SEARCH_FILTER_VALUES
 
     def read(self, raw: object, path: str, *, depth: int) -> Filter:
         self._left -= 1
@@ -85,7 +116,7 @@ class _Reader:
             return Compound(kind, self._parts(raw, path, depth=depth + 1))
         if kind in _COMPARISONS:
             self._refuse_unknown(raw, ("type", "key", "value"), path)
-            return Comparison(kind, _text(raw, "key", path), _value(kind, raw, path))
+            return Comparison(kind, _text(raw, "key", path), self._value(kind, raw, path))
         raise not_among(f"{path}.type", kind, (*_COMPARISONS, *_COMPOUNDS))
 
     def _parts(self, raw: Mapping[str, object], path: str, *, depth: int) -> tuple[Filter, ...]:
@@ -99,20 +130,22 @@ class _Reader:
             self.read(part, f"{path}[{place}]", depth=depth) for place, part in enumerate(parts)
         )
 
+    def _value(self, kind: str, raw: Mapping[str, object], path: str) -> Scalar | Values:
+        path = f"{path}.value"
+        value = _given(raw, "value", path)
+        if kind not in {"in", "nin"}:
+            return _scalar(value, path, ordered=kind not in {"eq", "ne"})
+        if not isinstance(value, list):
+            raise wrong_type(path, "an array of strings", value)
+        if len(value) > self._values_left:
+            raise array_too_long(path, len(value), limit=self._values_left)
+        self._values_left -= len(value)
+        return Values.of([_scalar(one, f"{path}[{place}]") for place, one in enumerate(value)])
+
     def _refuse_unknown(self, raw: Mapping[str, object], known: Sequence[str], path: str) -> None:
         for key in raw:
             if key not in known and not self._lenient:
                 raise unknown(f"{path}.{key}")
-
-
-def _value(kind: str, raw: Mapping[str, object], path: str) -> Scalar | tuple[Scalar, ...]:
-    path = f"{path}.value"
-    value = _given(raw, "value", path)
-    if kind not in {"in", "nin"}:
-        return _scalar(value, path, ordered=kind not in {"eq", "ne"})
-    if not isinstance(value, list):
-        raise wrong_type(path, "an array of strings", value)
-    return tuple(_scalar(one, f"{path}[{place}]") for place, one in enumerate(value))
 
 
 def _scalar(raw: object, path: str, *, ordered: bool = False) -> Scalar:
@@ -136,7 +169,7 @@ def _given(raw: Mapping[str, object], key: str, path: str) -> object:
     return raw[key]
 
 
-def _same(found: Scalar | None, wanted: Scalar | Sequence[Scalar]) -> bool:
+def _same(found: Scalar | None, wanted: Scalar) -> bool:
     # To Python, true is one; to a person who filters, it is not.
     return isinstance(found, bool) == isinstance(wanted, bool) and found == wanted
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from typing import Literal, Protocol
 from weakref import WeakValueDictionary
@@ -16,7 +16,14 @@ from locum import limits
 from locum.store.passages import PLACE_BITS
 from locum.tools.file_search.filters import Attributes, Filter, allows
 from locum.tools.file_search.fuse import candidates, fuse, word_evidence
-from locum.tools.file_search.index import Contents, Matrix, Numbers, PassageIndex, Vectors
+from locum.tools.file_search.index import (
+    Contents,
+    FileEntry,
+    Matrix,
+    Numbers,
+    PassageIndex,
+    Vectors,
+)
 from locum.tools.file_search.reranking import Reranker, second_opinion
 from locum.tools.file_search.terms import query_terms
 
@@ -28,6 +35,7 @@ RERANK_S = 10.0
 _CACHE_BYTES = 1 << 30
 # A product so small that handing it to a thread would take longer.
 _INLINE_FLOATS = 1 << 20
+_INLINE_FILES = 100
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -123,7 +131,9 @@ class Searcher:
         if filters is None:
             return None
         files = await self._index.files(store_id)
-        return {one for one in files if allows(filters, files[one].attributes)}
+        if len(files) > _INLINE_FILES:
+            return await asyncio.to_thread(_allowed, files, filters)
+        return _allowed(files, filters)
 
     async def _one(
         self, store_id: str, query: str, vector: Vectors, within: Collection[str] | None
@@ -188,6 +198,10 @@ def _best_first(found: Sequence[Sequence[Found]]) -> list[Found]:
         if known is None or known.score < one.score:
             best[one.store_id, one.passage_id] = one
     return sorted(best.values(), key=lambda one: (-one.score, one.passage_id))
+
+
+def _allowed(files: Mapping[str, FileEntry], filters: Filter) -> set[str]:
+    return {one for one in files if allows(filters, files[one].attributes)}
 
 
 def _opinions(

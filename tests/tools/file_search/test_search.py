@@ -3,17 +3,20 @@
 import asyncio
 from array import array
 from collections.abc import Mapping, Sequence
+from itertools import product
+from threading import get_ident
 from typing import Literal
 
 import pytest
 import quicktok
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from tests.kit.memory_index import MemoryIndex
 
 from locum.tools.file_search.filters import Scalar, parse
 from locum.tools.file_search.fuse import candidates, fuse, word_evidence
-from locum.tools.file_search.index import Contents
+from locum.tools.file_search.index import Contents, Passage
 from locum.tools.file_search.prepare import Chunking, Tokenizer, prepare
 from locum.tools.file_search.rewrite import rewrite
 from locum.tools.file_search.search import Found, Searcher
@@ -47,6 +50,8 @@ _STRANGE = [
     "()", "*", "NULL; DROP TABLE passages", "a" * 10_000, "\ud83d", "'; --", "col:val", "!!!",
 ]
 # fmt: on
+# No endings, no parts, and of no meaning.
+_UNHEARD_OF = ["".join(letters) for letters in product("bcdfgkmp", repeat=3)]
 _Files = Mapping[str, tuple[str, Mapping[str, Scalar]]]
 _LIBRARY: _Files = {
     "file-1": ("refunds.txt", {"year": 2024}),
@@ -140,6 +145,49 @@ def test_filters_choose_among_files_before_ranking() -> None:
         return sorted(one.filename for one in found)
 
     assert "bread.txt" not in asyncio.run(once())
+
+
+def test_what_takes_long_is_done_beside_the_loop() -> None:
+    """Long queries, and filters of many files: reaches inside for the threads they run in."""
+    threads: dict[str, set[int]] = {"words": set(), "attributes": set()}
+
+    class Terms(str):
+        __slots__ = ()
+
+        def split(self, *rest: object) -> list[str]:
+            threads["words"].add(get_ident())
+            return str(self).split(" ")
+
+    class Attributes(dict[str, Scalar]):
+        def get(self, key: str, other: object = None) -> Scalar | None:  # type: ignore[override]  # as it is called
+            threads["attributes"].add(get_ident())
+            return self[key]
+
+    class Index(MemoryIndex):
+        async def passages(self, store_id: str, passage_ids: Sequence[int]) -> list[Passage]:
+            found = await super().passages(store_id, passage_ids)
+            return [replace(one, terms=Terms(one.terms)) for one in found]
+
+    async def once() -> None:
+        index = Index(dimensions=SeeThroughEmbedder.dimensions)
+        for number in range(101):
+            index.enter("vs_1", f"file-{number}", "x.txt", Attributes(year=number))
+        await _add(index, "file-7", _TEXTS["file-1"])
+        rule = parse({"type": "eq", "key": "year", "value": 7})
+        query = " ".join(["refund", *_UNHEARD_OF[:20]])
+        found = await Searcher(index, SeeThroughEmbedder()).search(
+            ["vs_1"], [query], most=1, filters=rule
+        )
+        assert [one.file_id for one in found] == ["file-7"]
+
+    asyncio.run(once())
+    assert all(where and get_ident() not in where for where in threads.values())
+
+
+def test_a_query_is_searched_by_its_first_words() -> None:
+    for before, found in ((255, ["bread.txt"]), (256, [])):
+        query = " ".join([*_UNHEARD_OF[:before], "salt"])
+        assert [one.filename for one in _search(query)] == found
 
 
 def test_several_queries_are_answered_together() -> None:

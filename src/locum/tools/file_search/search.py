@@ -36,6 +36,9 @@ _CACHE_BYTES = 1 << 30
 # A product so small that handing it to a thread would take longer.
 _INLINE_FLOATS = 1 << 20
 _INLINE_FILES = 100
+_INLINE_TERMS = 16
+# Of one query, whose meaning most embedders take from no more than its beginning either.
+_MOST_TERMS = 256
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -139,14 +142,19 @@ class Searcher:
         self, store_id: str, query: str, vector: Vectors, within: Collection[str] | None
     ) -> list[Found]:
         contents = await self._kept.get(store_id)
-        wanted = query_terms(query)
-        if contents.matrix.vectors.size > _INLINE_FLOATS:
+        wanted = query_terms(query)[:_MOST_TERMS]
+        is_long = len(wanted) > _INLINE_TERMS
+        if is_long or contents.matrix.vectors.size > _INLINE_FLOATS:
             opinions = await asyncio.to_thread(_opinions, contents, vector, wanted, within)
         else:
             opinions = _opinions(contents, vector, wanted, within)
         meaning, nominated = opinions
         passages = await self._index.passages(store_id, nominated)
-        words = word_evidence(wanted, {one.passage_id: one.terms for one in passages})
+        said = {one.passage_id: one.terms for one in passages}
+        if is_long:
+            words = await asyncio.to_thread(word_evidence, wanted, said)
+        else:
+            words = word_evidence(wanted, said)
         files = await self._index.files(store_id, only={one.file_id for one in passages})
         return [
             Found(

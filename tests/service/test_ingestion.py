@@ -30,6 +30,7 @@ from locum.service.scope import Scope
 from locum.settings import Settings
 from locum.store.passages import StoreKey, TextRow
 from locum.tools.file_search.embedding import SearchEmbedder, WordsOnly
+from locum.tools.file_search.extract import ExtractionFailed
 from locum.wire.files import CreateFile
 from locum.wire.vector_stores import (
     AskedChunking,
@@ -469,3 +470,25 @@ async def test_without_a_model_words_find_and_a_model_that_comes_later_is_used(
 
         await _until(has_vectors)
         assert await _found(scope, store_id, "report") == ["a report"]
+
+
+@on_every_database
+async def test_a_file_that_is_refused_when_it_is_read_again_keeps_no_other_waiting(
+    place: Place,
+) -> None:
+    class Refusing(HashEmbedder):
+        async def embed(
+            self, texts: Sequence[str], *, kind: Literal["passage", "query"]
+        ) -> Sequence["array[float]"]:
+            if "a report" in texts[0]:
+                raise ExtractionFailed("invalid_file", "It has too many chunks by now.")
+            return await super().embed(texts, kind=kind)
+
+    async with place.opened(HashEmbedder(name="old/64")) as scope:
+        await _until_read(scope, await _store(scope, "a report", "a letter"))
+    async with place.opened(Refusing(name="new/64")) as scope:
+
+        async def has_one_left() -> bool:
+            return len(await scope.store.passages.outdated("new/64", beyond=0, most=2)) == 1
+
+        await _until(has_one_left)

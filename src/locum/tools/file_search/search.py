@@ -33,7 +33,7 @@ _NOMINATED = 50
 _RERANKED = limits.SEARCH_RESULTS_MAX
 RERANK_S = 10.0
 _CACHE_BYTES = 1 << 30
-# A product so small that handing it to a thread would take longer.
+# So little, each, that handing it to a thread would take longer.
 _INLINE_FLOATS = 1 << 20
 _INLINE_FILES = 100
 _INLINE_TERMS = 16

@@ -13,6 +13,8 @@ from tests.kit.talk import ENDED, Talk, function
 from locum.app import Parts
 from locum.llm.protocol import Assistant, Request
 
+# As models write it that degenerate: deeper than any decoder goes.
+_DEEP = '{"a":' + "[" * 3_000 + "]" * 3_000 + "}"
 _LEAST = 256  # Tokens: no run may have fewer for its prompts.
 
 
@@ -102,7 +104,11 @@ def test_a_call_that_was_cut_off_is_not_told_to_later_runs(talk: Talk, model: Li
 
 
 @covers("threads.runs.submit:answer")
-@pytest.mark.parametrize("given", ["Paris", '"Paris"', '{"city": "Paris"'])
+@pytest.mark.parametrize(
+    "given",
+    ["Paris", '"Paris"', '{"city": "Paris"', _DEEP],
+    ids=["bare", "a string", "cut", "nested"],
+)
 def test_arguments_that_no_server_could_read_are_told_as_text(
     talk: Talk, model: Listening, given: str
 ) -> None:
@@ -114,6 +120,20 @@ def test_arguments_that_no_server_could_read_are_told_as_text(
     assert talk.until(run, *ENDED)["status"] == "completed"
     (call,) = model.requests[-1].messages[1].tool_calls  # type: ignore[union-attr, misc]
     assert json.loads(call.function.arguments) == {"unreadable": given}
+
+
+@covers("runs:unknown_function")
+def test_arguments_nested_without_end_do_not_end_their_thread(talk: Talk, model: Listening) -> None:
+    said = f"!say I look.\n!call gone {_DEEP}\n!then\n!say Done."
+    thread_id = talk.thread(said)
+    for text in ("", "Once more?"):
+        if text:
+            talk.message(thread_id, text)
+        asked = {"assistant_id": talk.assistant(tools=[{"type": "file_search"}])}
+        run = talk.http.post(f"/v1/threads/{thread_id}/runs", asked).json
+        assert talk.until(run, *ENDED)["status"] == "completed"
+    (call,) = model.requests[-1].messages[1].tool_calls  # type: ignore[union-attr, misc]
+    assert json.loads(call.function.arguments) == {"unreadable": _DEEP}
 
 
 def _run(talk: Talk, said: list[str], **body: Any) -> Any:

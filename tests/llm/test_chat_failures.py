@@ -119,6 +119,7 @@ def test_an_error_inside_the_stream_fails_the_turn(
         "{",
         b'data: {"object": "\xff"}\n\n',
         f'data: {{"x": {"[" * 5_000}\n\n',
+        f'data: {{"x":\ndata: {"[" * 5_000}\n\n',
     ],
 )
 def test_what_is_no_answer_fails_the_turn(broken: str | bytes) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import ClassVar
 
+import pytest
 from tests.llm.turns import PYTHON, SEARCH, WEATHER, after, asking, take
 
 from locum.llm import tokens
@@ -97,8 +98,9 @@ def test_the_arguments_of_a_named_tool_are_written_by_the_model_within_their_sch
     assert "Is it warm in Paris?" in str(model.asked[0].messages)
 
 
-def test_arguments_that_have_no_end_become_the_least_there_can_be() -> None:
-    model = Overheard('{"city": "' + "word " * 500)
+@pytest.mark.parametrize("written", ['{"city": "' + "word " * 500, '{"city": ' + "[" * 3_000])
+def test_arguments_that_have_no_end_become_the_least_there_can_be(written: str) -> None:
+    model = Overheard(written)
     turn = take(DemoTools(model), asking("Go", offers=(WEATHER,), choice="required"))
     assert turn.calls == [CalledFunction("get_weather", '{"city":"city","unit":"C"}')]
     assert turn.finished.reason == "calls"

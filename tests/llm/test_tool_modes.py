@@ -172,9 +172,10 @@ def test_the_question_is_put_to_the_end_of_what_the_user_said(last: Message, put
     assert model.asked[0].messages[-1] == put
 
 
-def test_a_server_that_does_not_hold_to_a_schema_is_told_of() -> None:
+@pytest.mark.parametrize("said", ["!say I think\n!refuse that", '!say {"a":' + "[" * 3_000])
+def test_a_server_that_does_not_hold_to_a_schema_is_told_of(said: str) -> None:
     with pytest.raises(ModelError, match="does not hold its model to a schema"):
-        take(ToolsBySchema(Told("!say I think\n!refuse that")), asking("Go", offers=BOTH))
+        take(ToolsBySchema(Told(said)), asking("Go", offers=BOTH))
 
 
 def test_a_model_that_refuses_to_fill_says_nothing() -> None:

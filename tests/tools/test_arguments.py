@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 
 from locum.tools.arguments import StringArgument
 
+# Deeper than any decoder goes.
+DEEP = '{"a":' + "[" * 3_000 + "]" * 3_000 + "}"
+
 
 def told(pieces: list[str]) -> str:
     argument = StringArgument("code")
@@ -55,6 +58,8 @@ def test_other_arguments_before_it_do_not_disturb() -> None:
         ("{}", ""),
         ("", ""),
         ('{"code": "\\ud83d\\u00e9"}', "\ufffd\u00e9"),
+        (DEEP, DEEP),
+        ('{"code": "1+1", "b": ' + DEEP + "}", "1+1"),
     ],
 )
 def test_what_is_not_quite_json_is_made_the_best_of(written: str, code: str) -> None:

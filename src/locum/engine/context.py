@@ -12,6 +12,7 @@ from locum.llm import tokens
 from locum.store.blobs import Blobs
 from locum.store.tables import Store
 from locum.tools.tool import Memory
+from locum.unreadable import UNREADABLE
 from locum.wire import messages as wire
 from locum.wire.runs import Run, Truncation
 from locum.wire.steps import FunctionCall, MessageCreation, RunStep, ToolCalls
@@ -234,7 +235,7 @@ def _readable(arguments: str) -> str:
     """As an object, whatever the model has written: many servers refuse a call without one."""
     try:
         _arguments.decode(arguments)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return msgspec.json.encode({"unreadable": arguments}).decode()
     return arguments
 

@@ -24,6 +24,7 @@ from locum.llm.protocol import (
     call_ids,
 )
 from locum.llm.reported import usage_of
+from locum.unreadable import UNREADABLE
 
 _MOST_CALLS = 128
 _CALLED = ("tool_calls", "function_call")
@@ -197,7 +198,7 @@ class _Call(Struct):
     def has_all_arguments(self) -> bool:
         try:
             msgspec.json.decode("".join(self.arguments))
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return False
         return True
 

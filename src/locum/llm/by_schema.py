@@ -33,6 +33,7 @@ from locum.llm.protocol import (
     Usage,
     User,
 )
+from locum.unreadable import UNREADABLE
 
 _REPLY = "reply"
 _UNASKED = Finished("stop", Usage(prompt_tokens=0, completion_tokens=0))
@@ -102,7 +103,7 @@ class ToolsBySchema(Around):
                     finished = event
         try:
             decided = msgspec.json.decode(text, type=_Decision).next
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             if finished.reason not in {"length", "content_filter"}:
                 message = "The model's server does not hold its model to a schema."
                 raise ModelError(message) from None

@@ -10,11 +10,12 @@ import msgspec
 
 from locum.llm import quirks
 from locum.llm.answers import Answer, Chunk
-from locum.llm.faults import UNREADABLE, Fault, read_fault, tells_fault
+from locum.llm.faults import Fault, read_fault, tells_fault
 from locum.llm.halves import Halves
 from locum.llm.kept import Kept
 from locum.llm.protocol import Event, Request
 from locum.llm.server import ModelServer, Reader
+from locum.unreadable import UNREADABLE
 
 # Some servers put in a null.
 _chunks = msgspec.json.Decoder(Chunk | None)

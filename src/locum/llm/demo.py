@@ -35,6 +35,7 @@ from locum.llm.protocol import (
     User,
 )
 from locum.llm.quoting import MARKER, quotation, words
+from locum.unreadable import UNREADABLE
 
 LABEL = "smollm2-135m (demo)"
 
@@ -144,7 +145,7 @@ def _whole(written: str, schema: dict[str, Any]) -> str:
     """Give arguments that can be read: the model's own, unless it found no end to them."""
     try:
         arguments = msgspec.json.decode(written)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         arguments = smallest_arguments(schema)
     return msgspec.json.encode(arguments).decode()
 

@@ -15,8 +15,9 @@ import msgspec
 from msgspec import Struct
 from yarl import URL
 
-from locum.llm.faults import UNREADABLE, Fault, read_fault
+from locum.llm.faults import Fault, read_fault
 from locum.llm.protocol import ModelError
+from locum.unreadable import UNREADABLE
 
 _Document = TypeVar("_Document")
 

@@ -25,9 +25,6 @@ LIMIT_TOO_HIGH = re.compile(
     re.IGNORECASE,
 )
 
-# What reading a document of theirs raises that is none, is no text, or is nested without end.
-UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-
 _LONGEST_MESSAGE = 1000
 # Where the words of an error stand: Workers AI has `errors`, MiniMax the last of each.
 _WRAPS = ("error", "errors", "base_resp")

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from locum import logs
 from locum.llm import loose, provider_calls, tokens
-from locum.llm.faults import UNREADABLE, Fault, read_fault
+from locum.llm.faults import Fault, read_fault
 from locum.llm.halves import Halves
 from locum.llm.protocol import (
     CallBegun,
@@ -25,6 +25,7 @@ from locum.llm.protocol import (
     call_ids,
 )
 from locum.llm.reported import usage_of
+from locum.unreadable import UNREADABLE
 
 _MOST_ITEMS: Final = 512
 _LONGEST_TYPE: Final = 64

@@ -22,6 +22,7 @@ from locum.llm.faults import LIMIT_TOO_HIGH, Fault
 from locum.llm.protocol import Event, ModelError, Request
 from locum.llm.sse import EventData, TooLong
 from locum.patience import Patience
+from locum.unreadable import UNREADABLE
 
 _MOST_EVENT_BYTES = 8 << 20
 _MOST_ANSWER_BYTES = 64 << 20
@@ -277,7 +278,7 @@ def _apart(document: bytes) -> Iterator[bytes]:
     if b"\n" in document:
         try:
             msgspec.json.decode(document)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             yield from (line for line in document.split(b"\n") if line.strip())
             return
     if document.strip():

@@ -196,6 +196,17 @@ def test_queries_are_understood_however_a_model_writes_them(arguments: str) -> N
     asyncio.run(once())
 
 
+def test_a_query_nested_without_end_is_looked_for_as_it_is_written() -> None:
+    async def once() -> None:
+        async with _rig() as rig:
+            await rig.keep_store()
+            await rig.add("Bob likes plums.")
+            deep = "[" * 3_000 + '"plums"' + "]" * 3_000
+            assert len(_found(await rig.call(deep, setting()))) == 1
+
+    asyncio.run(once())
+
+
 @pytest.mark.parametrize("arguments", ["", "{}", '{"queries": []}', "7", "null"])
 def test_a_call_without_a_query_finds_nothing(arguments: str) -> None:
     async def once() -> None:

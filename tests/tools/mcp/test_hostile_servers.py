@@ -271,3 +271,12 @@ def test_a_server_that_repeats_a_secret_is_not_quoted(fake: FakeMcp, echo: str) 
     said = run_with(work)
     assert SECRET not in said
     assert said.count("…") == 5
+
+
+def test_what_lies_too_deep_to_look_for_secrets_is_not_quoted(fake: FakeMcp) -> None:
+    deep = b"[" * 700 + b'"%s"' % SECRET.encode() + b"]" * 700
+    result = b'{"id": 2, "result": {"structuredContent": {"deep": %s, "flat": 1}}}' % deep
+    fake.replies["tools/call"] = sends(result)
+    asked = setting(server_tool(fake), headers=AUTH)
+    output = run_with(lambda rig: rig.call(asked, "srv__echo"))
+    assert output == f'{{"deep":{"[" * 198}"…"{"]" * 198},"flat":1}}'

@@ -3,6 +3,8 @@
 import msgspec
 from msgspec import Struct
 
+from locum.unreadable import UNREADABLE
+
 # Room around the picture or the text in a frame: its names and the token.
 _ENVELOPE = 1024
 
@@ -72,7 +74,7 @@ _encoder = msgspec.json.Encoder()
 def _decode(line: bytes) -> Frame:
     try:
         return _decoder.decode(line)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNREADABLE as error:
         raise HostileFrameError("not a frame") from error
 
 

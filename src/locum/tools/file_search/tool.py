@@ -16,6 +16,7 @@ from locum.tools.file_search.embedding import EmbeddingFailed
 from locum.tools.file_search.search import Found, Searcher
 from locum.tools.file_search.stored_index import name_of
 from locum.tools.tool import Function, Kind, Memory, Setting, ToolFailed
+from locum.unreadable import UNREADABLE
 from locum.wire.runs import Run
 from locum.wire.steps import FileSearchCall, FoundPassage, Ranking, SearchDone, ToolCall
 from locum.wire.tools import FileSearchOptions, FileSearchTool
@@ -216,7 +217,7 @@ def _queries(arguments: str) -> list[str]:
     """What to look for, however the model wrote it: small ones seldom follow a schema."""
     try:
         asked: Any = msgspec.json.decode(arguments or "{}")
-    except msgspec.DecodeError:
+    except UNREADABLE:
         asked = arguments
     if isinstance(asked, dict):
         asked = asked.get("queries", asked.get("query", list(asked.values())))

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from locum.tools.mcp.events import EventData, TooLong
 from locum.tools.mcp.veil import Veil
+from locum.unreadable import UNREADABLE
 
 MOST_BYTES = 4 << 20
 _MOST_ERROR_BYTES = 64 << 10
@@ -160,7 +161,7 @@ async def _refusal(response: aiohttp.ClientResponse) -> Message:
     if response.content_type == _JSON:
         try:
             message = _messages.decode(await _whole(response, _MOST_ERROR_BYTES))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TooLong):
+        except (*UNREADABLE, TooLong):
             raise Refusal(response.status) from None
         if message.error is not None:
             return message
@@ -170,7 +171,7 @@ async def _refusal(response: aiohttp.ClientResponse) -> Message:
 def _read(server: Server, data: bytes) -> Message:
     try:
         return _messages.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise failed(server, "sent what is not JSON-RPC", "not json-rpc") from error
 
 

@@ -18,6 +18,7 @@ from locum.tools.mcp.names import function_name
 from locum.tools.mcp.results import cut, written
 from locum.tools.mcp.transport import Transport
 from locum.tools.tool import Function, Kind, Memory, Setting, ToolFailed
+from locum.unreadable import UNREADABLE
 from locum.wire.steps import FunctionCall, FunctionDone, ToolCall
 from locum.wire.tools import McpTool, McpToolFilter
 
@@ -197,6 +198,6 @@ def _arguments(text: str) -> dict[str, Any] | None:
     """What a model has written, which is nothing when a tool wants nothing."""
     try:
         arguments = msgspec.json.decode(text or "{}")
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
     return arguments if isinstance(arguments, dict) else None

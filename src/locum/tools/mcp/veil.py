@@ -7,6 +7,8 @@ from locum.wire.tools import HIDDEN
 
 # Shorter ones are no secrets, and would be found in words that have nothing to do with them.
 _LEAST_CHARS = 8
+# Nothing that means anything is nested deeper; Python goes only some hundreds deep.
+_DEEPEST = 200
 
 
 class Veil:
@@ -28,14 +30,19 @@ class Veil:
         return text
 
     def document(self, value: Any) -> Any:
-        """The same JSON, with every string in it looked through."""
-        if not self._secrets:
+        """The same JSON, with every string in it looked through; what lies too deep is hidden."""
+        return self._looked_through(value, deeper=_DEEPEST) if self._secrets else value
+
+    def _looked_through(self, value: Any, *, deeper: int) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
+        if not isinstance(value, list | dict):
             return value
-        match value:
-            case str():
-                return self.text(value)
-            case list():
-                return [self.document(item) for item in value]
-            case dict():
-                return {self.text(key): self.document(item) for key, item in value.items()}
-        return value
+        if deeper == 0:
+            return HIDDEN
+        if isinstance(value, list):
+            return [self._looked_through(item, deeper=deeper - 1) for item in value]
+        return {
+            self.text(key): self._looked_through(item, deeper=deeper - 1)
+            for key, item in value.items()
+        }

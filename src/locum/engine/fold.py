@@ -45,6 +45,8 @@ def _merge(folded: dict[str, Any], change: dict[str, Any]) -> None:
         old = folded.get(key)
         if key in {"index", "type"} or old is None or value is None:
             folded[key] = _indexed(value) if old is None or value is not None else old
+        elif isinstance(value, str):
+            old.append(value)
         elif isinstance(value, list):
             _merge_list(old, value)
         elif isinstance(value, dict):
@@ -54,7 +56,9 @@ def _merge(folded: dict[str, Any], change: dict[str, Any]) -> None:
 
 
 def _indexed(value: Any) -> Any:
-    """Lists are kept by index while they grow."""
+    """Lists are kept by index while they grow, and texts in pieces: an answer has very many."""
+    if isinstance(value, str):
+        return [value]
     if isinstance(value, list):
         kept: dict[int, Any] = {}
         _merge_list(kept, value)
@@ -70,15 +74,15 @@ def _plain(folded: dict[int, Any]) -> list[Any]:
 
 def _closed(value: Any) -> Any:
     """An object without what only deltas carry: indexes, and the empty quote of a citation."""
+    if isinstance(value, list):
+        return "".join(value)
     if not isinstance(value, dict):
         return value
     if value and all(isinstance(key, int) for key in value):
         return _plain(value)
-    closed = {
-        key: _closed(inner)
-        for key, inner in value.items()
-        if key != "index" and not (key == "quote" and inner == "")
-    }
+    closed = {key: _closed(inner) for key, inner in value.items() if key != "index"}
+    if closed.get("quote") == "":
+        del closed["quote"]
     for key in ("annotations", "outputs", "results"):
         if closed.get(key) == {}:
             closed[key] = []

@@ -1,7 +1,7 @@
 """What a model says before and after its calls: told once, in its place, and never lost."""
 
 from collections.abc import AsyncGenerator, Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 from tests.contract.requirements import covers
@@ -15,6 +15,7 @@ from locum.llm.protocol import (
     Event,
     Finished,
     ModelError,
+    RefusalDelta,
     Request,
     TextDelta,
     ToolResult,
@@ -82,6 +83,45 @@ def test_empty_lines_before_a_call_are_no_message(make_server: Callable[..., Ser
     talk.submit(run, ["ok"])
     run = talk.until(run, "completed")
     assert talk.messages(run["thread_id"])[-1]["content"][0]["text"]["value"] == "\n\nDone."
+
+
+@covers("streams:late_words")
+@pytest.mark.parametrize("lines", [64, 65])
+def test_only_so_many_empty_lines_are_held_back(
+    make_server: Callable[..., Server], *, lines: int
+) -> None:
+    blank = " " * 1_023 + "\n"
+    model = _Speaker([*[TextDelta(blank)] * lines, *_CALL_F])
+    talk = Talk(make_server(Parts(backend=model)).http())
+    run = talk.run("Go.", tools=_F)
+    assert _said(talk, run) == ([] if lines == 64 else [blank * lines])
+
+
+class _Piece(str):
+    """Knows how long the texts were that it was put behind."""
+
+    __slots__ = ()
+    copied: ClassVar[int] = 0
+
+    def __radd__(self, other: str) -> str:
+        _Piece.copied += len(other)
+        return f"{other}{self}"
+
+
+@covers("streams:late_words")
+def test_words_that_are_held_back_are_not_copied_with_every_piece(
+    make_server: Callable[..., Server],
+) -> None:
+    _Piece.copied = 0
+    blank, more = _Piece("\n"), _Piece("more ")
+    late: list[Event] = [*_CALL_F, *[TextDelta(more)] * 500, *[RefusalDelta(more)] * 500]
+    model = _Speaker([*[TextDelta(blank)] * 500, TextDelta("Wait."), *late])
+    talk = Talk(make_server(Parts(backend=model)).http())
+    run = talk.run("Go.", tools=_F)
+    assert talk.cancel(run).status == 200
+    run = talk.until(run, "cancelled")
+    assert _said(talk, run) == ["\n" * 500 + "Wait.", "more " * 500, "more " * 500]
+    assert _Piece.copied <= 1_000
 
 
 @covers("runs:unknown_function")

@@ -49,6 +49,28 @@ def test_other_arguments_before_it_do_not_disturb() -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("{", '"code": "1"}'),
+        ('{"code"', ': "1"}'),
+        ('{"code" :', '"1"}'),
+        ('{"why": "', '", "code": "1"}'),
+        ('{"code": "1"', "}"),
+    ],
+)
+def test_however_long_the_string_is_waited_for_nothing_is_read_twice(
+    before: str, after: str
+) -> None:
+    """Were all of it searched with every piece, this would take minutes."""
+    assert told([before, *[" " * 4_000] * 4_000, after]) == "1"
+
+
+def test_a_name_that_ends_where_another_begins_is_found() -> None:
+    assert told(['{"code"', 'code": "1"}']) == "1"
+    assert told(['{"code" ', 'code": "1"}']) == '{"code" code": "1"}'
+
+
+@pytest.mark.parametrize(
     ("written", "code"),
     [
         ("print(1)", "print(1)"),

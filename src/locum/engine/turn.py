@@ -22,6 +22,9 @@ from locum.wire.runs import CachedTokens, ReasoningTokens, Usage
 from locum.wire.steps import RunStep, StepError, StepStatus, ToolCall, ToolCalls
 from locum.wire.tools import FunctionTool
 
+# White space before a message begins; what runs on for longer is text.
+_MOST_BLANK = 64 << 10
+
 
 class Offered(Struct, frozen=True):
     """A function as this run offers it, and the tool behind it; the user's own have none."""
@@ -84,9 +87,10 @@ class Turn:
         self._calls: dict[int, tuple[Hosted | None, int]] = {}
         self._provided: dict[str, tuple[Hosted, ProvidedCall]] = {}
         # Lines left empty, of which a call may come: they are no message by themselves.
-        self._blank = ""
+        self._blank = _Pieces()
         self._text_deltas = 0
-        self._late = Words()
+        self._late_text = _Pieces()
+        self._late_refusal = _Pieces()
         # What was said after functions that the client has answered since.
         self._earlier = recorder.record.plan.late or Words()
         # What parts the words of an earlier turn from those of this one.
@@ -115,19 +119,20 @@ class Turn:
     async def hear_text(self, text: str) -> None:
         if self.has_calls:
             # A model that talks on after its calls is heard when they are over.
-            self._late = replace(self._late, text=self._late.text + text)
+            self._late_text.add(text)
             return
-        text = self._blank + text
-        if not self._voice.is_open and text.isspace():
-            self._blank = text
-            return
+        if not self._voice.is_open:
+            if not text.strip() and self._blank.length + len(text) <= _MOST_BLANK:
+                self._blank.add(text)
+                return
+            text = self._blank.take() + text
         self._text_deltas += 1
-        text, self._gap, self._blank = self._gap + text, "", ""
+        text, self._gap = self._gap + text, ""
         await self._voice.say(text)
 
     async def open_message(self) -> None:
         """Begin the message of an answer, whatever it said."""
-        await self._voice.open(self._blank)
+        await self._voice.open(self._blank.text)
 
     async def say_late(
         self,
@@ -152,15 +157,16 @@ class Turn:
 
     def take_late(self) -> Words | None:
         """What was said and could not be told, because a step is open."""
-        late, self._late = self._late, Words()
+        late = Words(self._late_text.take(), self._late_refusal.take())
         return late if late.text.strip() or late.refusal else None
 
     async def hear_refusal(self, text: str) -> None:
         if self.has_calls:
-            self._late = replace(self._late, refusal=self._late.refusal + text)
+            self._late_refusal.add(text)
             return
         self._text_deltas += 1
-        self._gap = self._blank = ""
+        self._gap = ""
+        self._blank.take()
         await self._voice.refuse(text)
 
     async def begin_call(self, begun: llm.CallBegun, setting: Setting) -> None:
@@ -210,7 +216,8 @@ class Turn:
         What the answer costs is told at its end. Until then its text bears one token a delta,
         which no model undercuts; what comes after bears the rest.
         """
-        self._gap = self._blank = ""
+        self._gap = ""
+        self._blank.take()
         await self._voice.say_held()
         if not self._voice.is_open:
             return
@@ -282,7 +289,7 @@ class Turn:
         """Tokens of a turn that never finished, by our own count."""
         calls = () if self.functions is None else self.functions.calls()
         written = [call.function.arguments for call in calls]
-        written += [*self._voice.words, self._late.text, self._late.refusal]
+        written += [*self._voice.words, self._late_text.text, self._late_refusal.text]
         return _total(
             Usage(
                 prompt_tokens=tokens.count_messages(self.request.messages, self.request.offers),
@@ -350,6 +357,28 @@ class Turn:
             step.row, status, usage=self.take_owed(), calls=calls, error=error
         )
         return Change(steps=[(closed, memory)], events=[(f"thread.run.step.{status}", closed)])
+
+
+class _Pieces:
+    """Text that has not been told yet, kept as it came: an answer may come letter by letter."""
+
+    def __init__(self) -> None:
+        self._pieces: list[str] = []
+        self.length = 0
+
+    def add(self, text: str) -> None:
+        self._pieces.append(text)
+        self.length += len(text)
+
+    @property
+    def text(self) -> str:
+        return "".join(self._pieces)
+
+    def take(self) -> str:
+        text = self.text
+        self._pieces.clear()
+        self.length = 0
+        return text
 
 
 def usage_of(told: llm.Usage) -> Usage:

@@ -27,6 +27,9 @@ from locum.llm.reported import usage_of
 from locum.unreadable import UNREADABLE
 
 _MOST_CALLS = 128
+# With what arguments end that are whole: only then they are read through, and not for ever.
+_ENDINGS = ("}", "]")
+_MOST_MISREAD = 16 << 20
 _CALLED = ("tool_calls", "function_call")
 # Reasons to stop that are nobody's choice: in words of vLLM, DeepSeek and Gemini.
 _BROKEN = (
@@ -186,6 +189,10 @@ class _Call(Struct):
     name: str = ""
     arguments: list[str] = field(default_factory=list)
     chars: int = 0
+    # The last sign of them that is no white space.
+    ending: str = ""
+    # What was read in vain to find out whether they are whole.
+    misread: int = 0
     extra: Any = None
     is_begun: bool = False
 
@@ -196,11 +203,19 @@ class _Call(Struct):
         return arguments == "".join(self.arguments) and self.has_all_arguments()
 
     def has_all_arguments(self) -> bool:
+        if self.misread > _MOST_MISREAD or self.ending not in _ENDINGS:
+            return False
         try:
             msgspec.json.decode("".join(self.arguments))
         except UNREADABLE:
+            self.misread += self.chars
             return False
         return True
+
+    def write(self, arguments: str) -> None:
+        self.arguments.append(arguments)
+        self.chars += len(arguments)
+        self.ending = arguments.rstrip()[-1:] or self.ending
 
 
 class _Calls:
@@ -244,8 +259,7 @@ class _Calls:
         if call.name in self._offered or not self._is_half(call.name):
             yield from self._begin_named()
         if arguments and not call.has_told(arguments):
-            call.arguments.append(arguments)
-            call.chars += len(arguments)
+            call.write(arguments)
             if call.is_begun:
                 yield CallDelta(index=call.index, arguments=arguments)
 
@@ -255,7 +269,7 @@ class _Calls:
             if not call.is_begun:
                 raise Fault("The model called a function without saying which.")
             if not call.arguments:
-                call.arguments.append("{}")
+                call.write("{}")
                 yield CallDelta(index=call.index, arguments="{}")
 
     def tokens(self) -> int:

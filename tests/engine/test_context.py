@@ -11,6 +11,7 @@ from tests.kit.server import Server
 from tests.kit.talk import ENDED, Talk, function
 
 from locum.app import Parts
+from locum.llm import tokens
 from locum.llm.protocol import Assistant, Request
 
 # As models write it that degenerate: deeper than any decoder goes.
@@ -39,6 +40,27 @@ def test_what_does_not_fit_is_dropped_in_the_middle_of_the_thread(
     assert (first, question) == ("My name is Ada.", "Who am I?")
     assert 0 < len(kept) < len(middle)
     assert kept == middle[-len(kept) :]
+
+
+@covers("runs:auto")
+def test_a_very_long_thread_is_cut_as_well(
+    talk: Talk, model: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of most of it only the beginnings are counted."""
+    counted: list[int] = []
+    count = tokens.count
+
+    def counting(text: str) -> int:
+        counted.append(len(text))
+        return count(text)
+
+    said = ["My name is Ada.", *("word " * 20_000 for _ in range(20)), "Who am I?"]
+    monkeypatch.setattr(tokens, "count", counting)
+    run = _run(talk, said, max_prompt_tokens=300_000)
+    assert run["status"] == "completed"
+    assert _heard(model.requests[-1]) == [said[0], *said[-15:]]
+    # By the cut, and by the model that was asked.
+    assert sum(counted) < 2 * (600 << 10)
 
 
 @covers("runs:auto")

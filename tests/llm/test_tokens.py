@@ -1,3 +1,7 @@
+import random
+import string
+
+import pytest
 from tests.llm.turns import WEATHER
 
 from locum.llm import tokens
@@ -51,6 +55,17 @@ def test_every_part_of_a_prompt_counts() -> None:
     counts = [tokens.count_messages(prompt[:length]) for length in range(len(prompt) + 1)]
     assert counts == sorted(set(counts))
     assert tokens.count_messages(prompt, [WEATHER]) > counts[-1] + 20
+
+
+def test_what_is_very_long_is_counted_by_its_beginnings() -> None:
+    """Were all of it counted, this would take minutes, in which nobody else is answered."""
+    letters = random.Random(1).choices(string.ascii_lowercase, k=256_000)
+    jumble = "".join(letters)
+    each = tokens.count(jumble)
+    assert tokens.count_messages([User(jumble)] * 2) == 3 + 2 * (4 + each)
+    counted = tokens.count_messages([User(jumble)] * 2_000)
+    assert abs(counted - 2_000 * each) < 2_000 * each // 10
+    assert tokens.Tally().text("word " * 1_000_000) == pytest.approx(1_000_000, rel=0.01)
 
 
 def test_a_chat_prompt_has_its_known_count() -> None:

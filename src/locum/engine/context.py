@@ -187,11 +187,12 @@ def _fitting(turns: list[Turn], room: int) -> list[Turn]:
     newest = len(turns) - 1
     asked = next((at for at in range(newest, -1, -1) if _is_asked(turns[at])), newest)
     kept = {newest, asked}
-    room -= sum(tokens.count_messages(turns[at].messages) for at in kept)
+    tally = tokens.Tally()
+    room -= sum(tally.messages(turns[at].messages) for at in kept)
     if room < 0:
         raise OverBudget
     for at in (*range(newest - 1, asked, -1), 0, *range(asked - 1, 0, -1)):
-        cost = 0 if at in kept else tokens.count_messages(turns[at].messages)
+        cost = 0 if at in kept else tally.messages(turns[at].messages)
         if cost <= room:
             room -= cost
             kept.add(at)

@@ -293,7 +293,7 @@ class Turn:
         return _total(
             Usage(
                 prompt_tokens=tokens.count_messages(self.request.messages, self.request.offers),
-                completion_tokens=tokens.count("".join(written)),
+                completion_tokens=tokens.Tally().text("".join(written)),
             )
         )
 

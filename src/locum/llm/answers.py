@@ -173,8 +173,9 @@ class Answer:
         return "calls" if self._calls.begun else "stop"
 
     def _counted(self) -> Usage:
-        reasoning = tokens.count("".join(self._thoughts))
-        said = tokens.count("".join(self._text)) + self._calls.tokens()
+        tally = tokens.Tally()
+        reasoning = tally.text("".join(self._thoughts))
+        said = tally.text("".join(self._text)) + self._calls.tokens(tally)
         return Usage(
             prompt_tokens=tokens.count_messages(self._request.messages, self._request.offers),
             completion_tokens=said + reasoning,
@@ -272,9 +273,9 @@ class _Calls:
                 call.write("{}")
                 yield CallDelta(index=call.index, arguments="{}")
 
-    def tokens(self) -> int:
+    def tokens(self, tally: tokens.Tally) -> int:
         return sum(
-            tokens.count(call.name) + tokens.count("".join(call.arguments)) for call in self._calls
+            tally.text(call.name) + tally.text("".join(call.arguments)) for call in self._calls
         )
 
     def _begin_named(self) -> Iterator[Event]:

@@ -251,7 +251,8 @@ class ResponseAnswer:
     def _counted(self) -> Usage:
         said = "".join(item.told + item.name for item in self._items)
         return Usage(
-            tokens.count_messages(self._request.messages, self._request.offers), tokens.count(said)
+            tokens.count_messages(self._request.messages, self._request.offers),
+            tokens.Tally().text(said),
         )
 
     def _failure(self, event: _Event, document: bytes) -> Fault:

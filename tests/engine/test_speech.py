@@ -81,6 +81,17 @@ def test_a_link_waits_for_the_longer_one_that_it_may_still_become() -> None:
     assert [a.file_path.file_id for _, a in told if isinstance(a, FilePath)] == ["file-gz"]
 
 
+def test_no_link_is_tried_for_every_mention() -> None:
+    """Were each, this would take minutes."""
+    paths = {f"/mnt/data/{'folder/' * 20}{at}.csv": f"file-{at}" for at in range(10_000)}
+    mention = f"sandbox:/mnt/data/{'folder/' * 20}"
+    speech = Speech(citations={}, paths=paths)
+    told = [*speech.feed(f"{mention}nothing " * 20_000 + f"{mention}7.csv"), *speech.end()]
+    [link] = [annotation for _, annotation in told if annotation is not None]
+    assert isinstance(link, FilePath)
+    assert (link.text, link.file_path.file_id) == (f"{mention}7.csv", "file-7")
+
+
 def test_brackets_that_cite_nothing_are_told_together() -> None:
     speech = Speech(citations=CITATIONS, paths={})
     told = [*speech.feed("【" * 10_000 + "【unknown】" * 10_000), *speech.end()]

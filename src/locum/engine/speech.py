@@ -5,6 +5,7 @@ has ended or turned out to be something else. Offsets count code points.
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 
 from locum.wire.messages import Annotation, CitedFile, FileCitation, FilePath, WrittenFile
@@ -22,11 +23,10 @@ class Speech:
 
     def __init__(self, *, citations: Mapping[str, str], paths: Mapping[str, str]) -> None:
         self._citations = citations
+        self._links = {_LINK + path: file_id for path, file_id in paths.items()}
+        self._sorted = sorted(self._links)
         # Longest first: `a.csv.gz` is not the link to `a.csv`.
-        self._links = sorted(
-            ((_LINK + path, file_id) for path, file_id in paths.items()),
-            key=lambda link: -len(link[0]),
-        )
+        self._lengths = sorted({len(link) for link in self._links}, reverse=True)
         self._length = 0
         # The end of what was said, in which links are still looked for.
         self._tail = ""
@@ -77,33 +77,40 @@ class Speech:
         if not self._links:
             return
         begins = self._length - len(self._tail)
-        longest = len(self._links[0][0])
+        longest = self._lengths[0]
         scanned = 0
         while (start := self._tail.find(_LINK, scanned)) >= 0:
             rest = self._tail[start : start + longest]
-            if not ended and any(
-                len(link) > len(rest) and link.startswith(rest) for link, _ in self._links
-            ):
+            if not ended and self._may_go_on(rest):
                 scanned = start
                 break  # A longer link may still be coming.
             scanned = start + len(_LINK)
-            for link, file_id in self._links:
-                if rest.startswith(link):
-                    scanned = start + len(link)
-                    yield (
-                        "",
-                        FilePath(
-                            text=link,
-                            start_index=begins + start,
-                            end_index=begins + scanned,
-                            file_path=WrittenFile(file_id),
-                        ),
-                    )
-                    break
+            if (link := self._link_of(rest)) is not None:
+                scanned = start + len(link)
+                yield (
+                    "",
+                    FilePath(
+                        text=link,
+                        start_index=begins + start,
+                        end_index=begins + scanned,
+                        file_path=WrittenFile(self._links[link]),
+                    ),
+                )
         else:
             # A link may have begun with the last letters.
             scanned = max(scanned, len(self._tail) - len(_LINK) + 1)
         self._tail = self._tail[scanned:]
+
+    def _may_go_on(self, rest: str) -> bool:
+        """Whether a link begins with all of this and is longer."""
+        # The links that begin with it are those that follow it in their order.
+        at = bisect_right(self._sorted, rest)
+        return at < len(self._sorted) and self._sorted[at].startswith(rest)
+
+    def _link_of(self, rest: str) -> str | None:
+        """The longest link that this begins with."""
+        begins = (rest[:length] for length in self._lengths if length <= len(rest))
+        return next((link for link in begins if link in self._links), None)
 
 
 def _open_at(text: str) -> int:

@@ -144,6 +144,14 @@ def test_what_was_offered_to_many_runs_is_bounded(
     run_with(work)
 
 
+def test_no_name_of_a_header_is_compared_with_all_others() -> None:
+    """Were it, this would take a minute."""
+    named = {f"p{at}": {"type": "string", "x-mcp-header": f"H{at}"} for at in range(30_000)}
+    assert len(mirrors({"properties": named}) or ()) == 30_000
+    twice = {"type": "string", "x-mcp-header": "h7"}
+    assert mirrors({"properties": {**named, "again": twice}}) is None
+
+
 def test_arguments_that_are_not_there_are_not_mirrored() -> None:
     found = mirrors({"properties": {"a": {"type": "string", "x-mcp-header": "A"}, "b": True}})
     assert found == {("a",): "A"}

@@ -19,15 +19,17 @@ _TYPES = ("string", "integer", "boolean")
 def mirrors(schema: Mapping[str, Any]) -> dict[Path, str] | None:
     """Where the arguments stand that are mirrored, and under which name; None if that is amiss."""
     found: dict[Path, str] = {}
+    taken: set[str] = set()
     for path, node in _nodes(schema):
         if _MARK not in node:
             continue
         name = node[_MARK]
         if not path or not isinstance(name, str) or not _TOKEN.match(name):
             return None
-        if node.get("type") not in _TYPES or name.lower() in map(str.lower, found.values()):
+        if node.get("type") not in _TYPES or name.lower() in taken:
             return None
         found[path] = name
+        taken.add(name.lower())
     return found
 
 

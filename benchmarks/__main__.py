@@ -14,7 +14,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import databases, lists, runs, standing, streams
+from benchmarks import databases, lists, polling, runs, standing, streams
 from benchmarks.figures import Chapter, as_markdown
 from benchmarks.machine import describe, leave_room
 from benchmarks.options import FULL, Options
@@ -27,7 +27,7 @@ _PARTS = {
     "streams": streams.chapters,
     "standing": standing.chapters,
     "databases": databases.chapters,
-    "polling": streams.polling_beside,
+    "polling": polling.chapters,
 }
 _HEAD = """# What the hot paths cost
 

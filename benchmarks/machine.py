@@ -2,9 +2,12 @@
 
 import os
 import platform
+import signal
 import statistics
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Self
@@ -33,6 +36,15 @@ def stand_back(pid: int) -> None:
     """Have a process let all others go first, for as long as it lives."""
     for thread in _entries(_PROC / str(pid) / "task"):
         os.setpriority(os.PRIO_PROCESS, int(thread.name), _LAST)
+
+
+@contextmanager
+def paused(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 def tree(pid: int) -> list[int]:
@@ -76,7 +88,7 @@ class Elsewhere:
 
 
 class Disk:
-    """How long the disk takes by itself to keep a page while a block runs.
+    """How long the disk takes by itself to keep a page while a block runs, or several.
 
     Some machines have disks that are now and then many times slower for some seconds or minutes,
     whoever writes; what is told of that time tells of the disk. So it is told what one page in
@@ -85,7 +97,6 @@ class Disk:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "disk"
-        self._over = threading.Event()
         self._took: list[float] = []
 
     @property
@@ -93,6 +104,7 @@ class Disk:
         return statistics.quantiles(self._took, n=10)[-1] * 1_000
 
     def __enter__(self) -> Self:
+        self._over = threading.Event()
         self._thread = threading.Thread(target=self._look)
         self._thread.start()
         return self

@@ -79,9 +79,12 @@ class Server(asyncio.Protocol):
         self._transport.write(_HEAD)
         # Models do not speak in unison.
         begun = loop.time() + random.random() / rate
-        for number in range(count):
+        number = 0
+        while number < count:
             await asyncio.sleep(begun + number / rate - loop.time())
             self._transport.write(_WORD)
+            # Whoever was made to pause does not say afterwards what he would have said.
+            number = max(number, int((loop.time() - begun) * rate)) + 1
         self._transport.write(_LAST + _chunk(b""))
 
 

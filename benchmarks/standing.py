@@ -47,7 +47,7 @@ async def _per_run() -> Fact:
         servers.running(servers.model()) as model,
         servers.running(with_model(data, model)) as server,
     ):
-        source = await Source.at(server)
+        source = Source(server)
         instant = await source.assistant("instant")
         threads = await source.threads(_FIRST + _RUNS)
         body = {"assistant_id": instant}

@@ -303,8 +303,12 @@ def _can_run(language: str) -> bool:
         return (_NODE_PACKAGES / "openai").exists()
     if language == "c":
         return _CURL is not None
-    needed = {"php": "php", "ruby": "ruby", "go": "go", "java": "java"}
-    return language not in needed or shutil.which(needed[language]) is not None
+    if language not in _OTHERS:
+        return True
+    if shutil.which(_RUNNERS[language][0][0]) is None:
+        return False
+    # PHP comes without it, where its parts are packages of their own.
+    return language != "php" or b"curl" in subprocess.check_output(["php", "-m"]).split()
 
 
 _RUNNABLE = ["shell", "javascript", "python", "python_sdk", "http", "node_sdk", "c"]

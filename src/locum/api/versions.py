@@ -23,16 +23,14 @@ _MISSING = (
     "You must provide the 'OpenAI-Beta' header to access the Assistants API. Please try again by"
     " setting the header 'OpenAI-Beta: assistants=v2'."
 )
+# Azure told the versions apart by dates: with this one came the second.
+_DATED: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_SECOND_SINCE: Final = "2024-05-01"
 
 
 class Version(Enum):
     V1 = "assistants=v1"
     V2 = "assistants=v2"
-
-
-# Azure told the versions apart by dates: with this one came the second.
-_DATED: Final = re.compile(r"\d{4}-\d\d-\d\d")
-_SECOND_SINCE: Final = "2024-05-01"
 
 
 def read_version(incoming: Incoming, route: Route, *, azure: bool, strict: bool) -> Version:

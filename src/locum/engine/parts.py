@@ -46,7 +46,7 @@ class OpenMessage:
         delta: dict[str, Any] = {}
         if value or annotation is None:
             delta["value"] = value
-        part.add(value)
+        part.pieces.append(value)
         if annotation is not None:
             delta["annotations"] = [_told(annotation, len(part.annotations))]
             part.annotations.append(annotation)
@@ -62,12 +62,6 @@ class OpenMessage:
         part.pieces.append(value)
         return {"index": len(self._parts) - 1, "type": "refusal", "refusal": value}
 
-    @property
-    def length(self) -> int:
-        """Code points of the current text part: where the next one will stand."""
-        last = self._parts[-1] if self._parts else None
-        return last.length if isinstance(last, _OpenText) else 0
-
     def parts(self) -> tuple[Part, ...]:
         return tuple(
             part if isinstance(part, ImageFilePart) else part.close() for part in self._parts
@@ -76,16 +70,11 @@ class OpenMessage:
 
 class _OpenText:
     def __init__(self) -> None:
-        self._pieces: list[str] = []
-        self.length = 0
+        self.pieces: list[str] = []
         self.annotations: list[Annotation] = []
 
-    def add(self, value: str) -> None:
-        self._pieces.append(value)
-        self.length += len(value)
-
     def close(self) -> Text:
-        return Text(TextValue("".join(self._pieces), tuple(self.annotations)))
+        return Text(TextValue("".join(self.pieces), tuple(self.annotations)))
 
 
 class _OpenRefusal:

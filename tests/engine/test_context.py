@@ -10,12 +10,13 @@ from tests.kit.listening import Listening
 from tests.kit.server import Server
 from tests.kit.talk import ENDED, Talk, function
 
+from locum import limits
 from locum.app import Parts
 from locum.llm import tokens
 from locum.llm.protocol import Assistant, Request
 
-# As models write it that degenerate: deeper than any decoder goes.
-_DEEP = '{"a":' + "[" * 3_000 + "]" * 3_000 + "}"
+# As models write it that degenerate: Python's own decoder goes deeper with every version of it.
+_DEEP = '{"a":' + "[" * limits.NESTING + "]" * limits.NESTING + "}"
 _LEAST = 256  # Tokens: no run may have fewer for its prompts.
 
 

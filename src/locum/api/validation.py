@@ -13,8 +13,7 @@ from typing import Any, Literal, TypeVar, cast
 import msgspec
 from msgspec import inspect
 
-from locum import limits
-from locum.api import brackets
+from locum import brackets, limits
 from locum.errors import (
     InvalidParameter,
     InvalidRequest,

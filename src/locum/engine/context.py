@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
+from locum import brackets
 from locum.engine.pictures import Pictures, said_by_user, stored
 from locum.llm import protocol as llm
 from locum.llm import tokens
@@ -234,11 +235,17 @@ def _calls(memories: Sequence[Memory]) -> Turn:
 
 def _readable(arguments: str) -> str:
     """As an object, whatever the model has written: many servers refuse a call without one."""
+    if _can_be_read(arguments):
+        return arguments
+    return msgspec.json.encode({"unreadable": arguments}).decode()
+
+
+def _can_be_read(arguments: str) -> bool:
     try:
         _arguments.decode(arguments)
     except UNREADABLE:
-        return msgspec.json.encode({"unreadable": arguments}).decode()
-    return arguments
+        return False
+    return not brackets.nests_too_deep(arguments.encode())
 
 
 def _joined(messages: Iterable[llm.Message]) -> tuple[llm.Message, ...]:

@@ -9,6 +9,7 @@ from aiohttp import web
 from tests.kit.fake_mcp import ECHO, FakeMcp, answers, error, fails, says, streams
 from tests.tools.mcp.rig import HERE, Rig, run_with, server_tool, setting
 
+from locum import limits
 from locum.tools.mcp import protocol
 from locum.tools.mcp.answers import Server
 from locum.tools.mcp.hosts import Hosts
@@ -370,7 +371,10 @@ def test_deltas_of_a_call_add_up_to_what_its_step_shows(fake: FakeMcp) -> None:
     run_with(work)
 
 
-@pytest.mark.parametrize("arguments", ["{", "[]", '"x"', "[" * 5_000])
+_DEEP = '{"a":' + "[" * limits.NESTING + "]" * limits.NESTING + "}"
+
+
+@pytest.mark.parametrize("arguments", ["{", "[]", '"x"', "[" * 5_000, _DEEP])
 def test_arguments_that_are_no_object_are_not_sent(fake: FakeMcp, arguments: str) -> None:
     output = run_with(lambda rig: rig.call(setting(server_tool(fake)), "srv__echo", arguments))
     assert output == "Error: the arguments are not a JSON object."

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from locum import logs
+from locum import brackets, logs
 from locum.clock import Clock
 from locum.tools.mcp.answers import McpFailed, RpcError, Server
 from locum.tools.mcp.connections import MOST_TOOLS, Connection, RemoteTool
@@ -200,4 +200,6 @@ def _arguments(text: str) -> dict[str, Any] | None:
         arguments = msgspec.json.decode(text or "{}")
     except UNREADABLE:
         return None
-    return arguments if isinstance(arguments, dict) else None
+    if not isinstance(arguments, dict) or brackets.nests_too_deep(text.encode()):
+        return None
+    return arguments

@@ -24,7 +24,7 @@ def holds_too_many(body: bytes) -> bool:
 
 
 def nests_too_deep(body: bytes) -> bool:
-    """Whether this JSON nests deeper than we could write it."""
+    """Whether this JSON nests deeper than all who read it could write it."""
     if body.count(b"{") + body.count(b"[") <= limits.NESTING:
         return False
     depth = 0

@@ -42,13 +42,13 @@ def test_arguments_that_are_whole_are_followed_by_another_call() -> None:
 
 
 def test_arguments_nested_without_end_are_one_call() -> None:
-    deep = "[" * 3_000
+    deep = "[" * 100_000
     turn = hear(
         streams(
             calls(piece("f", deep, index=0)),
-            calls(piece("f", "]" * 3_000, index=0)),
+            calls(piece("f", "]" * 100_000, index=0)),
             calls(piece("f", "}", index=0)),
             ends("tool_calls"),
         )
     )
-    assert turn.calls == [CalledFunction("f", deep + "]" * 3_000 + "}")]
+    assert turn.calls == [CalledFunction("f", deep + "]" * 100_000 + "}")]

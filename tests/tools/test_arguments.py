@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from locum.tools.arguments import StringArgument
 
-# Deeper than any decoder goes.
-DEEP = '{"a":' + "[" * 3_000 + "]" * 3_000 + "}"
+# Deeper than any version of Python goes.
+DEEP = '{"a":' + "[" * 100_000 + "]" * 100_000 + "}"
 
 
 def told(pieces: list[str]) -> str:

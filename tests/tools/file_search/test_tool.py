@@ -201,7 +201,7 @@ def test_a_query_nested_without_end_is_looked_for_as_it_is_written() -> None:
         async with _rig() as rig:
             await rig.keep_store()
             await rig.add("Bob likes plums.")
-            deep = "[" * 3_000 + '"plums"' + "]" * 3_000
+            deep = '[["plums", ' + "[" * 100_000 + "]" * 100_000 + "]]"
             assert len(_found(await rig.call(deep, setting()))) == 1
 
     asyncio.run(once())

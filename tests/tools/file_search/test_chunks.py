@@ -59,6 +59,11 @@ def test_chunks_are_slices_within_the_limit_that_cover_the_text(
         assert earlier.end < later.end
 
 
+def test_a_chunk_ends_with_more_than_white_space_behind_the_last() -> None:
+    found = _chunks("𐀀𐀀0:0:\U0001b14e0000000000\rØເ\u200dເ", 20, 10)
+    assert all(earlier.end < later.end for earlier, later in pairwise(found))
+
+
 @given(_texts, st.integers(20, 120))
 def test_neighbours_repeat_no_more_than_the_overlap(text: str, max_tokens: int) -> None:
     overlap = max_tokens // 2

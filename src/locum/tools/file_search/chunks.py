@@ -71,13 +71,14 @@ def chunk(
             # The end of a slice may be cut into more tokens than the same letters had inside.
             borders = [border for border in borders if border.at < end.at]
             end = _end(text, borders)
-        if end.at <= done and start < done:
+        words = text[start : end.at].rstrip()
+        reached = start + len(words)
+        if reached <= done and start < done:
             # What may be repeated leaves no room for anything new: repeat nothing.
             start = _skip_space(text, done)
             continue
-        words = text[start : end.at].rstrip()
-        yield Chunk(start, start + len(words), words, tokens)
-        done = end.at
+        yield Chunk(start, reached, words, tokens)
+        done = reached
         if done == len(text):
             return
         start = _skip_space(text, _next_start(text, borders, end, overlap))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.kit.forms import HEADERS, field, file, form
 from tests.kit.http import Http
 from tests.kit.server import Server
 
@@ -22,6 +23,11 @@ def _made_in_passing(**helper: Any) -> dict[str, Any]:
 
 _WRONG_HELPER = _made_in_passing(file_ids=_UNKNOWN, chunking_strategy=_chunking(100, 51))
 _IN_HELPER = "tool_resources.file_search.vector_stores[0].chunking_strategy"
+
+
+def _uploaded(http: Http) -> str:
+    body = form(field("purpose", "assistants"), file(b"a,b"))
+    return str(http.post("/v1/files", body, headers=HEADERS).json["id"])
 
 
 @pytest.mark.parametrize(
@@ -87,8 +93,39 @@ def test_only_what_is_created_may_have_a_store_made_in_passing(
         "code": "unknown_parameter",
     }
     assert http.get(f"{path}/{owner['id']}").json["tool_resources"]["file_search"] == held
-    cleared = http.post(f"{path}/{owner['id']}", {"tool_resources": {"file_search": {}}}).json
-    assert cleared["tool_resources"] == {"file_search": {"vector_store_ids": []}}
+
+
+@pytest.mark.parametrize("made", [{"path": "/assistants", "model": "m"}, {"path": "/threads"}])
+def test_resources_that_name_no_list_keep_theirs_and_an_empty_list_clears(
+    http: Http, made: dict[str, str]
+) -> None:
+    path = f"/v1{made['path']}"
+    file_id = _uploaded(http)
+    body = {name: value for name, value in made.items() if name != "path"}
+    asked = _made_in_passing()["tool_resources"] | {"code_interpreter": {"file_ids": [file_id]}}
+    owner = http.post(path, body | {"tool_resources": asked}).json
+    bare: dict[str, Any] = {"file_search": {}, "code_interpreter": {}}
+    kept = http.post(f"{path}/{owner['id']}", {"tool_resources": bare}).json
+    assert kept["tool_resources"] == owner["tool_resources"]
+    empty: dict[str, Any] = {
+        "file_search": {"vector_store_ids": []},
+        "code_interpreter": {"file_ids": []},
+    }
+    cleared = http.post(f"{path}/{owner['id']}", {"tool_resources": empty}).json
+    assert cleared["tool_resources"] == empty
+    again = http.post(f"{path}/{owner['id']}", {"tool_resources": bare}).json
+    assert again["tool_resources"] == empty
+
+
+@pytest.mark.parametrize("path", ["/v1/assistants", "/v1/threads"])
+def test_new_resources_that_name_no_list_have_an_empty_one(http: Http, path: str) -> None:
+    body = {"model": "m"} if path.endswith("assistants") else {}
+    bare: dict[str, Any] = {"file_search": {}, "code_interpreter": {}}
+    owner = http.post(path, body | {"tool_resources": bare}).json
+    assert owner["tool_resources"] == {
+        "code_interpreter": {"file_ids": []},
+        "file_search": {"vector_store_ids": []},
+    }
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,12 @@ from locum.errors import array_too_long, no_such
 from locum.service import store_contents, vector_stores
 from locum.service.scope import Scope
 from locum.store.database import Transaction
-from locum.wire.assistants import ModifyToolResources, NewSearchResources, NewToolResources
+from locum.wire.assistants import (
+    AskedSearchResources,
+    ModifyToolResources,
+    NewSearchResources,
+    NewToolResources,
+)
 from locum.wire.messages import Attachment
 from locum.wire.tools import CodeResources, SearchResources, Tool, ToolResources
 from locum.wire.vector_stores import ExpiresAfter
@@ -34,12 +39,17 @@ async def resolve(
     if asked.code_interpreter is None:
         code = UNSET
     elif asked.code_interpreter is not UNSET:
-        code = CodeResources(file_ids=_distinct(asked.code_interpreter.file_ids))
-        await require_files(scope, code.file_ids, tx)
+        file_ids = asked.code_interpreter.file_ids
+        if not isinstance(file_ids, UnsetType):
+            code = CodeResources(file_ids=_distinct(file_ids))
+            await require_files(scope, code.file_ids, tx)
+        elif code is UNSET:
+            code = CodeResources()
     if asked.file_search is None:
         search = UNSET
     elif asked.file_search is not UNSET:
-        search = await _search(scope, tx, asked.file_search, helper_days=helper_days)
+        found = await _search(scope, tx, asked.file_search, helper_days=helper_days)
+        search = found or search or SearchResources()
     return ToolResources(code_interpreter=code, file_search=search)
 
 
@@ -88,12 +98,15 @@ async def note_uses(
 async def _search(
     scope: Scope,
     tx: Transaction,
-    asked: NewSearchResources | SearchResources,
+    asked: AskedSearchResources,
     *,
     helper_days: int | None,
-) -> SearchResources:
-    store_ids = () if isinstance(asked.vector_store_ids, UnsetType) else asked.vector_store_ids
+) -> SearchResources | None:
+    """The stores that are named or made in passing; None if neither is asked for."""
     helpers = asked.vector_stores if isinstance(asked, NewSearchResources) else UNSET
+    if asked.vector_store_ids is UNSET and helpers is UNSET:
+        return None
+    store_ids = () if isinstance(asked.vector_store_ids, UnsetType) else asked.vector_store_ids
     for store_id in store_ids:
         if await scope.store.vector_stores.find(scope.project_id, store_id, reader=tx) is None:
             raise no_such("vector store", store_id)

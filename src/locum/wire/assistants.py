@@ -20,7 +20,6 @@ from locum.wire.fields import (
 from locum.wire.tools import (
     AskedCodeResources,
     ResponseFormat,
-    SearchResources,
     Tool,
     ToolResources,
     Tools,
@@ -28,12 +27,17 @@ from locum.wire.tools import (
 from locum.wire.vector_stores import StoreHelper
 
 
-class NewSearchResources(Input, frozen=True, kw_only=True):
-    """Either stores that exist, or one to be made."""
+class AskedSearchResources(Input, frozen=True, kw_only=True):
+    """A list that is not named is the one there is, or an empty one."""
 
     vector_store_ids: (
         Annotated[tuple[str, ...], Meta(max_length=limits.STORES_PER_OWNER)] | UnsetType
     ) = UNSET
+
+
+class NewSearchResources(AskedSearchResources, frozen=True, kw_only=True):
+    """Either stores that exist, or one to be made."""
+
     vector_stores: (
         Annotated[tuple[StoreHelper, ...], Meta(max_length=limits.STORES_PER_OWNER)] | UnsetType
     ) = UNSET
@@ -54,7 +58,7 @@ class ModifyToolResources(Struct, frozen=True, kw_only=True):
     """As new ones, but that no store is made in passing."""
 
     code_interpreter: AskedCodeResources | None | UnsetType = UNSET
-    file_search: SearchResources | None | UnsetType = UNSET
+    file_search: AskedSearchResources | None | UnsetType = UNSET
 
 
 class CreateAssistant(Input, frozen=True, kw_only=True):

@@ -130,8 +130,10 @@ class CodeResources(Input, frozen=True, kw_only=True):
     file_ids: tuple[str, ...] = ()
 
 
-class AskedCodeResources(CodeResources, frozen=True, kw_only=True):
-    file_ids: Annotated[tuple[str, ...], Meta(max_length=limits.CODE_FILES)] = ()
+class AskedCodeResources(Input, frozen=True, kw_only=True):
+    """A list that is not named is the one there is, or an empty one."""
+
+    file_ids: Annotated[tuple[str, ...], Meta(max_length=limits.CODE_FILES)] | UnsetType = UNSET
 
 
 class SearchResources(Input, frozen=True, kw_only=True):

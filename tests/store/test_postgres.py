@@ -40,6 +40,13 @@ async def _kill(*processes: int) -> None:
         await postgres_server().run(f"SELECT pg_terminate_backend({process}, 5000)")
 
 
+async def _insert(database: PostgresDatabase, project_id: str) -> None:
+    async with database.transaction() as tx:
+        await tx.execute(
+            "INSERT INTO projects (id, name, created_at) VALUES ($1, $1, 1)", project_id
+        )
+
+
 def test_no_more_connections_are_opened_than_allowed() -> None:
     async def check() -> None:
         async with _opened(connections=3) as database:
@@ -146,6 +153,21 @@ def test_a_cancelled_query_leaves_its_connection_usable() -> None:
                 with pytest.raises(asyncio.CancelledError):
                     await task
                 assert await _process(database) == process
+
+    asyncio.run(check())
+
+
+def test_connections_to_a_database_that_only_reads_are_replaced() -> None:
+    """After a failover: what was opened while the standby answered stays with the standby."""
+
+    async def check() -> None:
+        async with _opened(connections=1) as database:
+            # As a standby says, and as nothing but a new connection changes.
+            await database.fetch("SET SESSION default_transaction_read_only = on")
+            with pytest.raises(Unavailable):
+                await _insert(database, "a")
+            await _insert(database, "b")
+            assert await database.fetch("SELECT id FROM projects") == [("b",)]
 
     asyncio.run(check())
 

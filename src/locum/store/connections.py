@@ -37,7 +37,13 @@ _PASSING = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     OSError,
 )
-_UNSOUND = (OSError, asyncpg.InternalClientError, asyncpg.InvalidCachedStatementError)
+# After a failover a connection may be one to what only reads by now, and stays so.
+_UNSOUND = (
+    OSError,
+    asyncpg.InternalClientError,
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
 
 
 class Connections:

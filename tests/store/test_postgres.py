@@ -13,6 +13,7 @@ from locum.store.connections import Connection, translated
 from locum.store.postgres import PostgresDatabase
 
 _OWN = "SELECT pg_backend_pid()"
+_CROWDED = "crowded"
 
 
 @asynccontextmanager
@@ -45,6 +46,19 @@ async def _insert(database: PostgresDatabase, project_id: str) -> None:
         await tx.execute(
             "INSERT INTO projects (id, name, created_at) VALUES ($1, $1, 1)", project_id
         )
+
+
+@asynccontextmanager
+async def _room_for(most: int, owner: PostgresDatabase) -> AsyncIterator[PostgresDatabase]:
+    """The same server, which takes so many connections of one who would have five."""
+    await owner.fetch(f"CREATE ROLE {_CROWDED} LOGIN CONNECTION LIMIT {most}")
+    address = postgres_server().url("postgres").replace("locum@", f"{_CROWDED}@")
+    crowded = PostgresDatabase(address, connections=5)
+    try:
+        yield crowded
+    finally:
+        await crowded.close()
+        await owner.fetch(f"DROP ROLE {_CROWDED}")
 
 
 def test_no_more_connections_are_opened_than_allowed() -> None:
@@ -168,6 +182,43 @@ def test_connections_to_a_database_that_only_reads_are_replaced() -> None:
                 await _insert(database, "a")
             await _insert(database, "b")
             assert await database.fetch("SELECT id FROM projects") == [("b",)]
+
+    asyncio.run(check())
+
+
+def test_where_the_server_has_no_room_for_more_connections_those_there_are_do_the_work() -> None:
+    async def check() -> None:
+        async with _opened(connections=5) as database, _room_for(2, database) as crowded:
+            processes = await asyncio.gather(*(_process(crowded) for _ in range(50)))
+            assert len(set(processes)) <= 2
+
+    asyncio.run(check())
+
+
+def test_a_connection_is_opened_as_soon_as_the_server_has_room_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("locum.store.connections._ASK_AGAIN_S", 0.01)
+
+    async def check() -> None:
+        async with (
+            _opened(connections=3) as database,
+            _room_for(1, database) as crowded,
+            crowded.transaction() as tx,
+        ):
+            first = (await tx.fetch(_OWN))[0][0]
+            waiting = asyncio.ensure_future(_process(crowded))
+            await database.fetch(f"ALTER ROLE {_CROWDED} CONNECTION LIMIT 2")
+            assert await waiting != first
+
+    asyncio.run(check())
+
+
+def test_a_server_that_has_no_room_at_all_is_unavailable() -> None:
+    async def check() -> None:
+        async with _opened(connections=1) as database, _room_for(0, database) as crowded:
+            with pytest.raises(Unavailable, match="no more connections"):
+                await crowded.fetch("SELECT 1")
 
     asyncio.run(check())
 

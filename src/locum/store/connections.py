@@ -6,6 +6,7 @@ neither, because nothing but a transaction of ours ever changes their state.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import asyncpg
@@ -18,6 +19,8 @@ _CLOSE_S = 10
 _ROLL_BACK_S = 5
 # The server ends a statement itself; the client's own limit is for servers that fell silent.
 _SILENCE_S = 5
+# Where the server had no room for a connection, and none of ours came back meanwhile.
+_ASK_AGAIN_S = 1.0
 
 # The last is the library's own confusion, as when a connection is cut in the middle of a statement.
 _FOREIGN = (
@@ -46,6 +49,10 @@ _UNSOUND = (
 )
 
 
+class _NoRoom(Unavailable):
+    """The server has as many connections as it may have, of everybody together."""
+
+
 class Connections:
     def __init__(self, url: str, *, size: int, wait_s: float, statement_s: float) -> None:
         self._url = url
@@ -56,6 +63,7 @@ class Connections:
         self._open: set[Connection] = set()
         # The one used last is taken first: its statements are prepared.
         self._idle: list[Connection] = []
+        self._returned = asyncio.Event()
         self._closing = False
         self.waits = 0
         self.waited_s = 0.0
@@ -80,7 +88,7 @@ class Connections:
             async with asyncio.timeout(self._wait_s):
                 await self._places.acquire()
                 try:
-                    return self._idle_one() or await self._connect()
+                    return await self._idle_or_new()
                 except BaseException:
                     self._places.release()
                     raise
@@ -93,6 +101,7 @@ class Connections:
     def give_back(self, connection: "Connection") -> None:
         if connection.usable():
             self._idle.append(connection)
+            self._returned.set()
         else:
             self._open.discard(connection)
             connection.abandon()
@@ -115,6 +124,25 @@ class Connections:
         self._idle.clear()
         self._open.clear()
 
+    async def _idle_or_new(self) -> "Connection":
+        """An idle one, else a new one; where the server has room for no more, one that returns."""
+        while True:
+            if idle := self._idle_one():
+                return idle
+            try:
+                return await self._connect()
+            except _NoRoom:
+                if not self._open:
+                    raise
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_ASK_AGAIN_S):
+                    await self._until_returned()
+
+    async def _until_returned(self) -> None:
+        while not self._idle:
+            self._returned.clear()
+            await self._returned.wait()
+
     def _idle_one(self) -> "Connection | None":
         while self._idle:
             connection = self._idle.pop()
@@ -136,6 +164,8 @@ class Connections:
                     "idle_in_transaction_session_timeout": milliseconds,
                 },
             )
+        except asyncpg.TooManyConnectionsError as error:
+            raise _NoRoom("The database takes no more connections. Try again.") from error
         except _FOREIGN as error:
             raise translated(error) from error
         connection = Connection(raw)

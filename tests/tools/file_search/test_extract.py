@@ -1,13 +1,18 @@
 """Every format gives its text; every hostile file ends as a clear refusal."""
 
 import asyncio
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from msgspec import to_builtins
 from tests.tools.file_search import documents
 from tests.tools.file_search.extracting import LIMITS, extract, refusal
 
+from locum.tools.file_search import worker
 from locum.tools.file_search.extract import EXTENSIONS, ExtractionFailed, Extractor
 from locum.tools.file_search.formats import READERS
 from locum.tools.file_search.reading import Limits
@@ -247,6 +252,25 @@ def test_a_reader_that_needs_too_much_memory_is_ended(tmp_path: Path) -> None:
     small = Limits(memory_bytes=64 << 20, text_chars=50_000_000, wall_s=20.0)
     failed = refusal(tmp_path, "big.txt", b"word " * 8_000_000, limits=small)
     assert failed.code == "invalid_file"
+
+
+def test_files_are_read_where_the_server_itself_may_have_less_than_a_reader(
+    tmp_path: Path,
+) -> None:
+    """Reaches inside: no test may take memory away from itself, as there is no way back."""
+    (tmp_path / "a.txt").write_text("words", "utf-8")
+    limits = to_builtins(Limits(memory_bytes=4 << 30))
+    asked = {"path": str(tmp_path / "a.txt"), "extension": "txt", "limits": limits}
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -v 2000000; exec "$0" -m "$1"', sys.executable, worker.__name__],
+        input=json.dumps(asked).encode() + b"\n",
+        capture_output=True,
+        check=True,
+        timeout=20,
+    )
+    assert done.stdout == (
+        worker.HEADER.pack(worker.PAGE, 5) + b"words" + worker.HEADER.pack(worker.DONE, 0)
+    )
 
 
 def test_a_reader_over_its_processor_time_is_ended(tmp_path: Path) -> None:

@@ -23,13 +23,21 @@ _NET_SINCE = 4
 
 def close_in(limits: Limits) -> None:
     """Give up everything a reader does not need. There is no way back."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_s, limits.cpu_s + 1))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, _OPEN_FILES))
-    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    # At the soft limit a signal tells the cause; at the hard one it is a bare kill.
+    _limit(resource.RLIMIT_CPU, limits.cpu_s, later=1)
+    _limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
+    _limit(resource.RLIMIT_AS, limits.memory_bytes)
     if sys.platform == "linux":
         _landlock()
+
+
+def _limit(which: int, most: int, *, later: int = 0) -> None:
+    """Where the server was given less, less it is: nobody may raise a limit again."""
+    _, given = resource.getrlimit(which)
+    hard = most + later if given == resource.RLIM_INFINITY else min(most + later, given)
+    resource.setrlimit(which, (min(most, hard), hard))
 
 
 def _landlock() -> None:

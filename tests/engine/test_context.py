@@ -127,6 +127,53 @@ def test_a_call_that_was_cut_off_is_not_told_to_later_runs(talk: Talk, model: Li
 
 
 @covers("threads.runs.submit:answer")
+@pytest.mark.parametrize("said", [None, "Once more?"])
+def test_calls_of_a_run_that_said_nothing_are_told_to_later_runs(
+    make_server: Callable[..., Server], model: Listening, said: str | None
+) -> None:
+    """What was done is done, although the run failed before its first word."""
+    server = make_server(Parts(backend=model))
+    talk = Talk(server.http())
+    script = "!call f\n!then\n!call f\n!then\n!error server_error"
+    run = _answered(talk, _run(talk, [script]), "first", "second")
+    assert (run["status"], len(talk.messages(run["thread_id"]))) == ("failed", 1)
+    server.clock.advance(1)
+    if said is not None:
+        talk.message(run["thread_id"], said)
+    again = {"assistant_id": run["assistant_id"]}
+    run = talk.http.post(f"/v1/threads/{run['thread_id']}/runs", again).json
+    talk.until(run, *ENDED)
+    told = [script, None, "first", None, "second", *filter(None, [said])]
+    assert _heard(model.requests[-1]) == told
+
+
+@covers("threads.runs.submit:answer")
+def test_runs_that_said_nothing_and_those_that_spoke_are_told_in_their_order(
+    make_server: Callable[..., Server], model: Listening
+) -> None:
+    server = make_server(Parts(backend=model))
+    talk = Talk(server.http())
+    silent = "!call f\n!then\n!error server_error"
+    asked = {"assistant_id": talk.assistant(tools=[function("f")])}
+    thread_id = talk.thread(silent)
+    for said, output in (
+        (None, "first"),
+        ("!call f\n!then\n!say Yes.", "second"),
+        (silent, "third"),
+    ):
+        if said is not None:
+            server.clock.advance(1)
+            talk.message(thread_id, said)
+        run = talk.http.post(f"/v1/threads/{thread_id}/runs", asked).json
+        _answered(talk, talk.until(run, *ENDED, "requires_action"), output)
+    server.clock.advance(1)
+    talk.message(thread_id, "So?")
+    talk.until(talk.http.post(f"/v1/threads/{thread_id}/runs", asked).json, *ENDED)
+    heard = [text for text in _heard(model.requests[-1]) if text and not text.startswith("!")]
+    assert heard == ["first", "second", "Yes.", "third", "So?"]
+
+
+@covers("threads.runs.submit:answer")
 @pytest.mark.parametrize(
     "given",
     ["Paris", '"Paris"', '{"city": "Paris"', _DEEP],
@@ -163,6 +210,14 @@ def _run(talk: Talk, said: list[str], **body: Any) -> Any:
     path = f"/v1/threads/{talk.thread(*said)}/runs"
     asked = {"assistant_id": talk.assistant(tools=[function("f")]), **body}
     return talk.until(talk.http.post(path, asked).json, *ENDED, "requires_action")
+
+
+def _answered(talk: Talk, run: Any, *outputs: str) -> Any:
+    """The run when its calls have been answered, one after the other."""
+    for output in outputs:
+        assert talk.submit(run, [output]).status == 200
+        run = talk.until(run, *ENDED, "requires_action")
+    return run
 
 
 def _long(number: int, *, words: int = 40) -> str:

@@ -1,6 +1,6 @@
 """What the model is told: instructions, the thread so far, and the calls that were made in it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 from msgspec import UNSET, Struct
@@ -25,6 +25,8 @@ _MOST_STEPS = 2_000
 _MOST_CHARS = 64 << 20
 _memories = msgspec.json.Decoder(tuple[Memory, ...])
 _arguments = msgspec.json.Decoder(dict[str, msgspec.Raw])
+# The steps of runs, in the order in which these began, with what a model remembers of each step.
+_StepsOf = dict[str, list[tuple[RunStep, str]]]
 
 
 class Turn(Struct, frozen=True):
@@ -51,6 +53,39 @@ class _Telling:
         self.runs: set[str] = set()
         self.memories: list[Memory] = []
         self.images: list[str] = []
+
+
+class _Silent:
+    """Earlier runs that made calls and said nothing: no message shows where in a thread they were.
+
+    They are told where their first step was: among messages by the second, among runs exactly.
+    """
+
+    def __init__(
+        self, messages: Sequence[wire.Message], steps_of: _StepsOf, current_id: str
+    ) -> None:
+        # What was before the oldest message that is told belongs to others, that are not.
+        since = messages[0].created_at if messages else 0
+        self._place = {run_id: place for place, run_id in enumerate(steps_of)}
+        self._left = [
+            (steps[0][0].created_at, run_id)
+            for run_id, steps in steps_of.items()
+            if run_id != current_id
+            and steps[0][0].created_at >= since
+            and not any(step.type == "message_creation" for step, _ in steps)
+        ]
+
+    def before(self, message: wire.Message) -> Iterator[str]:
+        place = self._place.get(message.run_id or "", 0)
+        while self._left:
+            began_at, run_id = self._left[0]
+            if began_at >= message.created_at and self._place[run_id] >= place:
+                return
+            del self._left[0]
+            yield run_id
+
+    def rest(self) -> Iterator[str]:
+        return (run_id for _, run_id in self._left)
 
 
 class OverBudget(Exception):
@@ -83,18 +118,23 @@ async def read_history(store: Store, project_id: str, run: Run) -> History:
         chars=_MOST_CHARS,
         steps=_MOST_STEPS,
     )
-    steps_of: dict[str, list[tuple[RunStep, str]]] = {}
+    steps_of: _StepsOf = {}
     for step, memory in steps:
         steps_of.setdefault(step.run_id, []).append((step, memory))
     by_id = {message.id: message for message in messages}
     telling = _Telling()
+    silent = _Silent(messages, steps_of, run.id)
     for message in messages:
+        for run_id in silent.before(message):
+            _tell_run(telling, steps_of[run_id], by_id)
         # A message that was imported may name a run whose steps were not.
         if message.run_id is None or message.run_id not in steps_of:
             telling.turns.extend(_told(message))
         elif message.run_id not in telling.runs and message.run_id != run.id:
             telling.runs.add(message.run_id)
             _tell_run(telling, steps_of[message.run_id], by_id)
+    for run_id in silent.rest():
+        _tell_run(telling, steps_of[run_id], by_id)
     telling.images.clear()
     asked, telling.turns = telling.turns, []
     _tell_run(telling, steps_of.get(run.id, []), by_id)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from tests.kit.fake_responses import (
     responds,
     says,
 )
+from tests.kit.http import Frame
 from tests.kit.server import Server
 from tests.kit.talk import Talk, folded, last, outline
 
@@ -39,8 +41,8 @@ _TOOLS: Any = [
 ]
 
 
-def _backend(url: str) -> dict[str, Any]:
-    openai = BackendSettings(url=url, api="responses", hosted_tools=_HOSTED)
+def _backend(url: str, *hosted: dict[str, Any]) -> dict[str, Any]:
+    openai = BackendSettings(url=url, api="responses", hosted_tools=hosted or _HOSTED)
     return {"model": "auto", "backends": {"openai": openai}}
 
 
@@ -137,6 +139,41 @@ def test_a_stream_of_a_provider_s_calls_adds_up_to_their_steps(
     for step in steps[1:3]:
         told = sums[step["id"]]["step_details"]
         assert told == step["step_details"]
+
+
+@covers("backends:provider_streams")
+@pytest.mark.parametrize("asked", ["get_weather", "code_interpreter"])
+def test_a_provider_s_calls_come_before_those_that_wait_for_an_answer(
+    make_server: Callable[..., Server], asked: str
+) -> None:
+    """Whichever the model began first: no step begins while another is open."""
+    code = '{"code": "print(1)"}'
+    answer = responds(
+        calls(asked, code, call_id="call_1"),
+        browses("rain"),
+        says("It rains."),
+        calls(asked, code, call_id="call_2"),
+    )
+    with model_server(answer, responds(says("So."))) as provider:
+        talk = Talk(make_server(**_backend(provider.url, *_HOSTED[:1])).http())
+        kind = "function" if asked == "get_weather" else asked
+        (tool,) = (tool for tool in _TOOLS if tool["type"] == kind)
+        frames = talk.frames("Rain?", tools=[tool])
+        run = talk.read(frames[0].data)
+        steps = talk.steps(run)
+    begun = outline(frames)[3:]
+    assert begun[: len(_calls() + _message())] == [*_calls(), *_message()]
+    assert _open_at_once(frames) == 1
+    named = [call["id"] for step in steps for call in step["step_details"].get("tool_calls", ())]
+    assert named[1:] == ["call_1", "call_2"]
+
+
+def _open_at_once(frames: list[Frame]) -> int:
+    """How many steps were open at most."""
+    states = [frame.event.removeprefix("thread.run.step.") for frame in frames]
+    ended = ("completed", "failed")
+    changes = [(state == "created") - (state in ended) for state in states]
+    return max(accumulate(changes))
 
 
 def _message() -> list[str]:

@@ -74,10 +74,17 @@ class ResponseAnswer:
     """One answer as it arrives. Call `read` for each document, and `finish` after the last."""
 
     def __init__(
-        self, request: Request, *, new_call_id: Callable[[], str], secrets: Iterable[str] = ()
+        self,
+        request: Request,
+        *,
+        new_call_id: Callable[[], str],
+        functions_last: bool = False,
+        secrets: Iterable[str] = (),
     ) -> None:
         self._request = request
         self._new_call_id = new_call_id
+        # A call that waits for an answer stays open, and one of the provider's may still follow it.
+        self._functions_last = functions_last
         self._secrets = list(secrets)
         self._items: list[_Item] = []
         # The item that each number, or id where there is none, stood for last.
@@ -131,6 +138,8 @@ class ResponseAnswer:
         if self._ended is None:
             message = "The model's server ended its answer before it was whole."
             raise Fault(message, is_transient=True)
+        if self._functions_last:
+            yield from self._functions()
         yield self._ended
 
     # ----------------------------------------------------------------------- items
@@ -152,7 +161,8 @@ class ResponseAnswer:
                 raise Fault("The model called a function without saying which.")
             begun.call_id = self._id(item.get("call_id"))
             self._calls += 1
-            yield CallBegun(begun.index, begun.call_id, begun.name)
+            if not self._functions_last:
+                yield CallBegun(begun.index, begun.call_id, begun.name)
         elif kind is not None:
             begun.name = provider_calls.name_of(item)
             begun.call_id = self._id(item.get("id"))
@@ -215,10 +225,10 @@ class ResponseAnswer:
         if item is None or item.type in ("message", "reasoning") or not text:
             return
         item.pieces.append(text)
-        if item.kind is None:
-            yield CallDelta(item.index, text)
-        else:
+        if item.kind is not None:
             yield ProviderCallDelta(item.call_id, text)
+        elif not self._functions_last:
+            yield CallDelta(item.index, text)
 
     def _id(self, given: Any) -> str:
         chosen = given if isinstance(given, str) and given not in self._taken else None
@@ -227,6 +237,14 @@ class ResponseAnswer:
         return chosen
 
     # --------------------------------------------------------------------- the end
+
+    def _functions(self) -> Iterator[Event]:
+        """The calls that were put off, each with its arguments in one piece."""
+        for item in self._items:
+            if item.type == "function_call":
+                yield CallBegun(item.index, item.call_id, item.name)
+                if item.pieces:
+                    yield CallDelta(item.index, item.told)
 
     def _conclude(self, response: dict[str, Any]) -> Iterator[Event]:
         # What was streamed, in its order and by kind: gateways number the whole otherwise.

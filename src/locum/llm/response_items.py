@@ -51,7 +51,7 @@ def body(
     Nothing is kept there (`store`): the thread is kept here, and is sent whole each time.
     """
     instructions, messages = _parted(request.messages)
-    used = _used(request, hosted)
+    used = provided(request, hosted)
     document: dict[str, Any] = {
         "model": request.model,
         "instructions": instructions,
@@ -83,7 +83,7 @@ def body(
     )
 
 
-def _used(request: Request, hosted: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def provided(request: Request, hosted: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Which of the provider's tools this run may use: ours it must have asked for by name."""
     kinds = {offer.kind for offer in request.offers}
     return [tool for tool in hosted if tool["type"] not in _REPLACING or tool["type"] in kinds]

@@ -35,5 +35,6 @@ class Responses(ModelServer):
         return ResponseAnswer(
             request,
             new_call_id=lambda: self._ids.new("call"),
+            functions_last=bool(response_items.provided(request, self._hosted)),
             secrets=self._endpoint.secrets,
         )

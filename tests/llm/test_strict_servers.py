@@ -233,6 +233,32 @@ def test_a_tool_that_gave_nothing_has_given_a_sign_where_there_must_be_one(words
     assert told[2] == {"role": "tool", "tool_call_id": "call_1", "content": "."}
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The toolConfig field must be defined when using toolUse and toolResult content blocks.",
+        "Anthropic doesn't support tool calling without `tools=` param specified. Pass `tools=` …",
+    ],
+    ids=["Bedrock", "LiteLLM"],
+)
+def test_a_tool_is_offered_where_there_must_be_one_beside_calls(words: str) -> None:
+    """The calls are an earlier run's; this one has no tools."""
+    refusal = refuses(400, {"error": {"message": words}})
+    request = Request(model="any", messages=(User("Paris?"), CALLED, ANSWERED, User("Thanks!")))
+    _, server = ask(refusal, speaks(), request=request)
+    (tool,) = server.bodies[1]["tools"]
+    assert "tools" not in server.bodies[0]
+    assert tool["function"]["name"] == "no_tool"
+    assert server.bodies[1] == {**server.bodies[0], "tools": [tool]}
+
+
+def test_no_tool_is_offered_where_no_call_was_made() -> None:
+    words = "The toolConfig field must be defined when using toolUse and toolResult content blocks."
+    request = Request(model="any", messages=(User("Paris?"),))
+    refusal = refuses(400, {"error": {"message": words}})
+    assert failure_of(refusal, request=request).message == words
+
+
 def test_content_that_is_no_text_is_not_taken_for_none() -> None:
     words = "'content' must be a string"
     picture = User((Text("What?"), Image(ImageURL("https://a.example/b.png"))))

@@ -10,7 +10,7 @@ import msgspec
 from locum.llm import alternating
 from locum.llm.faults import Fault
 from locum.llm.kept import Given, Kept
-from locum.llm.protocol import Assistant, Message, Named, Offer, Request, ToolResult
+from locum.llm.protocol import Assistant, Function, Message, Named, Offer, Request, ToolResult
 
 # What may be left out without changing what is asked, or only how finely. A limit of tokens has
 # two names, so the first refusal of one means the other.
@@ -59,6 +59,8 @@ _USER_LAST = "user_last"
 _FILLED = "filled"
 # A text beside calls, if an empty one: LM Studio and Workers AI know no null there.
 _CONTENT = "content"
+# A tool beside calls of earlier runs, though this one has none: Bedrock, and LiteLLM before Claude.
+_TOOL = "tool"
 # That a user has spoken at all, wherever.
 _SPOKEN_TO = r"must start with a user|no user query|contents.{0,9} (is|are) not specified"
 _ASKED_FOR = {
@@ -73,8 +75,10 @@ _ASKED_FOR = {
     r"last message must (be|have)|" + _SPOKEN_TO,
     _FILLED: r"(content|text)\b.{0,80}(non-?empty|(is|be) (blank|empty))",
     _CONTENT: r"content\b.{0,80}(must be|should be|not in) .{0,9}string",
+    _TOOL: r"toolConfig field must be defined|tool calling without .?tools=",
 }
 _OF_MESSAGES = frozenset({_SIGNATURE, _THOUGHTS, *_ASKED_FOR})
+_NO_TOOL = Offer(Function("no_tool", "Does nothing. It must not be called.", {}))
 # A function that must be called, said in a word and by offering no other: LM Studio. That none
 # must be: models that think.
 _CHOICE_IN_A_WORD = "named_choice"
@@ -110,6 +114,8 @@ def body(request: Request, *, kept: Kept, without: frozenset[str] = frozenset())
             document["tool_choice"] = choice
         if not request.parallel:
             document["parallel_tool_calls"] = False
+    elif _TOOL in without and any(isinstance(one, ToolResult) for one in request.messages):
+        document["tools"] = [_tool(_NO_TOOL, without)]
     return msgspec.json.encode(
         {
             name: value
@@ -148,6 +154,8 @@ def missed(fault: Fault, *, without: frozenset[str], sent: bytes) -> str | None:
     wanted = _found(_ASKED_FOR, fault)
     if _CONTENT in wanted and b'"content":null' not in sent:
         wanted.remove(_CONTENT)  # It is about another content.
+    if _TOOL in wanted and (b'"tools":' in sent or b'"tool_calls":' not in sent):
+        wanted.remove(_TOOL)
     if b'"tool_choice":' in sent:
         wanted += _found(_OTHER_CHOICES, fault)
     if _MISSED.search(fault.message):

@@ -304,10 +304,12 @@ class Driver:
             status: StepStatus = "completed"
             error = None
             await self._recorder.write(Change(steps=[hosted.written()]))
+            hosted.is_under_way = True
             try:
                 await self._do(hosted)
             except ToolFailed as failure:
                 status, error = "failed", StepError("server_error", failure.message)
+            hosted.is_under_way = False
             change = turn.close_hosted(hosted, status, error=error, remember=True)
             await self._recorder.write(change)
 

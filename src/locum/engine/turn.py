@@ -24,6 +24,9 @@ from locum.wire.tools import FunctionTool
 
 # White space before a message begins; what runs on for longer is text.
 _MOST_BLANK = 64 << 10
+_MAYBE_DONE = (
+    "Error: it is not known whether this call was carried out; the run ended before its answer."
+)
 
 
 class Offered(Struct, frozen=True):
@@ -42,6 +45,8 @@ class Hosted:
         self.call = call
         first = {"index": 0, "id": call_id, "type": kind, kind: call.begin()}
         self.step = CallStep(recorder, first)
+        # While it is being carried out.
+        self.is_under_way = False
         self._kind = kind
 
     async def tell(self, payload: dict[str, Any]) -> None:
@@ -51,8 +56,15 @@ class Hosted:
         """The step while the call is being done: what the model wrote already shows."""
         return replace(self.step.row, step_details=ToolCalls((self.call.done(),))), ()
 
+    @property
+    def may_be_done(self) -> bool:
+        """Whether a foreign server may have done it though nobody has heard of it."""
+        return self.is_under_way and self._kind == "function"
+
     def remembered(self, error: StepError | None) -> Memory:
         memory = self.call.memory()
+        if self.may_be_done:
+            return replace(memory, result=_MAYBE_DONE)
         return memory if error is None else replace(memory, result=f"Error: {error.message}")
 
 
@@ -331,7 +343,8 @@ class Turn:
             await write(await self.close_message(status, cut=cut, error=error))
         for hosted in self._all_hosted():
             if hosted.step.is_open:
-                await write(self.close_hosted(hosted, status, error=error, remember=False))
+                remember = hosted.may_be_done
+                await write(self.close_hosted(hosted, status, error=error, remember=remember))
         if self._function_step.is_open:
             assert self.functions is not None
             step = self._function_step

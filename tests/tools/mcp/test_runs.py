@@ -240,6 +240,25 @@ def test_a_run_is_cancelled_at_once_while_a_server_thinks(
     assert len(talk.steps(run)) == (method == "tools/call")
 
 
+@covers("mcp:once")
+def test_a_call_that_was_under_way_when_its_run_was_cancelled_is_told_to_the_next(
+    talk: Talk, fake: FakeMcp
+) -> None:
+    """The server may have done it: a model that knew nothing would have it done again."""
+    fake.replies["tools/call"] = hangs
+    run = talk.begin(ECHO, tools=[mcp(fake)])
+    assert fake.hung.wait(WAIT_S)
+    talk.cancel(run)
+    assert talk.until(run, *ENDED)["status"] == "cancelled"
+    fake.replies.clear()
+    asked = {"assistant_id": run["assistant_id"]}
+    again = talk.http.post(f"/v1/threads/{run['thread_id']}/runs", asked).json
+    assert talk.until(again, *ENDED)["status"] == "completed"
+    (message,) = [m for m in talk.messages(run["thread_id"]) if m["role"] == "assistant"]
+    assert "not known whether this call was carried out" in message["content"][0]["text"]["value"]
+    assert len(fake.calls()) == 1
+
+
 def test_a_cancelled_stream_ends_as_every_cancelled_stream(talk: Talk, fake: FakeMcp) -> None:
     fake.replies["tools/call"] = hangs
     stream = talk.open(ECHO, tools=[mcp(fake)])

@@ -243,8 +243,7 @@ class ResponseAnswer:
         for item in self._items:
             if item.type == "function_call":
                 yield CallBegun(item.index, item.call_id, item.name)
-                if item.pieces:
-                    yield CallDelta(item.index, item.told)
+                yield CallDelta(item.index, item.told or "{}")
 
     def _conclude(self, response: dict[str, Any]) -> Iterator[Event]:
         # What was streamed, in its order and by kind: gateways number the whole otherwise.

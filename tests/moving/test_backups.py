@@ -137,6 +137,23 @@ def test_a_file_that_is_deleted_while_it_is_copied_makes_the_copy_begin_anew(
     assert list(backups.verified(tmp_path / "b", tick=quiet).files) == ["locum.db"]
 
 
+def test_a_file_whose_bytes_are_lost_is_named_as_what_keeps_from_a_backup(
+    server: Server, tmp_path: Path
+) -> None:
+    _file(server, b"here")
+    (blob,) = (server.settings.data / "blobs").glob("??/*")
+    lost = _file(server, b"lost")
+    for path in (server.settings.data / "blobs").glob("??/*"):
+        if path != blob:
+            path.unlink()
+    with pytest.raises(BackupError, match=rf"bytes of {lost} are lost.*Delete"):
+        backing_up.backup(server.settings, tmp_path / "b", tick=quiet)
+    with server.sdk() as sdk:
+        sdk.files.delete(lost)
+    backing_up.backup(server.settings, tmp_path / "b", tick=quiet)
+    assert len(backups.verified(tmp_path / "b", tick=quiet).files) == 2
+
+
 def test_a_backup_overwrites_nothing(server: Server, tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     with pytest.raises(BackupError, match="there already"):

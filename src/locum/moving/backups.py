@@ -25,6 +25,7 @@ _MANIFEST: Final = "manifest.json"
 _VERSION: Final = 1
 _PIECE_BYTES: Final = 1024 * 1024
 _MOST_ROUNDS: Final = 20
+_MOST_NAMED: Final = 5
 _BLOB: Final = re.compile(r"blobs/[a-z0-9]{2}/[a-z0-9]{32}\Z")
 
 
@@ -56,11 +57,16 @@ def back_up(
     if not (data / DATABASE).exists():
         raise BackupError(f"There is no {data / DATABASE}. Name the folder with --data.")
     copied: dict[str, Sum] = {}
+    gone: set[str] = set()
     for _ in range(_MOST_ROUNDS):
         (folder / DATABASE).unlink(missing_ok=True)
         snapshots.snapshot(data / DATABASE, folder / DATABASE)
         held = set() if blobs_at else snapshots.held_blobs(folder / DATABASE)
-        if not _copy_blobs(data, folder, held, copied, tick):
+        # A row goes before its blob does, so one that is still there is no deletion under way.
+        if lost := held & gone:
+            raise _lost(snapshots.holders(folder / DATABASE, lost))
+        gone = _copy_blobs(data, folder, held, copied, tick)
+        if not gone:
             break
     else:
         raise BackupError("Files are deleted faster than they can be copied. Try again.")
@@ -79,9 +85,9 @@ def back_up(
 
 def _copy_blobs(
     data: Path, folder: Path, held: set[str], copied: dict[str, Sum], tick: Tick
-) -> bool:
-    """Copy what is not copied yet; whether any was gone."""
-    gone = False
+) -> set[str]:
+    """Copy what is not copied yet; the keys of what was gone."""
+    gone = set()
     for number, key in enumerate(sorted(held), start=1):
         name = _place(key)
         if name not in copied:
@@ -90,9 +96,17 @@ def _copy_blobs(
                 with (data / name).open("rb") as source, (folder / name).open("wb") as target:
                     copied[name] = _sum(source, target)
             except FileNotFoundError:
-                gone = True
+                gone.add(key)
         tick("copying files", number, len(held))
     return gone
+
+
+def _lost(ids: list[str]) -> BackupError:
+    named = ", ".join(ids[:_MOST_NAMED]) + (" and others" if len(ids) > _MOST_NAMED else "")
+    return BackupError(
+        f"The bytes of {named} are lost: they are not among the blobs. Delete what names them,"
+        " or put them back."
+    )
 
 
 def packed(folder: Path, target: Path) -> None:

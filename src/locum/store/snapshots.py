@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 _HELD = "SELECT blob FROM files UNION SELECT blob FROM upload_parts"
+_HOLDERS = "SELECT id, blob FROM files UNION SELECT id, blob FROM upload_parts"
 
 
 def snapshot(path: Path, target: Path) -> None:
@@ -35,3 +36,10 @@ def held_blobs(path: Path) -> set[str]:
     """The keys of every blob that a row of the database holds."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
         return {row[0] for row in database.execute(_HELD)}
+
+
+def holders(path: Path, blobs: set[str]) -> list[str]:
+    """The ids of the files and parts of uploads that hold these blobs."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        rows = database.execute(_HOLDERS).fetchall()
+    return sorted(row[0] for row in rows if row[1] in blobs)

@@ -154,6 +154,12 @@ def test_a_file_whose_bytes_are_lost_is_named_as_what_keeps_from_a_backup(
     assert len(backups.verified(tmp_path / "b", tick=quiet).files) == 2
 
 
+@pytest.mark.parametrize("name", ["b", "b.tar", "b.tgz"])
+def test_a_backup_is_for_its_owner_alone(server: Server, tmp_path: Path, name: str) -> None:
+    backing_up.backup(server.settings, tmp_path / name, tick=quiet)
+    assert (tmp_path / name).stat().st_mode & 0o077 == 0
+
+
 def test_a_backup_overwrites_nothing(server: Server, tmp_path: Path) -> None:
     (tmp_path / "b").mkdir()
     with pytest.raises(BackupError, match="there already"):

@@ -113,6 +113,9 @@ def packed(folder: Path, target: Path) -> None:
     """The folder as one file; compressed when its name says so."""
     mode = "w:gz" if target.name.endswith((".gz", ".tgz")) else "w:"
     unfinished = target.with_name(f".{target.name}.unfinished")
+    # It holds what the data folder holds, which nobody else may read either.
+    unfinished.unlink(missing_ok=True)
+    unfinished.touch(mode=0o600, exist_ok=False)
     with tarfile.open(unfinished, mode) as archive:  # type: ignore[call-overload]  # one of two
         for path in _files(folder):
             archive.add(path, path.relative_to(folder).as_posix(), recursive=False)

@@ -304,7 +304,7 @@ class Driver:
             status: StepStatus = "completed"
             error = None
             await self._recorder.write(Change(steps=[hosted.written()]))
-            hosted.is_under_way = True
+            hosted.is_under_way = self._stop is None  # Else it is not even begun.
             try:
                 await self._do(hosted)
             except ToolFailed as failure:

@@ -15,6 +15,9 @@ from tests.kit.server import Server, running
 from tests.kit.talk import ENDED, Talk, folded, last
 from tests.tools.mcp.rig import HERE
 
+from locum.engine.loop import Driver
+from locum.engine.turn import Turn
+
 ECHO = '!call srv__echo {"text":"hi"}\n!then\n!say It said {result}.'
 
 
@@ -256,6 +259,26 @@ def test_a_call_that_was_under_way_when_its_run_was_cancelled_is_told_to_the_nex
     assert talk.until(again, *ENDED)["status"] == "completed"
     (message,) = [m for m in talk.messages(run["thread_id"]) if m["role"] == "assistant"]
     assert "not known whether this call was carried out" in message["content"][0]["text"]["value"]
+    assert len(fake.calls()) == 1
+
+
+@covers("mcp:once")
+def test_a_call_that_was_not_begun_when_its_run_was_cancelled_is_made_by_the_next(
+    talk: Talk, fake: FakeMcp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carry_out = Driver._run_hosted
+
+    async def stopped(driver: Driver, turn: Turn) -> None:
+        driver.stop("cancelled")
+        await carry_out(driver, turn)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Driver, "_run_hosted", stopped)
+        run = talk.run(ECHO, tools=[mcp(fake)])
+    assert (run["status"], fake.calls()) == ("cancelled", [])
+    asked = {"assistant_id": run["assistant_id"]}
+    again = talk.http.post(f"/v1/threads/{run['thread_id']}/runs", asked).json
+    assert talk.until(again, *ENDED)["status"] == "completed"
     assert len(fake.calls()) == 1
 
 

@@ -155,3 +155,36 @@ def test_memory_killing_a_table_of_pandas_is_told(rig: Rig) -> None:
 
     assert "MemoryError" in text or "killed: more than 1024 MiB of memory" in text
     assert rig.logs(session, "1 + 1").endswith("2")
+
+
+def test_a_figure_that_nobody_has_shown_is_shown_when_the_code_ends(rig: Rig) -> None:
+    session = rig.session()
+    rig.run(session, "import matplotlib.pyplot as plt")
+
+    assert len(rig.pictures(session, "plt.plot([1, 2]);")) == 1
+    # As in a notebook, it is closed with that.
+    assert rig.pictures(session, "plt.get_fignums()") == []
+
+
+def test_a_figure_that_is_the_last_value_is_shown_once(rig: Rig) -> None:
+    session = rig.session()
+    rig.run(session, "import matplotlib.pyplot as plt")
+
+    assert len(rig.pictures(session, "figure, axes = plt.subplots()\nfigure")) == 1
+    assert len(rig.pictures(session, "figure")) == 1
+
+
+def test_what_code_drew_before_it_failed_is_not_shown_with_its_next_try(rig: Rig) -> None:
+    session = rig.session()
+    rig.run(session, "import matplotlib.pyplot as plt")
+
+    assert len(rig.pictures(session, "plt.plot([1, 2])\n1 / 0")) == 1
+    assert len(rig.pictures(session, "plt.plot([1, 2])\nplt.show()")) == 1
+
+
+def test_a_figure_that_cannot_be_drawn_is_an_error_of_the_code(rig: Rig) -> None:
+    session = rig.session()
+    rig.run(session, "import matplotlib.pyplot as plt")
+
+    assert "ValueError" in rig.logs(session, "plt.title(r'$\\frac{1$');")
+    assert rig.logs(session, "1") == "1"

@@ -16,6 +16,7 @@ import io
 import json
 import linecache
 import os
+import re
 import resource
 import signal
 import sys
@@ -28,6 +29,11 @@ from typing import Any
 
 _LONGEST_TRACEBACK = 20_000
 _CHARACTER_BYTES = 4
+# What `inspect` calls so, and the compiler does to code that awaits.
+_COROUTINE = 0x80
+_NOTEBOOK = re.compile(r"(?P<indent>[ \t]*)(?P<sign>[!%])(?P<rest>.*)", re.DOTALL)
+_SHELL, _MAGIC = "__shell__", "__magic__"
+_NOTHING_TO_DO = frozenset({"matplotlib", "config", "load_ext", "autoreload"})
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
@@ -149,17 +155,20 @@ class Interpreter:
         self._host = host
         self._cell = 0
         self._running = False
+        self._loop: Any = None
         self._names: dict[str, Any] = self._new_main()
         _show_pictures_with(host)
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
 
-    @staticmethod
-    def _new_main() -> dict[str, Any]:
+    def _new_main(self) -> dict[str, Any]:
         """What pickles and doctests find as `__main__`: the names of the code, not of this file."""
         # Without `site` nobody has put these there.
         builtins.exit = builtins.quit = sys.exit  # type: ignore[assignment]
         builtins.help = _sitebuiltins._Helper()  # noqa: SLF001
+        # As in a notebook, which most models write for.
+        for name, value in (("display", self._display), (_SHELL, _shell), (_MAGIC, _magic)):
+            setattr(builtins, name, value)
         main_module = types.ModuleType("__main__")
         main_module.__dict__["__builtins__"] = builtins
         sys.modules["__main__"] = main_module
@@ -189,31 +198,64 @@ class Interpreter:
             # No mount can put the directory where every model expects it.
             code = code.replace("/mnt/data", self._host.data)
         linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
+        if self._attempt(lambda: self._evaluate(code, name)):
+            self._attempt(self._show_what_is_drawn)
+
+    def _attempt(self, act: Callable[[], None]) -> bool:
+        """Tell what ends it; whether there is time for more."""
         try:
             self._running = True
-            self._evaluate(code, name)
+            act()
         except SystemExit as exit_:
             if exit_.code:
                 self._host.say(f"SystemExit: {exit_.code}\n")
         except BaseException as error:  # noqa: BLE001 -- the boundary of the sandbox
             self._running = False
             self._host.say(_explain(error))
+            return not isinstance(error, KeyboardInterrupt)
         finally:
             self._running = False
+        return True
 
     def _evaluate(self, code: str, name: str) -> None:
-        tree = ast.parse(code, name)
+        tree = _parsed(code, name)
         last = tree.body[-1] if tree.body else None
         if not isinstance(last, ast.Expr):
-            exec(compile(tree, name, "exec", dont_inherit=True), self._names)  # noqa: S102 -- this is what it is for
+            self._do(tree, name, "exec")
             return
         tree.body.pop()
-        exec(compile(tree, name, "exec", dont_inherit=True), self._names)  # noqa: S102
-        expression = compile(ast.Expression(last.value), name, "eval", dont_inherit=True)
-        value = eval(expression, self._names)  # noqa: S307
+        self._do(tree, name, "exec")
+        value = self._do(ast.Expression(last.value), name, "eval")
         if value is not None and not code.rstrip().endswith(";"):
             self._names["_"] = value
             self._tell(value)
+
+    def _do(self, tree: ast.Module | ast.Expression, name: str, mode: str) -> Any:
+        flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        code = compile(tree, name, mode, flags=flags, dont_inherit=True)
+        value = eval(code, self._names)  # noqa: S307 -- this is what it is for
+        if not code.co_flags & _COROUTINE:
+            return value
+        import asyncio  # noqa: PLC0415 -- takes as long to import as the rest of an interpreter
+
+        # One loop for all calls: what one of them has made in it is of use in the next.
+        if self._loop is None or self._loop.is_closed():
+            self._loop = asyncio.new_event_loop()
+        task = self._loop.create_task(value)
+        try:
+            return self._loop.run_until_complete(task)
+        finally:
+            # What was interrupted is not to go on with the next call.
+            task.cancel()
+
+    def _display(self, *values: object, **_: object) -> None:
+        for value in values:
+            self._tell(value)
+
+    def _show_what_is_drawn(self) -> None:
+        """As a notebook does: many a plot is made by code that never shows it."""
+        if (figures := sys.modules.get("locum_figures")) is not None:
+            figures.show()
 
     def _tell(self, value: object) -> None:
         png = _png(value)
@@ -223,10 +265,43 @@ class Interpreter:
             self._host.say(repr(value))
 
 
+def _parsed(code: str, name: str) -> ast.Module:
+    """Lines that only a notebook understands become calls; one in a string is never wrong."""
+    lines = code.split("\n")
+    while True:
+        try:
+            return ast.parse("\n".join(lines), name)
+        except SyntaxError as error:
+            at = (error.lineno or 0) - 1
+            found = _NOTEBOOK.fullmatch(lines[at]) if 0 <= at < len(lines) else None
+            if found is None:
+                raise
+            call = _SHELL if found["sign"] == "!" else _MAGIC
+            lines[at] = f"{found['indent']}{call}({found['rest']!r});"
+
+
+def _shell(line: str) -> None:
+    import subprocess  # noqa: PLC0415 -- seldom needed
+
+    _flush()
+    subprocess.run(["/bin/sh", "-c", line], check=False)  # noqa: S603 -- the code may do so itself
+
+
+def _magic(line: str) -> None:
+    word = line.split(maxsplit=1)[0] if line.split() else ""
+    if word == "pip":
+        _shell(line)
+    elif word not in _NOTHING_TO_DO:
+        raise NameError(f"there is no %{word} here")
+
+
 def _png(value: object) -> bytes | None:
     figures = sys.modules.get("matplotlib.figure")
     if figures is not None and isinstance(value, figures.Figure):
-        return _drawn(value)
+        png = _drawn(value)
+        # It is not to be shown again when the code ends.
+        sys.modules["matplotlib._pylab_helpers"].Gcf.destroy_fig(value)
+        return png
     if callable(paint := getattr(type(value), "_repr_png_", None)):
         png = paint(value)
         return png if isinstance(png, bytes) else None
@@ -261,9 +336,12 @@ def _show_pictures_with(host: Host) -> None:
         from matplotlib.backends import backend_agg  # type: ignore[import-not-found]  # noqa: PLC0415
 
         def show(*_: object, **__: object) -> None:
-            for figure_manager in Gcf.get_all_fig_managers():
-                host.show(_drawn(figure_manager.canvas.figure))
-            Gcf.destroy_all()
+            try:
+                for figure_manager in Gcf.get_all_fig_managers():
+                    host.show(_drawn(figure_manager.canvas.figure))
+            finally:
+                # One that cannot be drawn is not to fail every call that follows.
+                Gcf.destroy_all()
 
         module.FigureCanvas = backend_agg.FigureCanvasAgg  # type: ignore[attr-defined]
         module.show = show  # type: ignore[attr-defined]

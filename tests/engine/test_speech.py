@@ -3,6 +3,7 @@
 import itertools
 import tracemalloc
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,6 +73,37 @@ def test_a_bracket_that_opens_no_marker_is_let_go_when_it_runs_on() -> None:
 def test_a_bracket_left_open_before_a_marker_does_not_swallow_it() -> None:
     text, [annotation] = speak(["【 see 【【4:0†menu.txt】"])
     assert text[annotation.start_index : annotation.end_index] == "【4:0†menu.txt】"
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "sandbox:/mnt/data/ünï köd (1).csv",
+        "sandbox:/mnt/data/ünï%20köd%20(1).csv",
+        "sandbox:/mnt/data/%C3%BCn%C3%AF%20k%C3%B6d%20(1).csv",
+        "sandbox:/mnt/data/%C3%BCn%C3%AF%20k%C3%B6d%20%281%29.csv",
+    ],
+)
+def test_a_link_may_be_written_as_links_are(link: str) -> None:
+    """Markdown takes no space in a link: models write the name as an address."""
+    speech = Speech(citations={}, paths={"/mnt/data/ünï köd (1).csv": "file-a"})
+
+    told = [*speech.feed(f"Here: [it]({link})."), *speech.end()]
+
+    [found] = [annotation for _, annotation in told if annotation is not None]
+    assert isinstance(found, FilePath)
+    assert (found.text, found.start_index) == (link, 11)
+    assert found.file_path.file_id == "file-a"
+
+
+def test_a_name_that_is_another_in_an_address_is_its_own() -> None:
+    paths = {"/mnt/data/a%20b": "file-percent", "/mnt/data/a b": "file-space"}
+    speech = Speech(citations={}, paths=paths)
+
+    told = [*speech.feed("sandbox:/mnt/data/a%20b"), *speech.end()]
+
+    found = [a.file_path.file_id for _, a in told if isinstance(a, FilePath)]
+    assert found == ["file-percent"]
 
 
 def test_a_link_waits_for_the_longer_one_that_it_may_still_become() -> None:

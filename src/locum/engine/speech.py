@@ -7,11 +7,14 @@ has ended or turned out to be something else. Offsets count code points.
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
+from urllib.parse import quote
 
 from locum.wire.messages import Annotation, CitedFile, FileCitation, FilePath, WrittenFile
 
 _OPEN, _CLOSE = "【", "】"
 _LINK = "sandbox:"
+# What browsers, too, leave as it is in an address.
+_IN_ADDRESSES = "/()!'*;:@&=+$,"
 # A marker is short; what runs on for longer is text.
 _LONGEST = 300
 # It holds no other: what was opened before was none.
@@ -23,7 +26,13 @@ class Speech:
 
     def __init__(self, *, citations: Mapping[str, str], paths: Mapping[str, str]) -> None:
         self._citations = citations
-        self._links = {_LINK + path: file_id for path, file_id in paths.items()}
+        self._links = {
+            _LINK + address: file_id
+            for path, file_id in paths.items()
+            for address in _written(path)
+        }
+        # A name stands for itself before it stands for another.
+        self._links.update((_LINK + path, file_id) for path, file_id in paths.items())
         self._sorted = sorted(self._links)
         # Longest first: `a.csv.gz` is not the link to `a.csv`.
         self._lengths = sorted({len(link) for link in self._links}, reverse=True)
@@ -111,6 +120,13 @@ class Speech:
         """The longest link that this begins with."""
         begins = (rest[:length] for length in self._lengths if length <= len(rest))
         return next((link for link in begins if link in self._links), None)
+
+
+def _written(path: str) -> Iterator[str]:
+    """A path as models write it in a link of Markdown, in which no space may stand."""
+    yield path.replace(" ", "%20")
+    yield quote(path, safe=_IN_ADDRESSES, errors="replace")
+    yield quote(path, errors="replace")
 
 
 def _open_at(text: str) -> int:

@@ -132,6 +132,16 @@ for name in (b'two\nlines', b'bell\x07', b'\xff\xfe', right_to_left, 'fine é.tx
     assert list(any_rig.wait(session.files())) == ["fine é.txt"]
 
 
+@pytest.mark.parametrize(
+    "name", ["Shot at 3.45\u202fPM.png", "a\xa0b", "表\u3000一.csv", "می\u200cخواهم.txt"]
+)
+def test_names_with_spaces_and_joints_of_other_tongues_are_offered(any_rig: Rig, name: str) -> None:
+    session = any_rig.session()
+    any_rig.run(session, f"open({name!r}, 'w').close()")
+
+    assert list(any_rig.wait(session.files())) == [name]
+
+
 def test_paths_that_are_too_long_are_not_offered(any_rig: Rig) -> None:
     session = any_rig.session()
     code = """

@@ -7,6 +7,7 @@ waited for.
 
 import asyncio
 import os
+import re
 import stat
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,8 @@ from locum.tools.code_interpreter.sandbox import Written
 _DEEPEST = 32
 # Ten thousand of the longest that there are would take eighty megabytes to list.
 _LONGEST_PATH = 1024
+# No print, as Python sees it: spaces of other widths, and what joins letters in Persian or Hindi.
+_HARMLESS = re.compile("[\u00a0\u1680\u2000-\u200a\u200c\u200d\u202f\u205f\u3000]")
 _CHUNK = 1 << 20
 _ALL = stat.S_IRWXU
 
@@ -276,7 +279,7 @@ def _descended(top: Path, directories: list[str]) -> Iterator[int]:
 
 
 def _can_be_told(path: str) -> bool:
-    return len(path) <= _LONGEST_PATH and path.isprintable()
+    return len(path) <= _LONGEST_PATH and _HARMLESS.sub("", path).isprintable()
 
 
 def _is_segment(name: str) -> bool:

@@ -168,6 +168,19 @@ def test_a_deleted_file_is_gone_from_the_session_under_whatever_name(coder: Open
     assert second.logs == "['deep', 'own.txt'] []\n"
 
 
+@covers("code_interpreter:files")
+def test_of_files_of_one_name_the_model_is_told_where_each_is(coder: OpenAI) -> None:
+    old = coder.files.create(file=("table.csv", b"old"), purpose="assistants")
+    new = coder.files.create(file=("table.csv", b"newer"), purpose="assistants")
+    told = Streamed(
+        coder,
+        "!say {instructions}",
+        tool_resources={"code_interpreter": {"file_ids": [new.id, old.id]}},
+    )
+    text = told.messages[-1].content[0].text.value
+    assert f"- /mnt/data/{new.id} (table.csv)\n- /mnt/data/table.csv" in text
+
+
 @covers("code_interpreter:taken_away")
 def test_a_file_that_is_no_longer_attached_makes_way_for_one_of_its_name(coder: OpenAI) -> None:
     old = coder.files.create(file=("table.csv", b"old"), purpose="assistants")

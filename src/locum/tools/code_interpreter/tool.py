@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
@@ -72,8 +72,7 @@ class CodeInterpreter:
         files = await self._desk.files(setting)
         notes = [_LINKS]
         if files:
-            names = "\n".join(f"- {_DATA}/{_safe(filename)}" for filename in files.values())
-            notes.append(f"Files of this conversation:\n{names}")
+            notes.append("\n".join(("Files of this conversation:", *_places(files))))
         return (Function(_NAME, _DESCRIPTION, _PARAMETERS, "\n".join(notes)),)
 
     async def open(self, setting: Setting, *, call_id: str, name: str, **_: object) -> "_CodeCall":
@@ -269,6 +268,14 @@ class _Desk:
 def _session_key(owner: Owner) -> str:
     """One session a thread. Ids may be imported, so two projects may know the same thread id."""
     return hashlib.sha256(f"{owner.project_id}/{owner.thread_id}".encode()).hexdigest()
+
+
+def _places(files: Mapping[str, str]) -> Iterator[str]:
+    """Of files of one name the last has it; those before it are there under their ids only."""
+    having = {_safe(filename): file_id for file_id, filename in files.items()}
+    for file_id, filename in files.items():
+        name = _safe(filename)
+        yield f"- {_DATA}/{name}" if having[name] == file_id else f"- {_DATA}/{file_id} ({name})"
 
 
 def _safe(filename: str) -> str:

@@ -83,3 +83,11 @@ def test_what_was_interrupted_while_it_waited_does_not_go_on_with_the_next_call(
     code = "import asyncio\nready = asyncio.Event()\nawait ready.wait()\nprint('went on')"
     assert rig.logs(session, code).endswith("timed out after 0.5 s")
     assert rig.logs(session, "ready.set()\nawait asyncio.sleep(0)\nprint('done')") == "done\n"
+
+
+def test_a_line_for_the_shell_that_overruns_costs_no_variables(build_any: Build) -> None:
+    rig = build_any(limits=Limits(wall_s=0.5))
+    session = rig.session()
+
+    assert rig.logs(session, "x = 5\n!sleep 100").endswith("timed out after 0.5 s")
+    assert rig.logs(session, "x") == "5"

@@ -268,6 +268,23 @@ def test_words_after_a_call_in_the_same_answer_link_to_what_it_has_written(coder
     assert coder.files.content(link.file_path.file_id).read() == b"14"
 
 
+@covers("code_interpreter:written")
+def test_programs_that_add_up_every_piece_of_text_pass_a_link_to_a_file(coder: OpenAI) -> None:
+    assistant = coder.beta.assistants.create(model="scripted", tools=_TOOL)
+    text = (
+        "!python open('/mnt/data/sum.txt', 'w').write('14')\n!then\n"
+        "!say See [the sum](sandbox:/mnt/data/sum.txt), please."
+    )
+    with coder.beta.threads.create_and_run_stream(
+        assistant_id=assistant.id, thread={"messages": [{"role": "user", "content": text}]}
+    ) as stream:
+        deltas = [event.data.delta for event in stream if event.event == "thread.message.delta"]
+    parts: list[Any] = [part for delta in deltas for part in delta.content or ()]
+    assert sum(len(part.text.annotations or ()) for part in parts) == 1
+    said = "".join([part.text.value for part in parts])
+    assert said == "See [the sum](sandbox:/mnt/data/sum.txt), please."
+
+
 def _run_of(stream: Any) -> str:
     return str(stream.current_run.id)
 

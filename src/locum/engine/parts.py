@@ -43,9 +43,8 @@ class OpenMessage:
             first = False
         part = self._parts[-1]
         assert isinstance(part, _OpenText)
-        delta: dict[str, Any] = {}
-        if value or annotation is None:
-            delta["value"] = value
+        # Empty, if only an annotation is told: many programs add up every value without a look.
+        delta: dict[str, Any] = {"value": value}
         part.pieces.append(value)
         if annotation is not None:
             delta["annotations"] = [_told(annotation, len(part.annotations))]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 import pytest
@@ -191,6 +192,32 @@ def test_where_the_server_has_no_room_for_more_connections_those_there_are_do_th
         async with _opened(connections=5) as database, _room_for(2, database) as crowded:
             processes = await asyncio.gather(*(_process(crowded) for _ in range(50)))
             assert len(set(processes)) <= 2
+
+    asyncio.run(check())
+
+
+def test_one_that_is_being_opened_will_do_the_work_of_those_that_find_no_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def check() -> None:
+        refused = asyncio.Event()
+        opened = 0
+
+        async def connect(*args: Any, **options: Any) -> Any:
+            nonlocal opened
+            opened += 1
+            if opened > 1:
+                refused.set()
+                raise asyncpg.TooManyConnectionsError
+            await refused.wait()
+            return await really_connect(*args, **options)
+
+        really_connect = asyncpg.connect
+        async with _opened(connections=2) as database:
+            with monkeypatch.context() as patch:
+                patch.setattr(asyncpg, "connect", connect)
+                first, second = await asyncio.gather(_process(database), _process(database))
+            assert first == second
 
     asyncio.run(check())
 

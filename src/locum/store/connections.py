@@ -64,6 +64,7 @@ class Connections:
         # The one used last is taken first: its statements are prepared.
         self._idle: list[Connection] = []
         self._returned = asyncio.Event()
+        self._opening = 0
         self._closing = False
         self.waits = 0
         self.waited_s = 0.0
@@ -125,15 +126,21 @@ class Connections:
         self._open.clear()
 
     async def _idle_or_new(self) -> "Connection":
-        """An idle one, else a new one; where the server has room for no more, one that returns."""
+        """An idle one, else a new one; where the server has room for no more, one that returns.
+
+        One of those that others are opening at this moment may have got the room that there was.
+        """
         while True:
             if idle := self._idle_one():
                 return idle
+            self._opening += 1
             try:
                 return await self._connect()
             except _NoRoom:
-                if not self._open:
+                if not self._open and self._opening == 1:
                     raise
+            finally:
+                self._opening -= 1
             with suppress(TimeoutError):
                 async with asyncio.timeout(_ASK_AGAIN_S):
                     await self._until_returned()

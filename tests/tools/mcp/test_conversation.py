@@ -17,6 +17,7 @@ from locum.tools.mcp.transport import Transport
 from locum.tools.tool import Function
 from locum.wire.tools import McpToolFilter
 
+_DEEP = '{"a":' + "[" * limits.NESTING + "]" * limits.NESTING + "}"
 ECHO_HI = '{"text":"hi"}'
 
 
@@ -369,9 +370,6 @@ def test_deltas_of_a_call_add_up_to_what_its_step_shows(fake: FakeMcp) -> None:
         assert (memory.name, memory.arguments, memory.result) == ("srv__echo", ECHO_HI, "hi")
 
     run_with(work)
-
-
-_DEEP = '{"a":' + "[" * limits.NESTING + "]" * limits.NESTING + "}"
 
 
 @pytest.mark.parametrize("arguments", ["{", "[]", '"x"', "[" * 5_000, _DEEP])

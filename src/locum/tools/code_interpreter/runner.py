@@ -288,7 +288,7 @@ def _shell(line: str) -> None:
 
 
 def _magic(line: str) -> None:
-    word = line.split(maxsplit=1)[0] if line.split() else ""
+    word = next(iter(line.split()), "")
     if word == "pip":
         _shell(line)
     elif word not in _NOTHING_TO_DO:

@@ -1,9 +1,14 @@
 """What a notebook takes beside plain Python: models write for one, as the original had one."""
 
+import base64
+
 from tests.tools.code_interpreter.conftest import Build
 from tests.tools.code_interpreter.rig import Rig
 
 from locum.tools.code_interpreter.limits import Limits
+from locum.tools.code_interpreter.sandbox import Logs, Picture
+
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def test_a_line_for_the_shell_is_run_by_it(any_rig: Rig) -> None:
@@ -11,6 +16,18 @@ def test_a_line_for_the_shell_is_run_by_it(any_rig: Rig) -> None:
 
     code = "print('before')\nif True:\n    !echo it\\'s && echo 'me  too'\nprint('after')"
     assert any_rig.logs(session, code) == "before\nit's\nme  too\nafter\n"
+
+
+def test_what_a_line_for_the_shell_prints_may_be_given_a_name(any_rig: Rig) -> None:
+    code = "if True:\n    got = !printf 'one\\ntwo\\n'; ls nothing\nprint(len(got), got[:2])"
+
+    assert any_rig.logs(any_rig.session(), code) == "3 ['one', 'two']\n"
+
+
+def test_a_cell_for_the_shell_is_run_by_it(any_rig: Rig) -> None:
+    code = '\n%%bash\nfor n in 1 2; do\n  echo "n is $n"\ndone\n'
+
+    assert any_rig.logs(any_rig.session(), code) == "n is 1\nn is 2\n"
 
 
 def test_what_the_shell_refuses_does_not_end_the_call(any_rig: Rig) -> None:
@@ -34,6 +51,7 @@ def test_a_magic_that_is_not_there_is_an_error_with_its_name(any_rig: Rig) -> No
 
     assert "line 2" in logs
     assert logs.endswith("NameError: there is no %reset here\n")
+    assert "runner.py" not in logs
 
 
 def test_an_error_after_a_line_for_the_shell_names_its_own_line(any_rig: Rig) -> None:
@@ -47,6 +65,28 @@ def test_display_tells_values_wherever_it_stands(any_rig: Rig) -> None:
     code = "for n in (1, 'two'):\n    display(n)\ndisplay(3, 4)"
 
     assert any_rig.logs(any_rig.session(), code) == "1\n'two'\n3\n4"
+
+
+def test_what_code_imports_from_a_notebook_to_display_with_is_there(any_rig: Rig) -> None:
+    png = base64.b64encode(PNG + b"rest").decode()
+    code = f"""
+import base64
+import IPython
+from IPython.display import HTML, Image, Markdown, clear_output, display
+from IPython.core.display import display as older
+clear_output(wait=True)
+display(Markdown('# Two\\n'), HTML(data='<b>three</b>'))
+open('p.png', 'wb').write(base64.b64decode('{png}'));
+display(Image(filename='p.png'), Image(base64.b64decode('{png}')))
+older(4)
+Image('p.png')
+"""
+    session = any_rig.session()
+    outputs = any_rig.run(session, code)
+
+    said = "".join(output.text for output in outputs if isinstance(output, Logs))
+    assert said == "# Two\n<b>three</b>\n4"
+    assert [o.data for o in outputs if isinstance(o, Picture)] == [PNG + b"rest"] * 3
 
 
 def test_code_may_await_outside_a_function(any_rig: Rig) -> None:

@@ -31,8 +31,12 @@ _LONGEST_TRACEBACK = 20_000
 _CHARACTER_BYTES = 4
 # What `inspect` calls so, and the compiler does to code that awaits.
 _COROUTINE = 0x80
-_NOTEBOOK = re.compile(r"(?P<indent>[ \t]*)(?P<sign>[!%])(?P<rest>.*)", re.DOTALL)
-_SHELL, _MAGIC = "__shell__", "__magic__"
+_NOTEBOOK = re.compile(
+    r"(?P<indent>[ \t]*)(?P<name>(?:\w+[ \t]*=[ \t]*)?)(?P<sign>[!%])(?P<rest>.*)", re.DOTALL
+)
+_FOR_THE_SHELL = re.compile(r"\s*%%(?:bash|sh)[ \t]*\n(?P<lines>.*)", re.DOTALL)
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_SHELL, _LINES, _MAGIC = "__shell__", "__lines__", "__magic__"
 _NOTHING_TO_DO = frozenset({"matplotlib", "config", "load_ext", "autoreload"})
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
@@ -167,8 +171,8 @@ class Interpreter:
         builtins.exit = builtins.quit = sys.exit  # type: ignore[assignment]
         builtins.help = _sitebuiltins._Helper()  # noqa: SLF001
         # As in a notebook, which most models write for.
-        for name, value in (("display", self._display), (_SHELL, _shell), (_MAGIC, _magic)):
-            setattr(builtins, name, value)
+        given = {"display": self._display, _SHELL: _shell, _LINES: _lines, _MAGIC: _magic}
+        builtins.__dict__.update(given)
         main_module = types.ModuleType("__main__")
         main_module.__dict__["__builtins__"] = builtins
         sys.modules["__main__"] = main_module
@@ -267,6 +271,8 @@ class Interpreter:
 
 def _parsed(code: str, name: str) -> ast.Module:
     """Lines that only a notebook understands become calls; one in a string is never wrong."""
+    if found := _FOR_THE_SHELL.fullmatch(code):
+        code = f"{_SHELL}({found['lines']!r});"
     lines = code.split("\n")
     while True:
         try:
@@ -276,15 +282,27 @@ def _parsed(code: str, name: str) -> ast.Module:
             found = _NOTEBOOK.fullmatch(lines[at]) if 0 <= at < len(lines) else None
             if found is None:
                 raise
-            call = _SHELL if found["sign"] == "!" else _MAGIC
-            lines[at] = f"{found['indent']}{call}({found['rest']!r});"
+            call = _MAGIC if found["sign"] == "%" else _LINES if found["name"] else _SHELL
+            lines[at] = f"{found['indent']}{found['name']}{call}({found['rest']!r});"
 
 
 def _shell(line: str) -> None:
+    _run(line)
+
+
+def _lines(line: str) -> list[str]:
+    """What is given a name is not told."""
+    done = _run(line, capture=True)
+    printed: bytes = done.stdout + done.stderr
+    return printed.decode(errors="replace").splitlines()
+
+
+def _run(line: str, *, capture: bool = False) -> Any:
     import subprocess  # noqa: PLC0415 -- seldom needed
 
     _flush()
-    subprocess.run(["/bin/sh", "-c", line], check=False)  # noqa: S603 -- the code may do so itself
+    words = ["/bin/sh", "-c", line]
+    return subprocess.run(words, check=False, capture_output=capture)  # noqa: S603 -- the code may do so itself
 
 
 def _magic(line: str) -> None:
@@ -319,8 +337,10 @@ def _explain(error: BaseException) -> str:
     frames = error.__traceback__
     while frames and not frames.tb_frame.f_code.co_filename.startswith("<cell "):
         frames = frames.tb_next
-    lines = traceback.format_exception(type(error), error, frames)
-    text = "".join(lines)
+    told = traceback.TracebackException(type(error), error, frames)
+    ours = _explain.__code__.co_filename
+    told.stack[:] = [frame for frame in told.stack if frame.filename != ours]
+    text = "".join(told.format())
     if len(text) > _LONGEST_TRACEBACK:
         half = _LONGEST_TRACEBACK // 2
         text = f"{text[:half]}\n[…]\n{text[-half:]}"
@@ -373,6 +393,67 @@ def _show_pictures_with(host: Host) -> None:
         module.show = show  # type: ignore[attr-defined]
 
     sys.meta_path.insert(0, AfterImport({"PIL.ImageShow": images, "plotly.io": plots}, figures))
+    # The last to be asked: a package that is there goes before.
+    sys.meta_path.append(NotebookModules())
+
+
+class _Said:
+    """What code gives to a notebook as markup: whoever reads its output reads the text of it."""
+
+    def __init__(self, data: object = "", **_: object) -> None:
+        self.data = data
+
+    def __repr__(self) -> str:
+        return str(self.data)
+
+
+class _Shown:
+    """A picture that code gives to a notebook, by its bytes or by its name."""
+
+    def __init__(self, data: object = None, filename: str | None = None, **_: object) -> None:
+        self.data = data
+        self.filename = data if isinstance(data, str) else filename
+
+    def _repr_png_(self) -> bytes | None:
+        data = self.data
+        if self.filename is not None:
+            with open(self.filename, "rb") as file:  # noqa: PTH123 -- pathlib takes long to import
+                data = file.read()
+        if not isinstance(data, bytes):
+            return None
+        if data.startswith(_SIGNATURE):
+            return data
+        from PIL import Image  # type: ignore[import-not-found]  # noqa: PLC0415 -- optional
+
+        png = io.BytesIO()
+        Image.open(io.BytesIO(data)).convert("RGBA").save(png, "PNG")
+        return png.getvalue()
+
+
+class NotebookModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """What code imports from a notebook to display with, where no such package is there."""
+
+    _NAMES = frozenset({"IPython", "IPython.core", "IPython.display", "IPython.core.display"})
+
+    def find_spec(
+        self, fullname: str, _path: Sequence[str] | None, _target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname not in self._NAMES:
+            return None
+        return spec_from_loader(fullname, self, is_package=not fullname.endswith("display"))
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        if module.__name__.endswith("display"):
+            given: dict[str, Any] = dict.fromkeys(
+                ("HTML", "JSON", "Latex", "Markdown", "Math"), _Said
+            )
+            given |= {"Image": _Shown, "display": builtins.__dict__["display"]}
+            # Output that has been told cannot be taken back.
+            given |= {"clear_output": lambda *_, **__: None}
+        else:
+            # Outside a notebook there is none, and this is none.
+            given = {"get_ipython": lambda: None}
+        module.__dict__.update(given)
 
 
 Hook = Callable[[types.ModuleType], None]

@@ -35,6 +35,26 @@ def rig(
         yield made
 
 
+def test_what_a_notebook_displays_is_shown(rig: Rig) -> None:
+    code = """
+from IPython.display import Image, display
+import matplotlib.pyplot as plt, pandas as pd, sympy
+sympy.init_printing()
+display(pd.DataFrame({'a': [1, 2]}))
+plt.plot([1, 2, 3])
+plt.savefig('plot.jpg')
+plt.show()
+Image('plot.jpg')
+"""
+    said, shown, named = rig.run(rig.session(), code)
+
+    assert said == Logs("   a\n0  1\n1  2")
+    assert isinstance(shown, Picture)
+    assert isinstance(named, Picture)
+    assert shown.data.startswith(PNG)
+    assert named.data.startswith(PNG)
+
+
 def test_a_shown_figure_is_a_picture_between_the_logs_around_it(rig: Rig) -> None:
     code = """
 import matplotlib.pyplot as plt

@@ -452,7 +452,7 @@ class NotebookModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             given |= {"clear_output": lambda *_, **__: None}
         else:
             # Outside a notebook there is none, and this is none.
-            given = {"get_ipython": lambda: None}
+            given = {"get_ipython": lambda: None, "version_info": (9, 0, 0)}
         module.__dict__.update(given)
 
 

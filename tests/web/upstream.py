@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 SECRET = "sk-upstream-0123456789abcdef"
+_WAIT_S = 10
 
 
 class Asked:
@@ -37,6 +38,11 @@ class Reply:
     def piece(self, content: bytes) -> None:
         self._handler.wfile.write(content)
         self._handler.wfile.flush()
+
+    def wait_for_the_end(self) -> None:
+        """Until who asked hangs up, without an answer; it must do so before long."""
+        self._handler.connection.settimeout(_WAIT_S)
+        assert self._handler.connection.recv(1) == b""
 
     def whole(self, content: bytes, status: int = 200, **headers: str) -> None:
         self.head(status, Content_Length=str(len(content)), **headers)

@@ -1,6 +1,7 @@
 """Tells apart what the page and operators are answered from the API, which is everything else."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from starlette.requests import ClientDisconnect, Request
@@ -8,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from locum.errors import LocumError, MethodNotAllowed
-from locum.web.gateway import Gateway
+from locum.web.gateway import BrokenOff, Gateway
 from locum.web.page import Page
 from locum.web.sessions import Admission
 
@@ -53,7 +54,9 @@ class Front:
             response = _refusal(error)
         except ClientDisconnect:
             return
-        await response(scope, receive, send)
+        # The connection is closed with the answer not whole, and the log has been told why.
+        with suppress(BrokenOff):
+            await response(scope, receive, send)
 
     def _who_answers(self, path: str) -> Callable[[Request], Awaitable[Response]] | None:
         if path.startswith(_GATEWAY):

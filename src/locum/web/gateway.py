@@ -11,6 +11,7 @@ from typing import Final
 import aiohttp
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
+from yarl import URL
 
 from locum import logs
 from locum.errors import LocumError, NotFound, TooLarge
@@ -41,6 +42,10 @@ class GatewayTimeout(BadGateway):
     status = 504
 
 
+class BrokenOff(Exception):
+    """An answer whose head has been passed on ends too early: that it ends is all one can tell."""
+
+
 class Gateway:
     def __init__(self, upstreams: Mapping[str, UpstreamSettings]) -> None:
         self._upstreams = {name: Upstream(name, told) for name, told in upstreams.items()}
@@ -51,28 +56,35 @@ class Gateway:
         upstream, path = self._target(request)
         query = [*request.query_params.multi_items()]
         url = upstream.address(request.method, path, query)
-        limit = upstream.settings.max_bytes
-        declared = request.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > limit:
-            raise _too_large(limit)
-        has_body = declared not in {"", "0"} or "transfer-encoding" in request.headers
+        caller = _Caller(request, limit=upstream.settings.max_bytes)
         try:
-            async with asyncio.timeout(upstream.settings.answer_timeout_s):
-                response = await self._client().request(
-                    request.method,
-                    url,
-                    headers=upstream.headers(request.headers),
-                    data=_limited(request, limit) if has_body else None,
-                    timeout=_timeout(upstream.settings),
-                    allow_redirects=False,
-                )
+            response = await self._ask(upstream, url, caller)
         except TimeoutError as error:
+            if caller.has_left:
+                logs.info("gateway.abandoned", upstream=upstream.name, method=request.method)
+                raise ClientDisconnect from error
             raise GatewayTimeout(
                 f"The upstream '{upstream.name}' gave no answer in time."
             ) from error
         except aiohttp.ClientError as error:
             raise _unreachable(upstream, error) from error
         return _passed_on(upstream, response)
+
+    async def _ask(self, upstream: Upstream, url: URL, caller: "_Caller") -> aiohttp.ClientResponse:
+        request = caller.request
+        async with asyncio.timeout(upstream.settings.answer_timeout_s) as patience:
+            watching = asyncio.ensure_future(caller.end_when_left(patience))
+            try:
+                return await self._client().request(
+                    request.method,
+                    url,
+                    headers=upstream.headers(request.headers),
+                    data=caller.body,
+                    timeout=_timeout(upstream.settings),
+                    allow_redirects=False,
+                )
+            finally:
+                watching.cancel()
 
     async def close(self) -> None:
         if self._session is not None:
@@ -100,6 +112,44 @@ class Gateway:
         return self._session
 
 
+class _Caller:
+    """Who asks: what it sends, up to a limit, and whether it is there to be answered."""
+
+    def __init__(self, request: Request, *, limit: int) -> None:
+        self.request = request
+        self.has_left = False
+        self._limit = limit
+        self._all_is_sent = asyncio.Event()
+        declared = request.headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > limit:
+            raise _too_large(limit)
+        has_body = declared not in {"", "0"} or "transfer-encoding" in request.headers
+        self.body = self._pieces() if has_body else None
+        if not has_body:
+            self._all_is_sent.set()
+
+    async def _pieces(self) -> AsyncIterator[bytes]:
+        taken = 0
+        async for piece in self.request.stream():
+            taken += len(piece)
+            if taken > self._limit:
+                raise _too_large(self._limit)
+            if piece:
+                yield piece
+        self._all_is_sent.set()
+
+    async def end_when_left(self, patience: asyncio.Timeout) -> None:
+        """Have nothing waited for when nobody is there any more: models cost what they work.
+
+        Who leaves before all is sent is missed by what reads it.
+        """
+        await self._all_is_sent.wait()
+        while (await self.request.receive())["type"] != "http.disconnect":
+            pass
+        self.has_left = True
+        patience.reschedule(0)
+
+
 def _passed_on(upstream: Upstream, response: aiohttp.ClientResponse) -> Response:
     if 300 <= response.status < 400:  # noqa: PLR2004  # the class of redirects
         response.close()
@@ -125,28 +175,30 @@ async def _pieces(
     redactor = Redactor(upstream.secrets)
     taken = 0
     try:
-        async for piece in response.content.iter_chunked(_PIECE_BYTES):
+        while piece := await _piece(upstream, response):
             taken += len(piece)
             if taken > upstream.settings.max_bytes:
                 logs.warning("gateway.too_large", upstream=upstream.name)
-                raise BadGateway("The answer is too large.")
+                raise BrokenOff
             if clean := redactor.feed(piece):
                 yield clean
         if rest := redactor.end():
             yield rest
+    except (aiohttp.ClientError, TimeoutError) as error:
+        logs.warning("gateway.broken_off", upstream=upstream.name, reason=type(error).__name__)
+        raise BrokenOff from error
     finally:
         # Not `release`: an upstream whose connection closes stops working at once.
         response.close()
 
 
-async def _limited(request: Request, limit: int) -> AsyncIterator[bytes]:
-    taken = 0
-    async for piece in request.stream():
-        taken += len(piece)
-        if taken > limit:
-            raise _too_large(limit)
-        if piece:
-            yield piece
+async def _piece(upstream: Upstream, response: aiohttp.ClientResponse) -> bytes:
+    """What comes next, or nothing at the end.
+
+    A time-out of our own: of a body that is no HTTP any more the client tells nothing, ever.
+    """
+    async with asyncio.timeout(upstream.settings.idle_timeout_s):
+        return await response.content.read(_PIECE_BYTES)
 
 
 def _timeout(settings: UpstreamSettings) -> aiohttp.ClientTimeout:

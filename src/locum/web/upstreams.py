@@ -40,8 +40,11 @@ _PASSED_BACK: Final = frozenset(
     }
 )
 _PASSED_BACK_PREFIXES: Final = ("x-ratelimit-",)
+# What callers may say themselves, and versions: words that are told in texts, too.
+_NO_SECRETS: Final = _PASSED_ON | {"api-version", "user-agent"}
 _SECRET_QUERIES: Final = frozenset({"api-key", "key", "subscription-key", "access_token"})
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_SIGN: Final = re.compile("%[0-9A-F]{2}")
 _SEGMENT: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+")
 
 
@@ -55,23 +58,8 @@ class Upstream:
         self._methods = frozenset(method.upper() for method in settings.methods)
         self._paths = tuple(_pattern(pattern) for pattern in settings.paths)
         self._credentials = _credentials(settings)
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Every string that must not come back in an answer."""
-        settings = self.settings
-        told = [settings.key, *settings.headers.values(), *settings.query.values()]
-        # Whoever repeats a key says it without the scheme that stands before it.
-        told += [
-            value.partition(" ")[2].strip()
-            for name, value in settings.headers.items()
-            if name.lower().endswith("authorization")
-        ]
-        # An address is repeated as it was sent, or quoted as others do.
-        for value in settings.query.values():
-            told += [URL().with_query({"": value}).raw_query_string[1:], quote(value, safe="")]
-        # Short values, such as a version, are no secrets and would turn up everywhere.
-        return tuple(value for value in told if value and len(value) >= _SHORTEST_SECRET)
+        # Every string that must not come back in an answer.
+        self.secrets = _secrets(settings)
 
     def address(self, method: str, raw_path: str, query: list[tuple[str, str]]) -> URL:
         """Where this request goes, if it may. Only path and query are the caller's."""
@@ -108,7 +96,39 @@ def passed_back(headers: Mapping[str, str], secrets: tuple[str, ...]) -> dict[st
     }
 
 
+def _secrets(settings: UpstreamSettings) -> tuple[str, ...]:
+    headers, query = (
+        {name.lower(): value for name, value in told.items() if name.lower() not in _NO_SECRETS}
+        for told in (settings.headers, settings.query)
+    )
+    told = [settings.key or "", *headers.values(), *query.values()]
+    # Whoever repeats a key says it without the scheme that stands before it.
+    told += [
+        value.partition(" ")[2].strip()
+        for name, value in headers.items()
+        if name.endswith("authorization")
+    ]
+    # Short values are no secrets and would turn up everywhere.
+    kept = (value for value in told if len(value) >= _SHORTEST_SECRET)
+    return tuple({written: None for value in kept for written in _spellings(value)})
+
+
 _SHORTEST_SECRET: Final = 8
+# What servers escape in JSON besides what they must: those of .NET, those of Java.
+_ESCAPED: Final = (("04X", "\"&'+<>`"), ("04x", "&'<=>"))
+
+
+def _spellings(secret: str) -> list[str]:
+    """A secret as servers write it that repeat it: in a text, in JSON, in an address."""
+    escaped = [
+        "".join(f"\\u{ord(one):{form}}" if one in which else one for one in secret)
+        for form, which in _ESCAPED
+    ]
+    # An address is repeated as it was sent, or quoted as others do.
+    sent = URL().with_query({"": secret}).raw_query_string[1:]
+    quoted = [sent, quote(secret), quote(secret, safe="")]
+    quoted += [_SIGN.sub(lambda sign: sign[0].lower(), one) for one in quoted]
+    return [secret, secret.replace("/", "\\/"), *escaped, *quoted]
 
 
 def _base(name: str, url: str) -> URL:
@@ -124,7 +144,7 @@ def _base(name: str, url: str) -> URL:
 
 
 def _credentials(settings: UpstreamSettings) -> dict[str, str]:
-    told = dict(settings.headers)
+    told = {name.lower(): value for name, value in settings.headers.items()}
     if settings.key is not None:
         match settings.kind:
             case "openai":

@@ -367,16 +367,16 @@ def build_front(house: House, gateway: Gateway, tracer: Tracer | None = None) ->
         ],
         "warnings": _warnings(settings),
     }
-    door: ASGIApp = Door(house)
-    if tracer is not None:
-        door = TracedDoor(door, tracer=tracer, clock=house.clock)
+    door = Door(house)
+    traced = door if tracer is None else TracedDoor(door, tracer=tracer, clock=house.clock)
     return Front(
-        door,
+        traced,
         operators=Operators(house, apart=False),
         is_for_operators=is_for_operators,
         page=Page(),
         gateway=gateway,
         admission=Admission(admit=admit, clock=house.clock),
+        count=door.count,
         config=config,
     )
 

@@ -14,6 +14,7 @@ LocumError
     └── Unavailable         503
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Literal
 
@@ -77,6 +78,14 @@ class RateLimited(LocumError):
         super().__init__(message, code="rate_limit_exceeded")
         self.limit = limit
         self.retry_after_s = retry_after_s
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Clients look at the finer one first; the other is in whole seconds, one at least."""
+        return {
+            "retry-after-ms": str(math.ceil(self.retry_after_s * 1000)),
+            "retry-after": str(max(1, math.ceil(self.retry_after_s))),
+        }
 
 
 class ServerError(LocumError):

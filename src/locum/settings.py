@@ -129,7 +129,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_runs_per_project: Annotated[int, Meta(ge=1)] | None = None
     # Of one project, waiting to be begun; beyond it, new ones are answered with 429.
     max_queued_runs: Annotated[int, Meta(ge=1)] = 10_000
-    # Of one project, in each server process; beyond it, they are answered with 429.
+    # Of one project, in each server process, through the gateway as well; beyond it, they are
+    # answered with 429.
     requests_per_minute: Annotated[int, Meta(ge=1)] | None = None
     run_life_s: int = 600
     journal_life_s: int = 86_400

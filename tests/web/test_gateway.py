@@ -352,6 +352,24 @@ def test_a_key_that_may_only_read_reads_only(keyed: Server, behind: Upstream) ->
     assert len(behind.asked) == 1
 
 
+def test_requests_through_the_gateway_count_like_all_others_of_a_project(
+    make_server: Callable[..., Server], behind: Upstream
+) -> None:
+    """What is asked of a server elsewhere may cost more than what is asked of this one."""
+    server = make_server(Parts(), upstreams=_upstreams(behind.url), requests_per_minute=2)
+    mine, theirs = (server.http(server.add_key(project)[0]) for project in ("proj_a", "proj_b"))
+    assert mine.get("/v1/models").status == 200
+    assert mine.get("/gateway/other/models").status == 200
+    for path in ("/gateway/other/models", "/v1/models"):
+        refused = mine.get(path)
+        assert (refused.status, refused.error["code"]) == (429, "rate_limit_exceeded")
+        assert refused.headers["retry-after"] == "30"
+        assert refused.headers["retry-after-ms"] == "30000"
+    assert theirs.get("/gateway/other/models").status == 200
+    assert len(behind.asked) == 2
+    assert mine.get("/page/config.json").status == 200
+
+
 def _signed_in(keyed: Server, secret: str) -> tuple[str, str]:
     answer = keyed.http(secret).post("/page/session", headers=_PROOF)
     assert answer.status == 204

@@ -106,6 +106,14 @@ class Door:
         else:
             await reply.send(send, incoming)
 
+    def count(self, project_id: str) -> None:
+        """Count a request of a project that is answered elsewhere with those that are here."""
+        try:
+            self._rates.take(project_id)
+        except RateLimited as error:
+            self._refusal(error)
+            raise
+
     def _refusal(self, error: LocumError) -> Reply:
         if isinstance(error, RateLimited):
             self._house.metrics.http.refused.labels(error.limit).inc()

@@ -1,10 +1,8 @@
 """Errors as they cross HTTP: one envelope, one place that makes it."""
 
-import math
-
 import msgspec
 
-from locum.api.http import JSON, Headers, Reply
+from locum.api.http import JSON, Headers, Reply, encoded
 from locum.errors import LocumError, MethodNotAllowed, RateLimited, ServerError, Unauthenticated
 
 # Who looked at keys was another server, and wrote it so.
@@ -33,11 +31,7 @@ def error_body(error: LocumError) -> bytes:
 def error_reply(error: LocumError) -> Reply:
     headers: Headers = []
     if isinstance(error, RateLimited):
-        # Clients look at the finer one first; the other is in whole seconds, one at least.
-        headers += (
-            (b"retry-after-ms", b"%d" % math.ceil(error.retry_after_s * 1000)),
-            (b"retry-after", b"%d" % max(1, math.ceil(error.retry_after_s))),
-        )
+        headers += encoded(error.headers)
     if isinstance(error, MethodNotAllowed):
         headers.append((b"allow", ", ".join(error.allowed).encode()))
     media = _DOORKEEPERS_JSON if isinstance(error, Unauthenticated) else JSON

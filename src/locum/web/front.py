@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from locum.errors import LocumError, MethodNotAllowed
+from locum.errors import LocumError, MethodNotAllowed, RateLimited
 from locum.web.gateway import BrokenOff, Gateway
 from locum.web.page import Page
 from locum.web.sessions import Admission
@@ -31,6 +31,7 @@ class Front:
         page: Page,
         gateway: Gateway,
         admission: Admission,
+        count: Callable[[str], None],
         config: Mapping[str, Any],
     ) -> None:
         self.door = door
@@ -39,6 +40,7 @@ class Front:
         self._page = page
         self._gateway = gateway
         self._admission = admission
+        self._count = count
         self._config = config
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +72,7 @@ class Front:
         return None
 
     async def _through_gateway(self, request: Request) -> Response:
-        await self._admission.admit(request)
+        self._count(await self._admission.admit(request))
         return await self._gateway.answer(request)
 
     async def _tell_config(self, request: Request) -> Response:
@@ -100,4 +102,6 @@ def _refusal(error: LocumError) -> Response:
         }
     }
     headers = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+    if isinstance(error, RateLimited):
+        headers |= error.headers
     return JSONResponse(body, status_code=error.status, headers=headers)

@@ -42,17 +42,16 @@ class Admission:
         self._clock = clock
         self._sessions: dict[str, _Session] = {}
 
-    async def admit(self, request: Request) -> None:
+    async def admit(self, request: Request) -> str:
+        """The project of the caller."""
         if "authorization" in request.headers or "api-key" in request.headers:
-            await self._admit(request.scope)
-            return
+            return await self._admit(request.scope)
         session = self._session(request)
         if session is None:
             # Says in the words of the API what is missing.
-            await self._admit(request.scope)
-            return
+            return await self._admit(request.scope)
         _require_proof(request)
-        await self._admit(_with_authorization(request.scope, session.authorization))
+        return await self._admit(_with_authorization(request.scope, session.authorization))
 
     async def sign_in(self, request: Request) -> Response:
         """A cookie for whoever shows a key."""

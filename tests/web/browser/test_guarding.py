@@ -89,6 +89,35 @@ def test_names_messages_files_outputs_and_logs_are_only_words(visit: Visit, talk
     assert page.locator("main script, main img[src=x]").count() == 0
 
 
+def test_letters_with_a_hundred_accents_paint_over_nothing_else(
+    browser: Browser, make_server: Callable[..., Server]
+) -> None:
+    """Or who names a thing could strike out, or write over, what the page says of others."""
+    server = make_server()
+    http = server.http()
+    tall = "Z" + "\u0301\u0316" * 90
+    made = http.post("/v1/assistants", {"model": "scripted", "name": tall}).json
+    http.post("/v1/vector_stores", {"name": tall})
+    thread = http.post("/v1/threads", {"messages": [{"role": "user", "content": tall}]}).json
+    rooms = ("assistants", "stores", f"assistants/{made['id']}")
+    with visiting(browser, server.url) as visit:
+        for room in (*(f"manage/{one}" for one in rooms), f"playground/{thread['id']}"):
+            page = visit.open(room)
+            expect(page.locator("main")).to_contain_text("Z\u0301")
+            assert page.evaluate(_UNBOUNDED) == []
+
+
+# Whatever shows such letters in no box of a few lines that keeps them in.
+_UNBOUNDED = """() => {
+    const keeps = (one) => one.clientHeight < 100 && getComputedStyle(one).overflowY !== "visible";
+    const bounded = (one) => one !== null && (keeps(one) || bounded(one.parentElement));
+    return [...document.querySelectorAll("main :not(option)")]
+        .filter((one) => [...one.childNodes].some((node) => node.nodeValue?.includes("Z\u0301")))
+        .filter((one) => !bounded(one))
+        .map((one) => one.outerHTML.slice(0, 60));
+}"""
+
+
 def test_words_in_the_address_are_only_words(visit: Visit) -> None:
     page = visit.open(f"timeline/{_EVIL}/{_EVIL}")
     expect(page.get_by_role("alert")).to_be_visible()

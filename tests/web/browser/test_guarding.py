@@ -127,6 +127,14 @@ def test_words_in_the_address_are_only_words(visit: Visit) -> None:
     expect(page.locator("h1").first).to_be_visible()
 
 
+def test_a_link_cannot_have_another_request_sent_than_the_form_tells(visit: Visit) -> None:
+    """Browsers take `..` out of an address together with what stands before it."""
+    page = visit.open("explorer/delete_vector_store_file?vector_store_id=..&file_id=file-mine")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("alert")).to_contain_text("'vector_store_id' cannot be '..'")
+    assert not [url for url in visit.asked if url.endswith("/v1/files/file-mine")]
+
+
 def test_the_key_is_asked_for_kept_here_and_never_part_of_an_address(
     browser: Browser, make_server: Callable[..., Server]
 ) -> None:

@@ -129,6 +129,12 @@ export class OperationView {
       this.answer.refuse(`'${missing[0]}' is part of the path and must be given.`);
       return;
     }
+    // However they are written, browsers take them out of an address, with what stands before.
+    const dots = [...this.fields.path].find(([, field]) => /^\.\.?$/.test(field.get()));
+    if (dots) {
+      this.answer.refuse(`'${dots[0]}' cannot be '${dots[1].get()}': the request would be another one.`);
+      return;
+    }
     const broken = brokenIn(this.place);
     if (broken) {
       broken.focus();

@@ -36,6 +36,12 @@ def test_what_is_cut_anywhere_reads_like_what_comes_whole(words: list[bytes], si
     assert b"-more" not in whole
 
 
+def test_a_secret_that_ends_as_it_begins_is_taken_out_at_once() -> None:
+    redactor = Redactor(("twice-twice",))
+    assert redactor.feed(b"So twice-twice") == b"So ********"
+    assert _read(redactor, b"-twice and tw", b"ice") == b"-twice and twice"
+
+
 @pytest.mark.parametrize(
     "written",
     [

@@ -15,7 +15,7 @@ _SIGNS = (
 )
 _INDIC = range(0x0900, 0x0E00)
 _TATWEEL = "\u0640"
-_WORD = re.compile(rf"(?:[^\W_]|[{_SIGNS}])+(?:['’][^\W_]+)?|_", re.UNICODE)
+_WORD = re.compile(rf"(?:[^\W_]|[{_SIGNS}])+(?:['’][^\W_]+){{0,2}}|_", re.UNICODE)
 # Letters and digits joined by what joins parts of an identifier: `ERR-2041`, `max_tokens`, `a.b`.
 # It begins where a word does and gives nothing back: a long word is looked through once.
 _COMPOUND = re.compile(r"(?<![^\W_])[^\W_]++(?:[-_./:@#][^\W_]++)+", re.UNICODE)
@@ -32,6 +32,9 @@ _UNSPACED = re.compile(
 _PICTURE = re.compile("[\u2600-\u27bf\U0001f300-\U0001faff]")
 # "The" in Arabic, alone or after a preposition, is written at the head of its word.
 _ARABIC_THE = re.compile("^(?:[\u0648\u0628\u0643\u0641]?\u0627\u0644|\u0644\u0644)(?=.{3})")
+# What English writes behind an apostrophe says nothing; elsewhere the word itself stands there, as
+# in "l'entreprise".
+_ENGLISH_ENDINGS = frozenset({"s", "t", "d", "m", "ll", "re", "ve"})
 _LONGEST_TERM = 64
 # With all signs on its letters. To bring signs into their order takes time in the square of how
 # many stand together, so it is done part by part.
@@ -79,10 +82,11 @@ def query_terms(query: str) -> list[str]:
 def _spaced(text: str) -> Iterator[str]:
     for match in _WORD.finditer(text):
         word = match.group()
-        folded = _ARABIC_THE.sub("", _folded(word))
-        if folded in {"", "_"}:
-            continue
-        yield stem(folded.split("'")[0])
+        head, *rest = _folded(word).split("'")
+        for part in (head, *(part for part in rest if part not in _ENGLISH_ENDINGS)):
+            folded = _ARABIC_THE.sub("", part)
+            if folded not in {"", "_"}:
+                yield stem(folded)
         parts = _CAMEL.findall(word) if word.isascii() and word.isalnum() else ()
         if len(parts) > 1 and not word.isupper():
             yield from (stem(part.lower()) for part in parts)

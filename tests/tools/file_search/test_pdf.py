@@ -131,3 +131,33 @@ def test_a_word_broken_at_the_end_of_a_line_is_made_whole(
 def test_a_word_broken_by_a_hyphen_that_is_no_minus_is_made_whole(tmp_path: Path) -> None:
     drawn = _spelled("inter\u2010") + "1 0 0 1 72 700 Tm (national) Tj"
     assert _text(tmp_path, drawn) == "international"
+
+
+@pytest.mark.parametrize(
+    ("turn", "at"),
+    [("0 1 -1 0", (100, 100)), ("0 -1 1 0", (100, 700)), ("-1 0 0 -1", (500, 100))],
+)
+@pytest.mark.parametrize("shown", [0, 90, 180, 270])
+def test_lines_of_a_page_that_lies_on_its_side_are_read_one_by_one(
+    tmp_path: Path, turn: str, at: tuple[int, int], shown: int
+) -> None:
+    lines = " 0 -16 Td ".join(f"(line {number} ends) Tj" for number in range(4))
+    page = documents.drawn_pdf(
+        f"{turn} {at[0]} {at[1]} Tm {lines}", annotations=f"] /Rotate {shown} /Nothing ["
+    )
+    text = extract(tmp_path, "a.pdf", page).text
+    assert text.split("\n") == [f"line {number} ends" for number in range(4)]
+
+
+@pytest.mark.parametrize("shown", [90, 180, 270])
+def test_lines_that_are_shown_on_their_side_are_read_from_the_first(
+    tmp_path: Path, shown: int
+) -> None:
+    drawn = "72 720 Td (first) Tj 0 -16 Td (second) Tj"
+    page = documents.drawn_pdf(drawn, annotations=f"] /Rotate {shown} /Nothing [")
+    assert extract(tmp_path, "a.pdf", page).text == "first\nsecond"
+
+
+def test_a_line_that_runs_upwards_beside_others_turns_no_page(tmp_path: Path) -> None:
+    drawn = "72 720 Td (first line) Tj 0 -16 Td (second line) Tj 0 1 -1 0 30 300 Tm (side) Tj"
+    assert _text(tmp_path, drawn) == "first line\nsecond line\nside"

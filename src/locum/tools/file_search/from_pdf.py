@@ -10,6 +10,7 @@ from typing import BinaryIO
 import pypdfium2
 from pypdfium2 import raw
 
+from locum.tools.file_search.from_pdf_turned import set_upright
 from locum.tools.file_search.reading import Limits, Unreadable
 
 # PDFium marks a word broken at the end of a line with a control or a non-character, in place of
@@ -72,6 +73,11 @@ def _page(document: pypdfium2.PdfDocument, number: int) -> str:
             page.close()
             page = document[number]
         words = page.get_textpage()
+        if set_upright(page, words):
+            words.close()
+            page.close()
+            page = document[number]
+            words = page.get_textpage()
         text = _mended(words, str(words.get_text_bounded(errors="replace")))
         words.close()
         page.close()

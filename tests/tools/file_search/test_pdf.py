@@ -37,6 +37,17 @@ def _spelled(word: str, *, x: int = 72) -> str:
     )
 
 
+def _spans(*spans: str, at: int = 72) -> str:
+    """Each in three glyphs, one span close behind the other."""
+    drawn = ""
+    for span in spans:
+        glyphs = " ".join(f"1 0 0 1 {at + 6 * place} 720 Tm (x) Tj" for place in range(3))
+        words = span.encode("utf-16-be").hex()
+        drawn += f"/Span << /ActualText <feff{words}> >> BDC {glyphs} EMC "
+        at += 18
+    return drawn
+
+
 @pytest.mark.parametrize("kind", ["Widget /FT /Tx /T (name) /V (Ann)", "FreeText", "Stamp"])
 def test_what_is_filled_in_or_written_upon_a_page_is_read(tmp_path: Path, kind: str) -> None:
     page = documents.drawn_pdf(
@@ -161,3 +172,22 @@ def test_lines_that_are_shown_on_their_side_are_read_from_the_first(
 def test_a_line_that_runs_upwards_beside_others_turns_no_page(tmp_path: Path) -> None:
     drawn = "72 720 Td (first line) Tj 0 -16 Td (second line) Tj 0 1 -1 0 30 300 Tm (side) Tj"
     assert _text(tmp_path, drawn) == "first line\nsecond line\nside"
+
+
+@pytest.mark.parametrize("word", [("हि", "न्दी"), ("மொ", "ழி"), ("မြ", "န်", "မာ")])
+def test_a_word_is_whole_though_its_letters_are_drawn_with_signs(
+    tmp_path: Path, word: tuple[str, ...]
+) -> None:
+    assert _text(tmp_path, _spans(*word)) == "".join(word)
+
+
+def test_words_that_are_drawn_with_signs_are_parted_where_a_space_is(tmp_path: Path) -> None:
+    drawn = _spans("कि") + "1 0 0 1 90 720 Tm ( ) Tj " + _spans("ता", at=93)
+    assert _text(tmp_path, drawn) == "कि ता"
+    assert _text(tmp_path, _spans("कि") + _spans("ता", at=110)) == "कि ता"
+
+
+def test_what_several_glyphs_mean_is_said_once(tmp_path: Path) -> None:
+    """The last glyph of the first word stands behind the first glyph of the second."""
+    drawn = _spans("ผู้", "ใหญ่").replace("1 0 0 1 84 720 Tm", "1 0 0 1 95 720 Tm")
+    assert _text(tmp_path, drawn) == "ผู้ใหญ่"

@@ -10,6 +10,7 @@ from typing import BinaryIO
 import pypdfium2
 from pypdfium2 import raw
 
+from locum.tools.file_search.from_pdf_spans import has_spans, joined
 from locum.tools.file_search.from_pdf_turned import set_upright
 from locum.tools.file_search.reading import Limits, Unreadable
 
@@ -41,6 +42,8 @@ _DOTLESS = {"ı": "i", "ȷ": "j"}
 _FARTHEST_CAPITAL, _MOST_CAPITALS = 80, 8
 # PDFium takes a time for them that grows faster than their number.
 _MOST_ANNOTATIONS = 10_000
+# Letters of a file whose spans are looked at: it takes several times as long as PDFium does.
+_MOST_SPANNED = 500_000
 _HEAD_BYTES = 1024
 
 
@@ -51,8 +54,11 @@ def read(file: BinaryIO, limits: Limits) -> Iterator[str]:
     document = _open(file)
     if len(document) > limits.pages:
         raise Unreadable(f"The file has {len(document)} pages; at most {limits.pages} are read.")
+    spanned = 0
     for number in range(len(document)):
-        yield _page(document, number)
+        text = _page(document, number, mend_spans=spanned < _MOST_SPANNED)
+        spanned += len(text) if has_spans(text) else 0
+        yield text
 
 
 def _open(file: BinaryIO) -> pypdfium2.PdfDocument:
@@ -64,7 +70,7 @@ def _open(file: BinaryIO) -> pypdfium2.PdfDocument:
         raise Unreadable("The file could not be parsed as a PDF document.") from None
 
 
-def _page(document: pypdfium2.PdfDocument, number: int) -> str:
+def _page(document: pypdfium2.PdfDocument, number: int, *, mend_spans: bool) -> str:
     try:
         page = document[number]
         if _has_annotations(page):
@@ -78,7 +84,10 @@ def _page(document: pypdfium2.PdfDocument, number: int) -> str:
             page.close()
             page = document[number]
             words = page.get_textpage()
-        text = _mended(words, str(words.get_text_bounded(errors="replace")))
+        text = str(words.get_text_bounded(errors="replace"))
+        if mend_spans and has_spans(text):
+            text = joined(page, words, text, _places(words, text))
+        text = _mended(words, text)
         words.close()
         page.close()
     except pypdfium2.PdfiumError:

@@ -1,0 +1,111 @@
+"""Words of scripts that join letters and signs, in PDFs of Chromium, Google Docs and LibreOffice.
+
+They draw such letters with several glyphs, in a span that says what all of them mean. PDFium
+takes the first glyph for all of the span: it finds a gap behind it, and may say the span again.
+"""
+
+import re
+from collections.abc import Sequence
+from ctypes import addressof, c_float
+from functools import cache
+
+import pypdfium2
+from pypdfium2 import raw
+
+# From Devanagari to Sinhala, then from Thai to Burmese, and Khmer.
+_SCRIPTS = "\u0900-\u109f\u1780-\u17ff"
+_LETTER = re.compile(f"[{_SCRIPTS}]")
+# Scripts whose signs reach over or under the letters beside them, from Thai on.
+_LAYERED = re.compile("[\u0e00-\u109f\u1780-\u17ff]")
+_GAP = re.compile(f"(?<=[{_SCRIPTS}]) (?=[{_SCRIPTS}])")
+# Of the height of what is drawn: what a space is wider than.
+_SPACE = 0.2
+# Every one is held as an object of Python.
+_MOST_DRAWN = 100_000
+
+
+def has_spans(text: str) -> bool:
+    return _LETTER.search(text) is not None
+
+
+def joined(
+    page: pypdfium2.PdfPage, words: pypdfium2.PdfTextPage, text: str, places: Sequence[int]
+) -> str:
+    """The text with each span said once, and no gap in a word; `places` are PDFium's letters."""
+    if raw.FPDFPage_CountObjects(page) > _MOST_DRAWN:
+        return text
+    drawn = _Drawn(page, words)
+    letters = [*text]
+    said: dict[int, int] = {}
+    for found in _LAYERED.finditer(text):
+        number = drawn.number(places[found.start()])
+        span = drawn.span(number)
+        if span and said.setdefault(span, number) != number:
+            letters[found.start()] = ""
+    for gap in _GAP.finditer(text):
+        at = gap.start()
+        if drawn.is_torn(*places[at - 1 : at + 2]):
+            letters[at] = ""
+    return "".join(letters)
+
+
+class _Drawn:
+    """What a page draws, numbered in this order."""
+
+    def __init__(self, page: pypdfium2.PdfPage, words: pypdfium2.PdfTextPage) -> None:
+        count = raw.FPDFPage_CountObjects(page)
+        self._words = words
+        self._drawn = [raw.FPDFPage_GetObject(page, number) for number in range(count)]
+        self._numbers = {addressof(one.contents): at for at, one in enumerate(self._drawn)}
+        self._edges = [c_float() for _ in range(4)]
+        self.span = cache(self._span)
+
+    def number(self, place: int) -> int:
+        """What draws a letter; -1 for a letter that is put in, or is drawn by a part of another."""
+        one = raw.FPDFText_GetTextObject(self._words, place)
+        return self._numbers.get(addressof(one.contents), -1) if one else -1
+
+    def is_torn(self, before: int, gap: int, after: int) -> bool:
+        """Whether two letters are drawn one close behind the other, and no gap between them."""
+        number, following = self.number(before), self.number(after)
+        if not self.span(number) and not self.span(following):
+            return False
+        first, last = self._end(number, -1), self._end(number, 1)
+        if first < 0 or self._end(following, -1) != last + 1:
+            return False
+        end = self._end(following, 1)
+        if first <= self.number(gap) <= end:
+            return False
+        _, bottom, right, top = self._box(first, last)
+        left, other_bottom, _, other_top = self._box(last + 1, end)
+        height = max(top - bottom, other_top - other_bottom)
+        in_line = bottom < other_top and other_bottom < top
+        return in_line and left - right < height * _SPACE
+
+    def _span(self, number: int) -> int:
+        """What tells the span from all others; 0 where there is none."""
+        if not 0 <= number < len(self._drawn):
+            return 0
+        one = self._drawn[number]
+        marks = raw.FPDFPageObj_CountMarks(one)
+        mark = raw.FPDFPageObj_GetMark(one, marks - 1) if marks > 0 else None
+        if not mark:
+            return 0
+        kind = raw.FPDFPageObjMark_GetParamValueType(mark, b"ActualText")
+        return addressof(mark.contents) if kind == raw.FPDF_OBJECT_STRING else 0
+
+    def _end(self, number: int, step: int) -> int:
+        """The first or the last that is drawn in the span of one, as the step is back or on."""
+        if span := self.span(number):
+            while self.span(number + step) == span:
+                number += step
+        return number
+
+    def _box(self, first: int, last: int) -> tuple[float, float, float, float]:
+        lefts, bottoms, rights, tops = zip(*map(self._bounds, range(first, last + 1)), strict=True)
+        return min(lefts), min(bottoms), max(rights), max(tops)
+
+    def _bounds(self, number: int) -> tuple[float, float, float, float]:
+        left, bottom, right, top = self._edges
+        raw.FPDFPageObj_GetBounds(self._drawn[number], left, bottom, right, top)
+        return left.value, bottom.value, right.value, top.value

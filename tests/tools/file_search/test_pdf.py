@@ -21,9 +21,12 @@ def _annotation(kind: str, *, flags: int = 4) -> str:
 
 
 def _appearance(words: str) -> str:
-    drawn = f"BT /F1 12 Tf 2 5 Td ({words}) Tj ET"
+    return _form(f"BT /F1 12 Tf 2 5 Td ({words}) Tj ET", box="0 0 200 20")
+
+
+def _form(drawn: str, *, box: str) -> str:
     return (
-        "<< /Type /XObject /Subtype /Form /BBox [0 0 200 20] /Resources << /Font << /F1 3 0 R >> "
+        f"<< /Type /XObject /Subtype /Form /BBox [{box}] /Resources << /Font << /F1 3 0 R >> "
         f">> /Length {len(drawn)} >>\nstream\n{drawn}\nendstream"
     )
 
@@ -179,6 +182,13 @@ def test_a_word_is_whole_though_its_letters_are_drawn_with_signs(
     tmp_path: Path, word: tuple[str, ...]
 ) -> None:
     assert _text(tmp_path, _spans(*word)) == "".join(word)
+
+
+def test_a_word_is_whole_in_what_is_drawn_as_one_part_of_a_page(tmp_path: Path) -> None:
+    form = _form(f"BT /F1 12 Tf {_spans('हि', 'न्दी')} ET", box="0 0 612 792")
+    resources = "/Resources << /Font << /F1 3 0 R >> /XObject << /X1 6 0 R >> >> /Annots ["
+    page = documents.drawn_pdf("ET /X1 Do BT", annotations=f"] {resources}", objects=[form])
+    assert extract(tmp_path, "a.pdf", page).text == "हिन्दी"
 
 
 def test_words_that_are_drawn_with_signs_are_parted_where_a_space_is(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ takes the first glyph for all of the span: it finds a gap behind it, and may say
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from ctypes import addressof, c_float
 from functools import cache
+from itertools import islice
+from typing import Any
 
 import pypdfium2
 from pypdfium2 import raw
@@ -32,8 +34,6 @@ def joined(
     page: pypdfium2.PdfPage, words: pypdfium2.PdfTextPage, text: str, places: Sequence[int]
 ) -> str:
     """The text with each span said once, and no gap in a word; `places` are PDFium's letters."""
-    if raw.FPDFPage_CountObjects(page) > _MOST_DRAWN:
-        return text
     drawn = _Drawn(page, words)
     letters = [*text]
     said: dict[int, int] = {}
@@ -53,15 +53,14 @@ class _Drawn:
     """What a page draws, numbered in this order."""
 
     def __init__(self, page: pypdfium2.PdfPage, words: pypdfium2.PdfTextPage) -> None:
-        count = raw.FPDFPage_CountObjects(page)
         self._words = words
-        self._drawn = [raw.FPDFPage_GetObject(page, number) for number in range(count)]
+        self._drawn = list(islice(_objects(page), _MOST_DRAWN))
         self._numbers = {addressof(one.contents): at for at, one in enumerate(self._drawn)}
         self._edges = [c_float() for _ in range(4)]
         self.span = cache(self._span)
 
     def number(self, place: int) -> int:
-        """What draws a letter; -1 for a letter that is put in, or is drawn by a part of another."""
+        """What draws a letter; -1 for a letter that PDFium puts in."""
         one = raw.FPDFText_GetTextObject(self._words, place)
         return self._numbers.get(addressof(one.contents), -1) if one else -1
 
@@ -109,3 +108,22 @@ class _Drawn:
         left, bottom, right, top = self._edges
         raw.FPDFPageObj_GetBounds(self._drawn[number], left, bottom, right, top)
         return left.value, bottom.value, right.value, top.value
+
+
+def _objects(page: pypdfium2.PdfPage) -> Iterator[Any]:
+    """What a page draws, and what is drawn by the parts that it is composed of."""
+    waiting = [_parts(page, raw.FPDFPage_CountObjects(page), raw.FPDFPage_GetObject)]
+    while waiting:
+        one = next(waiting[-1], None)
+        if one is None:
+            waiting.pop()
+        elif raw.FPDFPageObj_GetType(one) == raw.FPDF_PAGEOBJ_FORM:
+            waiting.append(
+                _parts(one, raw.FPDFFormObj_CountObjects(one), raw.FPDFFormObj_GetObject)
+            )
+        else:
+            yield one
+
+
+def _parts(whole: Any, count: int, get: Callable[[Any, int], Any]) -> Iterator[Any]:
+    return (get(whole, number) for number in range(count))

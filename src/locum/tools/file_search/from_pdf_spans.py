@@ -1,4 +1,4 @@
-"""Words of scripts that join letters and signs, in PDFs of Chromium, Google Docs and LibreOffice.
+"""Words of scripts that join letters and signs, in PDFs of Chromium and LibreOffice.
 
 They draw such letters with several glyphs, in a span that says what all of them mean. PDFium
 takes the first glyph for all of the span: it finds a gap behind it, and may say the span again.

@@ -321,6 +321,9 @@ def test_candidates_of_both_rankings_stand_first() -> None:
         ("don't we’ll", ["don", "we"]),
         ("l'entreprise O’Brien's", ["l", "entrepris", "o", "brien"]),
         ("об'єкт", ["об", "єкт"]),
+        ("Łódź", ["łodz", "lodz"]),
+        ("Œuvres", ["œuvres", "oeuvr"]),
+        ("1,234,567.50", ["567.50", "1234567", "1", "234", "567", "50"]),
         ("你好吗", ["你好", "好吗"]),
         ("학교에서", ["학교", "교에", "에서"]),
         ("ภาษา", ["ภา", "าษ", "ษา"]),
@@ -335,6 +338,19 @@ def test_candidates_of_both_rankings_stand_first() -> None:
 )
 def test_words_are_cut_as_people_search_them(text: str, found: list[str]) -> None:
     assert list(terms(text)) == found
+
+
+@pytest.mark.parametrize(
+    "written", ["1,234,567.50", "1.234.567,50", "1’234’567", "1\u202f234\u202f567,50"]
+)
+def test_a_number_is_found_however_its_digits_are_grouped(written: str) -> None:
+    assert "1234567" in terms(f"costs {written} euros")
+    assert "1234567" in terms("1234567.50")
+
+
+@pytest.mark.parametrize("other", ["1,2,3", "12,34", "1,2345", "1.234,567", "v1.234", "0.1.234"])
+def test_digits_that_are_no_groups_stay_apart(other: str) -> None:
+    assert "".join(filter(str.isdigit, other)) not in terms(other)
 
 
 @given(st.text())

@@ -15,12 +15,16 @@ _SIGNS = (
 )
 _INDIC = range(0x0900, 0x0E00)
 _TATWEEL = "\u0640"
+# Letters that are no accented ones, and that people type without what is added to them.
+_PLAIN = str.maketrans({"ł": "l", "đ": "d", "ø": "o", "ı": "i", "œ": "oe", "æ": "ae"})
 _WORD = re.compile(rf"(?:[^\W_]|[{_SIGNS}])+(?:['’][^\W_]+){{0,2}}|_", re.UNICODE)
 # Letters and digits joined by what joins parts of an identifier: `ERR-2041`, `max_tokens`, `a.b`.
 # It begins where a word does and gives nothing back: a long word is looked through once.
 _COMPOUND = re.compile(r"(?<![^\W_])[^\W_]++(?:[-_./:@#][^\W_]++)+", re.UNICODE)
 # Where a line may break, how letters join and which way they run is no part of a word.
 _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
+# The digits of a number in groups of three, as tables show them.
+_GROUPED = re.compile(r"(?<![\w.,])\d{1,3}([,.'’ ])\d{3}(?:\1\d{3}){0,4}(?!\d)")
 _CAMEL = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 # Scripts written without spaces are indexed by pairs of letters; so is Korean, whose words end
 # in particles.
@@ -60,6 +64,8 @@ def terms(text: str) -> Iterator[str]:
     text = "".join(unicodedata.normalize("NFKC", part) for part in _PARTS.findall(text))
     for compound in _COMPOUND.finditer(text):
         yield _folded(compound.group())
+    for number in _GROUPED.finditer(text):
+        yield "".join(filter(str.isdigit, number.group()))
     yield from _PICTURE.findall(text)
     at = 0
     for run in _UNSPACED.finditer(text):
@@ -87,6 +93,8 @@ def _spaced(text: str) -> Iterator[str]:
             folded = _ARABIC_THE.sub("", part)
             if folded not in {"", "_"}:
                 yield stem(folded)
+            if not folded.isascii() and (plain := folded.translate(_PLAIN)) != folded:
+                yield stem(plain)
         parts = _CAMEL.findall(word) if word.isascii() and word.isalnum() else ()
         if len(parts) > 1 and not word.isupper():
             yield from (stem(part.lower()) for part in parts)

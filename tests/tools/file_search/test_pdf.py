@@ -201,3 +201,10 @@ def test_what_several_glyphs_mean_is_said_once(tmp_path: Path) -> None:
     """The last glyph of the first word stands behind the first glyph of the second."""
     drawn = _spans("ผู้", "ใหญ่").replace("1 0 0 1 84 720 Tm", "1 0 0 1 95 720 Tm")
     assert _text(tmp_path, drawn) == "ผู้ใหญ่"
+
+
+def test_a_span_of_very_many_glyphs_is_looked_through_once(tmp_path: Path) -> None:
+    words = ("हि " * 2_000).encode("utf-16-be").hex()
+    glyphs = "1 0 0 1 72 720 Tm (x) Tj " * 40_000
+    drawn = f"/Span << /ActualText <feff{words}> >> BDC {glyphs} EMC"
+    assert _text(tmp_path, drawn).split() == ["हि"] * 2_000

@@ -57,7 +57,9 @@ class _Drawn:
         self._drawn = list(islice(_objects(page), _MOST_DRAWN))
         self._numbers = {addressof(one.contents): at for at, one in enumerate(self._drawn)}
         self._edges = [c_float() for _ in range(4)]
+        self._wholes: dict[int, tuple[int, int]] = {}
         self.span = cache(self._span)
+        self.box = cache(self._box)
 
     def number(self, place: int) -> int:
         """What draws a letter; -1 for a letter that PDFium puts in."""
@@ -66,17 +68,14 @@ class _Drawn:
 
     def is_torn(self, before: int, gap: int, after: int) -> bool:
         """Whether two letters are drawn one close behind the other, and no gap between them."""
-        number, following = self.number(before), self.number(after)
-        if not self.span(number) and not self.span(following):
+        first, last = self._whole(self.number(before))
+        following, end = self._whole(self.number(after))
+        if first < 0 or following != last + 1 or first <= self.number(gap) <= end:
             return False
-        first, last = self._end(number, -1), self._end(number, 1)
-        if first < 0 or self._end(following, -1) != last + 1:
+        if not self.span(first) and not self.span(following):
             return False
-        end = self._end(following, 1)
-        if first <= self.number(gap) <= end:
-            return False
-        _, bottom, right, top = self._box(first, last)
-        left, other_bottom, _, other_top = self._box(last + 1, end)
+        _, bottom, right, top = self.box(first, last)
+        left, other_bottom, _, other_top = self.box(last + 1, end)
         height = max(top - bottom, other_top - other_bottom)
         in_line = bottom < other_top and other_bottom < top
         return in_line and left - right < height * _SPACE
@@ -93,12 +92,19 @@ class _Drawn:
         kind = raw.FPDFPageObjMark_GetParamValueType(mark, b"ActualText")
         return addressof(mark.contents) if kind == raw.FPDF_OBJECT_STRING else 0
 
-    def _end(self, number: int, step: int) -> int:
-        """The first or the last that is drawn in the span of one, as the step is back or on."""
-        if span := self.span(number):
-            while self.span(number + step) == span:
-                number += step
-        return number
+    def _whole(self, number: int) -> tuple[int, int]:
+        """The first and the last that is drawn in the span of one."""
+        span = self.span(number)
+        if not span:
+            return number, number
+        if span not in self._wholes:
+            first = last = number
+            while self.span(first - 1) == span:
+                first -= 1
+            while self.span(last + 1) == span:
+                last += 1
+            self._wholes[span] = first, last
+        return self._wholes[span]
 
     def _box(self, first: int, last: int) -> tuple[float, float, float, float]:
         lefts, bottoms, rights, tops = zip(*map(self._bounds, range(first, last + 1)), strict=True)

@@ -113,6 +113,14 @@ def test_docx_is_read_as_if_tracked_changes_were_accepted(tmp_path: Path) -> Non
     assert _read_body(tmp_path, body) == "One or three\n\nFour\nA moved sentence."
 
 
+def test_docx_is_read_without_what_is_hidden(tmp_path: Path) -> None:
+    hidden = "<w:r><w:rPr><w:vanish/></w:rPr><w:tab/><w:t>two</w:t></w:r>"
+    shown = '<w:r><w:rPr><w:vanish w:val="0"/></w:rPr><w:t> three</w:t></w:r>'
+    mark = "<w:pPr><w:rPr><w:vanish/></w:rPr></w:pPr>"
+    body = f"<w:p>{mark}<w:r><w:t>One</w:t></w:r>{hidden}{shown}<w:r><w:t> four</w:t></w:r></w:p>"
+    assert _read_body(tmp_path, body) == "One three four"
+
+
 def test_docx_boxes_stand_on_lines_of_their_own(tmp_path: Path) -> None:
     box = "<w:txbxContent><w:p><w:r><w:t>Aside</w:t></w:r></w:p></w:txbxContent>"
     run = f"<w:p><w:r><w:t>before</w:t></w:r><w:r>{box}</w:r><w:r><w:t>after</w:t></w:r></w:p>"
@@ -246,6 +254,15 @@ def test_rows_of_a_doc_are_lines(tmp_path: Path, wide: bool, length: bytes) -> N
     rows = documents.Looks(0x0102, length + _ROW, [(10, 11), (16, 17), (25, 26)])
     found = extract(tmp_path, "a.doc", documents.doc(text, rows, wide=wide)).text
     assert found == "Name\tNote\t\nAnn\t\t\nBob\told"
+
+
+@pytest.mark.parametrize("wide", [True, False])
+def test_doc_is_read_without_what_is_hidden(tmp_path: Path, wide: bool) -> None:
+    hidden = _DELETED._replace(properties=bytes.fromhex("06 3508 01 3c08 01"))
+    data = documents.doc("is fifty sixty", hidden, wide=wide)
+    assert extract(tmp_path, "a.doc", data).text == "is  sixty"
+    data = documents.doc("a \x13XE x\x15b", hidden._replace(spans=[(7, 8)]), wide=wide)
+    assert extract(tmp_path, "a.doc", data).text == "a b"
 
 
 @pytest.mark.parametrize("wide", [True, False])

@@ -1,4 +1,4 @@
-"""What a DOC tells of its looks that matters to what is read: what is deleted, and ends of rows.
+"""What a DOC tells of its looks that matters to what is read: what is not shown, and ends of rows.
 
 Looks are told in pages of 512 bytes, each of a stretch of the stream: where its runs (or its
 paragraphs) begin, and for each of them its properties, as codes with a value.
@@ -10,9 +10,11 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import NamedTuple
 
-# What stands in place of every letter that is deleted, though tracked.
+# What stands in place of every letter that is hidden, or deleted though tracked.
 BLANK = "\0"
 _END_OF_CELL, _NEW_LINE = b"\x07", b"\n"
+# These stay where they are hidden, or a code might never end.
+_FIELD_MARKS = b"\x13\x14\x15\0"
 _PAGE = 512
 _PAGE_NUMBER = 0x3FFFFF
 # How long a value is, by the three highest bits of the property's code; 0: as the value says.
@@ -30,11 +32,12 @@ class _Property(NamedTuple):
 
 
 _DELETED = _Property(0x00FA, 1, b"\x00\x08\x01")
+_HIDDEN = _DELETED._replace(set=b"\x3c\x08\x01")
 _ENDS_ROW = _Property(0x0102, 13, b"\x17\x24\x01")
 
 
 def as_shown(main: bytes, table: bytes) -> bytearray:
-    """The stream of the text with blanks for what is deleted, and new lines where rows end.
+    """The stream of the text with blanks for what is not shown, and new lines where rows end.
 
     Word ends a row with the same mark as a cell: only its looks tell it from an empty cell.
     """
@@ -43,6 +46,9 @@ def as_shown(main: bytes, table: bytes) -> bytearray:
     with suppress(struct.error, IndexError):
         for first, after in _spans(main, table, _DELETED):
             shown[first:after] = bytes(after - first)
+        for first, after in _spans(main, table, _HIDDEN):
+            if shown[first:after].strip(_FIELD_MARKS):
+                shown[first:after] = bytes(after - first)
         for first, after in _spans(main, table, _ENDS_ROW):
             shown[first:after] = shown[first:after].replace(_END_OF_CELL, _NEW_LINE)
     return shown
@@ -69,7 +75,7 @@ def _spans(main: bytes, table: bytes, sought: _Property) -> Iterator[tuple[int, 
 
 
 def _properties(page: bytes, at: int, sought: _Property) -> bytes:
-    if sought is _DELETED:
+    if sought.entry_bytes == 1:
         return page[at + 1 : at + 1 + page[at]]
     # Of a paragraph, the length is told in pairs of bytes, and its style comes first.
     if page[at]:

@@ -13,6 +13,7 @@ _DOCUMENT = "word/document.xml"
 _BESIDE = re.compile(r"word/(diagrams/data|footnotes|endnotes|comments|header|footer)\d*\.xml")
 _DECK = "ppt/presentation.xml"
 _SLIDE = re.compile(r"ppt/slides/slide(\d{1,9})\.xml")
+_OFF = frozenset(("0", "false", "off"))
 # What a slide shows or says beyond itself: diagrams and, last, its notes.
 _DIAGRAM = re.compile(r"ppt/diagrams/data\d+\.xml")
 _NOTES = re.compile(r"ppt/notesslides/notesslide\d+\.xml")
@@ -103,6 +104,8 @@ class _Paragraphs:
         self._told: dict[str, str] = {}
         self._chars = 0
         self._in_text = False
+        # Whether the run is one that Word does not show.
+        self._hidden = False
         self._in_cells = 0
         # How deep we are in what is left out.
         self._left_out = 0
@@ -112,15 +115,21 @@ class _Paragraphs:
             self._left_out += 1
             if name in self._GONE:
                 self._told[name] = ""
+        elif name == "r":
+            self._hidden = False
+        elif name == "vanish":
+            # Of the mark that ends a paragraph, too; its runs begin behind that.
+            self._hidden = attributes.get("val") not in _OFF
         elif name == "t":
-            self._in_text = True
+            self._in_text = not self._hidden
         elif name == "tc":
             self._in_cells += 1
         elif name == "txbxContent":
             # A box stands in the middle of the paragraph that it is anchored to.
             self._end_paragraph()
         elif name in self._BREAKS:
-            self.pieces.append(self._BREAKS[name])
+            if not self._hidden:
+                self.pieces.append(self._BREAKS[name])
         elif name == "pPr":
             self._told = {}
         elif name in self._NUMBERED:

@@ -286,6 +286,11 @@ ATTEMPTS = [
         r"PermissionError.*\nOSError \[Errno 19\].*\nb'\\x00\\x00\\x00'",
     ),
     Attempt(
+        "memory that only pipes hold",
+        "call('vmsplice', os.pipe()[1], (ctypes.c_ulong * 2)(id(None), 1), 1, 0)",
+        "EPERM",
+    ),
+    Attempt(
         "System V memory",
         "call('shmget', 0, 1 << 30, 0o777)\ncall('semget', 0, 1, 0o777)\ncall('msgget', 0, 0o777)",
         "(.* EPERM\n){3}",
@@ -315,6 +320,16 @@ ATTEMPTS = [
         "  print(os.fstat(file.fileno()).st_size)\n"
         "os.unlink('huge')",
         "ENOTSUP\n100000",
+    ),
+    Attempt(
+        "disk space at once, as XFS named it",
+        "import fcntl, struct\n"
+        "space = struct.pack('hxxxxxxqq24x', 0, 0, 10 << 30)\n"
+        "with open('huge', 'wb') as file:\n"
+        "  for what in (0x40305828, 0x4030582A, 0x40305839):\n"
+        "    attempt(fcntl.ioctl, file.fileno(), what, space)\n"
+        "os.unlink('huge')",
+        r"(PermissionError \[Errno 1\].*\n){3}",
     ),
     Attempt(
         "one file larger than the disk",

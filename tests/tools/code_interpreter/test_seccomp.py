@@ -137,6 +137,16 @@ def test_disk_space_is_not_reserved_at_once(machine: str, fallocate: int) -> Non
     assert outcome(program, architecture, fallocate) == "ENOTSUP"
 
 
+@pytest.mark.parametrize(("machine", "ioctl"), [("x86_64", 16), ("aarch64", 29)])
+def test_disk_space_is_not_reserved_at_once_by_another_name(machine: str, ioctl: int) -> None:
+    """As XFS called it first; the kernel does the same for every file system."""
+    program, architecture = seccomp.program(machine), dict(MACHINES)[machine]
+
+    for request in (0x40305828, 0x4030582A, 0x40305839):
+        assert outcome(program, architecture, ioctl, 0, request) == "EPERM"
+    assert outcome(program, architecture, ioctl, 0, 0x4030582B) == ALLOW
+
+
 def test_other_machines_are_not_supported() -> None:
     assert not seccomp.supported("riscv64")
     assert seccomp.supported("x86_64")

@@ -4,9 +4,9 @@ A list of what is refused, not of what is allowed: numpy, pandas and their threa
 calls, and the namespaces already hold the rest. What stands here would reach around those walls
 (new namespaces, mounts, other processes, keyrings, sockets), enlarge the kernel's surface (bpf,
 io_uring, userfaultfd), hold memory or files that no watcher sees (memfd, memory that is shared and
-of no file, files on their way through a socket), take a disk in one stroke (fallocate) or what the
-whole machine shares (places for asynchronous reads), or have the kernel wake what the server has
-stopped (SIGCONT by a timer, a file or the end of a child).
+of no file or lent to a pipe, files on their way through a socket), take a disk in one stroke
+(fallocate) or what the whole machine shares (places for asynchronous reads), or have the kernel
+wake what the server has stopped (SIGCONT by a timer, a file or the end of a child).
 """
 
 import errno
@@ -86,6 +86,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "userfaultfd": (323, 282),
     "ustat": (136, None),
     "vhangup": (153, 58),
+    "vmsplice": (278, 75),
 }
 # The C library asks for these first and falls back when the kernel does not know them. The flags of
 # clone3 lie behind a pointer, where no filter can read them.
@@ -101,6 +102,8 @@ _F_SETSIG = 10
 _MAP_SHARED, _MAP_ANONYMOUS, _MAP_HUGETLB = 0x01, 0x20, 0x40000
 # They type into, or paste onto, the terminal of whoever started the server.
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
+# What fallocate does, under the older names of XFS, which the kernel knows for every file system.
+_RESVSP, _RESVSP64, _ZERO_RANGE = 0x40305828, 0x4030582A, 0x40305839
 
 # The architecture as the kernel names it, then clone, ioctl, socketpair, fcntl, mmap, fallocate.
 _MACHINES: dict[str, tuple[int, int, int, int, int, int, int, int]] = {
@@ -147,8 +150,11 @@ def program(machine: str | None = None) -> bytes:
             _block(
                 ioctl,
                 _instruction(_LOAD, _SECOND),
-                _instruction(_EQUAL, _TIOCSTI, then=1),
-                _instruction(_EQUAL, _TIOCLINUX, otherwise=1),
+                _instruction(_EQUAL, _TIOCSTI, then=4),
+                _instruction(_EQUAL, _TIOCLINUX, then=3),
+                _instruction(_EQUAL, _RESVSP, then=2),
+                _instruction(_EQUAL, _RESVSP64, then=1),
+                _instruction(_EQUAL, _ZERO_RANGE, otherwise=1),
                 _instruction(_RETURN, _FAIL | errno.EPERM),
             ),
             _block(

@@ -148,6 +148,15 @@ ATTEMPTS = [
         "attempt(open, '/proc/sys/vm/overcommit_memory', 'w')",
         r"(.*(Read-only|Permission denied).*\n){2}",
     ),
+    # A child, as what runs a program of its own has its files in /proc back.
+    Attempt(
+        "being the last that the kernel ends for want of memory",
+        "import subprocess\n"
+        "script = 'echo 0 > /proc/self/oom_score_adj; cat /proc/self/oom_score_adj'\n"
+        "shell = subprocess.run(['sh', '-c', script], capture_output=True, text=True)\n"
+        "print(shell.stdout, shell.stderr)",
+        "^1000\n.*Read-only file system",
+    ),
     # Rights
     Attempt(
         "becoming root",

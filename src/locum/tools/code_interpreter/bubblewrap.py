@@ -77,7 +77,8 @@ class Bubblewrap(Sessions):
                 *_read_only(packages),
                 *_mounted("--bind", data, "/mnt/data"),
                 *(_fonts(packages) if packages else ()),
-                *("--remount-ro", "/", "--remount-ro", "/dev", "--chdir", "/"),
+                *_closed("/", "/dev", "/proc"),
+                *("--chdir", "/"),
                 *("--seccomp", str(program), "--"),
                 *python.command(_RUNNER),
             ],
@@ -158,6 +159,11 @@ def _fonts(packages: Path) -> Iterator[str]:
     yield from ("--perms", "1777", "--dir", "/tmp/matplotlib")  # noqa: S108 -- within the sandbox
     for found in (packages / FONTS).glob("*.json"):
         yield from ("--ro-bind", str(found), f"/tmp/matplotlib/{found.name}")  # noqa: S108
+
+
+def _closed(*paths: str) -> Iterator[str]:
+    for path in paths:
+        yield from ("--remount-ro", path)
 
 
 def _mounted(option: str, source: Path, target: str) -> Iterator[str]:

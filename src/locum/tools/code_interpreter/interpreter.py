@@ -110,6 +110,7 @@ class Interpreter:
         if self._namespaced:
             # bwrap, then the first process of the namespace, then the runner.
             self._runner = processes.children(processes.children(self._process.pid)[0])[0]
+        processes.first_to_go(self._runner)
         await self.settle()
 
     @property

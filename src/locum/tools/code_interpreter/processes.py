@@ -91,6 +91,13 @@ class _pidfds:  # noqa: N801 -- used as a function
             os.close(handle)
 
 
+def first_to_go(pid: int) -> None:
+    """When memory runs out everywhere, the kernel is to take this process, not the server."""
+    # In a container /proc may be closed to the server as well: then it is left to the kernel.
+    with suppress(OSError):
+        Path(f"/proc/{pid}/oom_score_adj").write_text("1000", encoding="ascii")
+
+
 def resident_bytes(pids: Collection[int]) -> int:
     """What the processes hold together. Cheap; shared pages count once for each process."""
     return sum(map(_resident, pids))

@@ -57,10 +57,6 @@ def main() -> None:
 def _confine(settings: Mapping[str, Any]) -> None:
     """Limits first, then the user: nobody but root could set some of them afterwards."""
     os.nice(5)
-    # When memory runs out everywhere, the kernel is to take this process, not the server.
-    score = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
-    os.write(score, b"1000")
-    os.close(score)
     for name, value in settings["rlimits"].items():
         _, most = resource.getrlimit(getattr(resource, name))
         limit = value if most == resource.RLIM_INFINITY else min(value, most)

@@ -1,6 +1,7 @@
 """Code that hides from the server what it holds or what it goes on with."""
 
 import os
+import platform
 import threading
 from collections.abc import Collection
 
@@ -144,6 +145,37 @@ def test_removed_files_that_are_held_count_as_disk(build_any: Build, keep: str) 
 
     assert text == "stopped: more than 4 MiB in /mnt/data; the newest files were removed"
     assert rig.logs(session, "'held' in dir()").endswith("False")
+
+
+# Copies itself into memory of no file, goes on there, unmaps the file it came from and sleeps.
+_UNMAPS_ITSELF = """
+7f454c46020101000000000000000000 02003e00010000007800400000000000 40000000000000000000000000000000
+00000000400038000100000000000000 01000000050000000000000000000000 00004000000000000000400000000000
+00020000000000000002000000000000 0010000000000000
+b809000000 31ff be00100000 ba07000000 41ba22000000 4d31c0 49ffc8 4531c9 0f05 4889c3 488d3500000000
+4889df b980000000 f3a4 4883c310 ffe3 b80b000000 bf00004000 be00100000 0f05 b822000000 0f05 ebf7
+"""
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="a program for that machine")
+def test_a_removed_file_that_is_only_run_counts_as_disk(build_any: Build) -> None:
+    rig = build_any(limits=Limits(disk_bytes=4 * MIB, wall_s=10))
+    code = f"""
+import os, subprocess, time
+running = []
+for n in range(3):
+    with open(f'part{{n}}', 'wb') as file:
+        file.write(bytes.fromhex({_UNMAPS_ITSELF!r}))
+        file.truncate(2 << 20)
+    os.chmod(f'part{{n}}', 0o755)
+    running.append(subprocess.Popen([f'./part{{n}}']))
+    while 'part' in open(f'/proc/{{running[-1].pid}}/maps').read(): time.sleep(0.01)
+    os.unlink(f'part{{n}}')
+time.sleep(1000)
+"""
+    text = rig.logs(rig.session(), code)
+
+    assert text == "stopped: more than 4 MiB in /mnt/data; the newest files were removed"
 
 
 @pytest.mark.parametrize("place", ["/tmp", "/dev/shm"])

@@ -1,7 +1,8 @@
 """Files without a name that the code of a session still holds: they fill a disk, and no walk of
 directories finds them.
 
-They are held by a descriptor of a process or of one of its threads, or by a mapping.
+They are held by a descriptor of a process or of one of its threads, by a mapping, or as the program
+that the process runs.
 """
 
 import os
@@ -18,7 +19,7 @@ def nameless_bytes(pids: Collection[int], *, beside: Path) -> int:
     device = beside.stat().st_dev
     found: dict[int, int] = {}
     for pid in pids:
-        for status in _opened(pid):
+        for status in _held(pid):
             if stat.S_ISREG(status.st_mode) and not status.st_nlink and status.st_dev == device:
                 found[status.st_ino] = max(status.st_size, status.st_blocks * 512)
         for inode, size_bytes in _mapped(pid, device):
@@ -26,10 +27,13 @@ def nameless_bytes(pids: Collection[int], *, beside: Path) -> int:
     return sum(found.values())
 
 
-def _opened(pid: int) -> Iterator[os.stat_result]:
+def _held(pid: int) -> Iterator[os.stat_result]:
     for thread in threads(pid):
         # A thread may have descriptors of its own.
         directory = f"/proc/{pid}/task/{thread}/fd"
+        with suppress(OSError):
+            # Code may have unmapped the program it is in, and go on elsewhere.
+            yield Path(f"/proc/{pid}/task/{thread}/exe").stat()
         with suppress(OSError):
             for descriptor in os.listdir(directory):  # noqa: PTH208 -- read 4 times a second
                 with suppress(OSError):

@@ -39,6 +39,25 @@ def test_a_process_without_its_first_thread_does_not_survive_its_call(any_rig: R
     assert any_rig.logs(session, threads) == "True"
 
 
+def test_what_is_woken_by_the_end_of_its_processes_stands_still_again(walled: Rig) -> None:
+    """The kernel wakes a group of processes when its last tie to the session's others ends."""
+    session = walled.session()
+    code = """
+import os, signal, time
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+reading, writing = os.pipe()
+if os.fork() == 0:
+    if os.fork() == 0:
+        time.sleep(1000)
+    os.setpgid(0, 0)
+    os.write(writing, b'x')
+    time.sleep(1000)
+_ = os.read(reading, 1)
+"""
+    assert walled.logs(session, code) == ""
+    assert walled.logs(session, "'reading' in dir()") == "True"
+
+
 @pytest.mark.slow
 def test_memory_of_a_process_without_its_first_thread_counts(build_walled: Build) -> None:
     rig = build_walled(limits=Limits(memory_bytes=200 * MIB))

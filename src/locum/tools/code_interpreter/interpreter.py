@@ -138,10 +138,11 @@ class Interpreter:
         """Stop the runner and kill all else; whether that was possible."""
         if self._runner is None:
             return False
-        self._signal(signal.SIGSTOP)
         top = self._top()
         deadline = self._loop.time() + _SETTLING_S
         while self.alive and self._loop.time() < deadline:
+            # Each time: the end of a process can have the kernel wake the runner.
+            self._signal(signal.SIGSTOP)
             # In this order: no process can appear once its parents all stand still or are dead.
             still = processes.stopped(self._runner)
             alone = processes.kill_below(top, but=self._runner)

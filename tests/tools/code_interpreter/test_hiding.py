@@ -10,6 +10,7 @@ from tests.tools.code_interpreter.conftest import Build
 from tests.tools.code_interpreter.rig import Rig
 
 from locum.tools.code_interpreter import processes
+from locum.tools.code_interpreter.files import DataDirectory, Usage
 from locum.tools.code_interpreter.limits import Limits
 
 MIB = 1 << 20
@@ -136,6 +137,53 @@ time.sleep(0.5)
 
     assert counted_in
     assert threading.main_thread().name not in counted_in
+
+
+def test_memory_is_watched_while_the_disk_is_looked_at(
+    build_walled: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Code decides how much there is to look at, and so for how long."""
+    rig = build_walled(limits=Limits(memory_bytes=100 * MIB))
+    looked, waited = threading.Event(), []
+    usage = DataDirectory._usage
+
+    def slow(data: DataDirectory, holders: Collection[int] = ()) -> Usage:
+        if holders:
+            waited.append(looked.wait(5))
+        return usage(data, holders)
+
+    monkeypatch.setattr(DataDirectory, "_usage", slow)
+    code = """
+import os, time
+os.fork()
+hoard = b'x' * (60 << 20)
+time.sleep(1000)
+"""
+    text = rig.logs(rig.session(), code)
+    waited_for = list(waited)
+    looked.set()
+
+    assert text == "killed: more than 100 MiB of memory"
+    assert waited_for == []
+
+
+def test_more_mappings_than_can_be_looked_through_are_stopped(build_any: Build) -> None:
+    rig = build_any(limits=Limits(mappings=1000, wall_s=10))
+    session = rig.session()
+    code = """
+import mmap, os
+with open('mapped', 'wb') as file: file.truncate(2 * mmap.PAGESIZE)
+file, held = os.open('mapped', os.O_RDONLY), []
+def hold(many):
+    for n in range(many):
+        start = n % 2 * mmap.PAGESIZE
+        held.append(mmap.mmap(file, mmap.PAGESIZE, access=mmap.ACCESS_READ, offset=start))
+hold(100)
+"""
+    assert rig.logs(session, code) == ""
+    text = rig.logs(session, "import time\nfor _ in range(4): os.fork()\ntime.sleep(1000)")
+
+    assert text == "killed: more than 1000 mappings of memory"
 
 
 HOLD = """

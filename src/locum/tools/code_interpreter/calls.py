@@ -55,12 +55,15 @@ class Call:
         allowed = max(self._limits.disk_bytes, (await self._data.usage()).size_bytes)
         self._deadline = loop.time() + self._limits.wall_s
         watch = _Watch(self._interpreter, self._data, self._limits, allowed_bytes=allowed)
-        end = await self._begin(code)
-        while end is None and not self._over:
-            await self._interpreter.readable(_MEMORY_EVERY_S)
-            async for output in self._arrived():
-                yield output
-            end = self._ended() or await watch.complaint(loop.time())
+        try:
+            end = await self._begin(code)
+            while end is None and not self._over:
+                await self._interpreter.readable(_MEMORY_EVERY_S)
+                async for output in self._arrived():
+                    yield output
+                end = self._ended() or await watch.complaint(loop.time())
+        finally:
+            watch.end()
         end = await self._stop(end, watch)
         for output in self._rest():
             yield output
@@ -185,17 +188,24 @@ class _Watch:
         """Whether only the end of the interpreter lets go of something that is too much."""
 
         self._memory_at = self._disk_at = 0.0
+        self._look: asyncio.Task[str | None] | None = None
 
     async def complaint(self, now: float) -> str | None:
         if now >= self._memory_at:
             self._memory_at = now + _MEMORY_EVERY_S
             if complaint := await self._processes():
                 return complaint
-        if now >= self._disk_at:
-            complaint = await self.disk()
-            self._disk_at = asyncio.get_running_loop().time() + _DISK_EVERY_S
-            return complaint
+        if self._look is None and now >= self._disk_at:
+            # Not waited for: it takes as long as the code makes it take.
+            self._look = asyncio.create_task(self.disk())
+        elif self._look is not None and self._look.done():
+            look, self._look, self._disk_at = self._look, None, now + _DISK_EVERY_S
+            return look.result()
         return None
+
+    def end(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
 
     async def _processes(self) -> str | None:
         tree = self._interpreter.tree()
@@ -212,7 +222,9 @@ class _Watch:
     async def disk(self) -> str | None:
         holders = self._interpreter.tree() if self._interpreter.alive else ()
         usage = await self._data.usage(holders)
-        self.is_held = usage.nameless_bytes > 0
+        self.is_held = usage.nameless_bytes != 0
+        if usage.nameless_bytes is None:
+            return f"killed: more than {self._limits.mappings} mappings of memory"
         if usage.size_bytes + usage.nameless_bytes > self.allowed_bytes:
             limit = self._limits.disk_bytes >> 20
             return f"stopped: more than {limit} MiB in /mnt/data; the newest files were removed"

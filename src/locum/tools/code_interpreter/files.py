@@ -43,8 +43,8 @@ class Usage(Struct, frozen=True):
     size_bytes: int
     entries: int
     too_deep: bool
-    nameless_bytes: int = 0
-    """Of files that were removed, and that processes still hold."""
+    nameless_bytes: int | None = 0
+    """Of files that were removed, and that processes still hold; None where too much is mapped."""
 
 
 class Laid(Struct, frozen=True, array_like=True):
@@ -75,6 +75,7 @@ class DataDirectory:
         self._owner = owner
         self._largest = limits.disk_bytes
         self._most = limits.disk_entries
+        self._mappings = limits.mappings
 
     async def put(
         self, name: str, source: Path, *, through: Path, coming: _Coming | None = None
@@ -181,7 +182,7 @@ class DataDirectory:
 
     def _usage(self, holders: Collection[int] = ()) -> Usage:
         size = entries = 0
-        nameless = nameless_bytes(holders, beside=self.path)
+        nameless = nameless_bytes(holders, beside=self.path, most=self._mappings)
         with _opened(self.path) as top:
             for entry in _walk(top):
                 entries += 1

@@ -21,6 +21,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     processes: int = 64
     """Threads included, as the kernel counts."""
 
+    mappings: int = 100_000
+    """Of memory, in all processes together: to look through more would hold everything up."""
+
     open_files: int = 256
 
     disk_bytes: int = 512 * _MIB

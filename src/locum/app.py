@@ -442,6 +442,7 @@ def sandbox_settings(settings: Settings) -> SandboxSettings:
     """How the code interpreter is walled, with the packages `locum sandbox install` has made."""
     return SandboxSettings(
         directory=settings.data / "sandbox",
+        hidden=settings.data,
         packages=packages.installed(packages_folder(settings), extra=settings.sandbox_packages),
         limits=Limits(
             wall_s=settings.sandbox_wall_s,

@@ -77,6 +77,7 @@ def sandbox_of(
     *,
     limits: Limits | None = None,
     packages: Path | None = None,
+    hidden: Path | None = None,
     pool: int = 0,
     live: int = 64,
     clock: FrozenClock | None = None,
@@ -84,6 +85,7 @@ def sandbox_of(
     settings = SandboxSettings(
         directory=directory,
         packages=packages,
+        hidden=hidden,
         limits=limits or Limits(),
         pool=pool,
         live=live,

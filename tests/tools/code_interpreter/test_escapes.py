@@ -9,7 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.tools.code_interpreter.attempts import ATTEMPTS, PRELUDE, Attempt
+from tests.tools.code_interpreter.conftest import Build
 from tests.tools.code_interpreter.rig import Rig, our_processes
+
+from locum.tools.code_interpreter import python
 
 
 class Host:
@@ -71,3 +74,25 @@ def test_an_attempt_fails_and_the_host_is_as_before(
     host.assert_as_before()
     assert our_processes() == processes
     assert walled.logs(session, "1 + 1") == "2"
+
+
+def test_the_folder_of_the_server_is_empty_where_all_around_it_is_shown(
+    build_walled: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a server that lies in /usr/src and is not root: its code has the server's user."""
+    tmp_path.chmod(0o755)
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server" / "database").write_text("a secret of the server")
+    shown = [*python.prefixes(), tmp_path]
+    monkeypatch.setattr(python, "prefixes", lambda: shown)
+    rig = build_walled(hidden=tmp_path / "server")
+
+    text = rig.logs(
+        rig.session(),
+        f"import os\nprint('server' in os.listdir({str(tmp_path)!r}))\n"
+        f"print(os.listdir({str(tmp_path / 'server')!r}))\n"
+        f"open({str(tmp_path / 'server' / 'planted')!r}, 'w')",
+    )
+
+    assert text.startswith("True\n[]\n")
+    assert re.search("Read-only|PermissionError", text)

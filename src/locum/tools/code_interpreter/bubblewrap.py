@@ -75,6 +75,7 @@ class Bubblewrap(Sessions):
                 # Before the interpreter, which may itself be somewhere in /tmp.
                 *_scratch(self.settings.limits.scratch_bytes),
                 *_read_only(packages),
+                *_hidden(self.settings.hidden),
                 *_mounted("--bind", data, "/mnt/data"),
                 *(_fonts(packages) if packages else ()),
                 *_closed("/", "/dev", "/proc"),
@@ -137,6 +138,17 @@ def _read_only(packages: Path | None) -> Iterator[str]:
     yield from _mounted("--ro-bind", python.RUNNER, _RUNNER)
     if packages is not None:
         yield from ("--ro-bind", str(packages), _PACKAGES)
+
+
+def _hidden(folder: Path | None) -> Iterator[str]:
+    """It may lie in what is shown. Where the server is not root, its user is that of the code."""
+    if folder is not None and any(map(folder.resolve().is_relative_to, _shown())):
+        path = str(folder.resolve())
+        yield from ("--perms", "0555", "--size", "65536", "--tmpfs", path, *_closed(path))
+
+
+def _shown() -> Iterator[Path]:
+    yield from (Path("/usr"), *map(Path, _SYSTEM), *python.prefixes())
 
 
 def _devices() -> Iterator[str]:

@@ -46,6 +46,9 @@ class SandboxSettings(Struct, frozen=True, kw_only=True):
     directory: Path
     """Holds the files of all sessions. Only the server's user may enter it."""
 
+    hidden: Path | None = None
+    """The server's own folder, of which code sees nothing, wherever it lies."""
+
     packages: Path | None = None
     """What `locum sandbox install` has made; without it there is the standard library alone."""
 

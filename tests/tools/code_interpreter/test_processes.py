@@ -34,3 +34,14 @@ def test_a_child_that_one_look_has_left_out_is_killed_all_the_same(
     assert not processes.kill_below(parent.pid), "it was taken for alone"
     parent.wait(10)
     assert processes.kill_below(parent.pid)
+
+
+def test_memory_that_was_swapped_out_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {
+        "/proc/7/task/7/status": "VmRSS:\t 100 kB\nVmPTE:\t 10 kB\nVmSwap:\t 5000 kB\n",
+        "/proc/7/smaps_rollup": "Rss: 100 kB\nPss: 50 kB\nPss_Anon: 9 kB\nSwapPss: 2000 kB\n",
+    }
+    monkeypatch.setattr(processes, "_read", told.__getitem__)
+
+    assert processes.resident_bytes([7]) == 5110 << 10
+    assert processes.share_bytes([7]) == 2060 << 10

@@ -109,14 +109,15 @@ def share_bytes(pids: Collection[int]) -> int:
 
 
 def _resident(pid: int) -> int:
-    return sum(_told(pid, "VmRSS:", "VmPTE:"))
+    # Code can have its own memory swapped out.
+    return sum(_told(pid, "VmRSS:", "VmPTE:", "VmSwap:"))
 
 
 def _share(pid: int) -> int:
     with suppress(*_GONE):
-        for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
-            if line.startswith("Pss:"):
-                return (int(line.split()[1]) << 10) + sum(_told(pid, "VmPTE:"))
+        lines = _read(f"/proc/{pid}/smaps_rollup").splitlines()
+        if shares := [line for line in lines if line.startswith(("Pss:", "SwapPss:"))]:
+            return sum(int(line.split()[1]) << 10 for line in shares) + sum(_told(pid, "VmPTE:"))
     return _resident(pid)
 
 

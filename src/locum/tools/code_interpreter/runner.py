@@ -157,7 +157,7 @@ class Interpreter:
         self._running = False
         self._loop: Any = None
         self._names: dict[str, Any] = self._new_main()
-        _show_pictures_with(host)
+        _teach_libraries(host)
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
 
@@ -343,8 +343,8 @@ def _explain(error: BaseException) -> str:
     return text
 
 
-def _show_pictures_with(host: Host) -> None:
-    """Teach the libraries that draw, when they are imported, where a picture is shown."""
+def _teach_libraries(host: Host) -> None:
+    """When they are imported: those that draw, where a picture is shown."""
     os.environ["MPLBACKEND"] = "module://locum_figures"
 
     def figures(module: types.ModuleType) -> None:
@@ -388,9 +388,15 @@ def _show_pictures_with(host: Host) -> None:
 
         module.show = show  # type: ignore[attr-defined]
 
-    sys.meta_path.insert(0, AfterImport({"PIL.ImageShow": images, "plotly.io": plots}, figures))
+    hooks = {"PIL.ImageShow": images, "plotly.io": plots, "multiprocessing.context": fork_processes}
+    sys.meta_path.insert(0, AfterImport(hooks, figures))
     # The last to be asked: a package that is there goes before.
     sys.meta_path.append(NotebookModules())
+
+
+def fork_processes(module: Any) -> None:
+    """As before Python 3.14: its new way needs sockets, and a file that the functions are from."""
+    module._default_context = module.DefaultContext(module._concrete_contexts["fork"])  # noqa: SLF001
 
 
 class _Said:
@@ -439,17 +445,14 @@ class NotebookModules(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return spec_from_loader(fullname, self, is_package=not fullname.endswith("display"))
 
     def exec_module(self, module: types.ModuleType) -> None:
-        if module.__name__.endswith("display"):
-            given: dict[str, Any] = dict.fromkeys(
-                ("HTML", "JSON", "Latex", "Markdown", "Math"), _Said
-            )
-            given |= {"Image": _Shown, "display": builtins.__dict__["display"]}
-            # Output that has been told cannot be taken back.
-            given |= {"clear_output": lambda *_, **__: None}
-        else:
+        if not module.__name__.endswith("display"):
             # Outside a notebook there is none, and this is none.
-            given = {"get_ipython": lambda: None, "version_info": (9, 0, 0)}
-        module.__dict__.update(given)
+            module.__dict__.update(get_ipython=lambda: None, version_info=(9, 0, 0))
+            return
+        module.__dict__.update(dict.fromkeys(("HTML", "JSON", "Latex", "Markdown", "Math"), _Said))
+        module.__dict__.update(Image=_Shown, display=builtins.__dict__["display"])
+        # Output that has been told cannot be taken back.
+        module.__dict__.update(clear_output=lambda *_, **__: None)
 
 
 Hook = Callable[[types.ModuleType], None]

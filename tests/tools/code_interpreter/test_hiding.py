@@ -245,6 +245,33 @@ time.sleep(1000)
     assert text == "stopped: more than 4 MiB in /mnt/data; the newest files were removed"
 
 
+SHUT = "import ctypes, time\nctypes.CDLL(None).prctl(4, 0, 0, 0, 0)\n"
+
+
+def test_what_shuts_itself_to_the_server_is_ended(
+    build_walled: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = (rig := build_walled(limits=Limits(wall_s=5))).session()
+    rig.run(session, "x = 1")
+    if os.geteuid() == 0:
+        # Nothing is shut to root.
+        monkeypatch.setattr(processes, "is_shut", lambda _: True)
+
+    text = rig.logs(session, f"{SHUT}time.sleep(1000)")
+
+    assert text == "killed: what a process holds was hidden"
+    assert rig.logs(session, "'x' in dir()").endswith("False")
+
+
+def test_where_the_server_may_look_into_no_process_code_runs_all_the_same(
+    build_walled: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "is_shut", lambda _: True)
+    rig = build_walled()
+
+    assert rig.logs(rig.session(), "6 * 7") == "42"
+
+
 @pytest.mark.parametrize("place", ["/tmp", "/dev/shm"])
 def test_empty_files_in_the_scratch_space_have_a_number(build_walled: Build, place: str) -> None:
     rig = build_walled(limits=Limits(scratch_entries=100))

@@ -1,5 +1,6 @@
 """The processes of a session as the server sees them: what it kills, and when it is done."""
 
+import os
 import subprocess
 from collections.abc import Iterator
 
@@ -34,6 +35,22 @@ def test_a_child_that_one_look_has_left_out_is_killed_all_the_same(
     assert not processes.kill_below(parent.pid), "it was taken for alone"
     parent.wait(10)
     assert processes.kill_below(parent.pid)
+
+
+def test_a_process_is_shut_where_one_of_its_threads_is(
+    parent: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not processes.is_shut(parent.pid)
+    monkeypatch.setattr(processes, "threads", lambda _: [parent.pid, 0])
+    assert not processes.is_shut(parent.pid), "a thread that has ended is not shut"
+
+    def refuses(path: str) -> Iterator[os.DirEntry[str]]:
+        raise PermissionError(path)
+
+    monkeypatch.setattr(os, "scandir", refuses)
+    assert processes.is_shut(parent.pid)
+    monkeypatch.setattr(processes, "_read", lambda _: "State: Z (zombie)\n")
+    assert not processes.is_shut(parent.pid), "what has ended is not shut"
 
 
 def test_memory_that_was_swapped_out_counts(monkeypatch: pytest.MonkeyPatch) -> None:

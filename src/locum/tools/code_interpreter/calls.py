@@ -221,6 +221,9 @@ class _Watch:
 
     async def disk(self) -> str | None:
         holders = self._interpreter.tree() if self._interpreter.alive else ()
+        if self._interpreter.is_open and any(map(processes.is_shut, holders)):
+            self.is_held = True
+            return "killed: what a process holds was hidden"
         usage = await self._data.usage(holders)
         self.is_held = usage.nameless_bytes != 0
         if usage.nameless_bytes is None:

@@ -85,6 +85,8 @@ class Interpreter:
         )
         self._arrived = asyncio.Event()
         self._runner: int | None = None
+        self.is_open = False
+        """Whether the server may see what the runner holds, if that does not hide it."""
         self._namespaced = launch.walls == "namespaces"
         self._scratch = launch.scratch
         self._killed = False
@@ -111,6 +113,7 @@ class Interpreter:
             # bwrap, then the first process of the namespace, then the runner.
             self._runner = processes.children(processes.children(self._process.pid)[0])[0]
         processes.first_to_go(self._runner)
+        self.is_open = not processes.is_shut(self._runner)
         await self.settle()
 
     @property

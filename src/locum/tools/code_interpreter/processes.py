@@ -91,6 +91,23 @@ class _pidfds:  # noqa: N801 -- used as a function
             os.close(handle)
 
 
+def is_shut(pid: int) -> bool:
+    """Whether the server may not see what the process holds."""
+    return any(_is_shut(f"/proc/{pid}/task/{thread}") for thread in threads(pid))
+
+
+def _is_shut(thread: str) -> bool:
+    try:
+        os.scandir(f"{thread}/fd").close()
+    except PermissionError:
+        # So are those that have ended or are about to; they have no memory any more.
+        with suppress(*_GONE):
+            return "VmRSS:" in _read(f"{thread}/status")
+    except OSError:
+        return False
+    return False
+
+
 def first_to_go(pid: int) -> None:
     """When memory runs out everywhere, the kernel is to take this process, not the server."""
     # In a container /proc may be closed to the server as well: then it is left to the kernel.

@@ -479,6 +479,8 @@ def _sandbox_tier(settings: Settings) -> Tier:
 
 async def _bring_up_to_date(database: Database) -> None:
     """SQLite is migrated as it is opened; a database that others share is migrated on purpose."""
+    if isinstance(database, PostgresDatabase):
+        await database.require_sessions()
     if database.dialect == "sqlite":
         await migrate(database)
     elif todo := await pending(database):

@@ -25,6 +25,7 @@ from locum.settings import Settings, SettingsError, make_private
 from locum.store.blobs import BlobMissing
 from locum.store.database import Database
 from locum.store.migrations import MigrationError, pending
+from locum.store.postgres import PostgresDatabase
 from locum.tools.code_interpreter.choose import Tier, build_sandbox
 from locum.tools.code_interpreter.files import remove_tree
 from locum.tools.code_interpreter.sandbox import SandboxUnavailable
@@ -92,9 +93,13 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
     try:
         database = open_database(settings)
         try:
+            if isinstance(database, PostgresDatabase):
+                await database.require_sessions()
             migrations = await _migrations(database)
         finally:
             await database.close()
+    except SettingsError as error:
+        yield Finding("database", "fail", str(error))
     except (OSError, sqlite3.Error, asyncpg.PostgresError, LocumError) as error:
         yield Finding("database", "fail", f"{what} does not answer: {error}. Check its address.")
     else:

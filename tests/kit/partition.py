@@ -5,6 +5,7 @@ falls apart.
 """
 
 import contextlib
+import re
 import shutil
 import socket
 import tempfile
@@ -15,6 +16,11 @@ from pathlib import Path
 _SOCKET = ".s.PGSQL.5432"
 _PIECE = 65_536
 _STOP_S = 10
+# PostgreSQL's protocol: how a connection is opened, what a pooler lets it say then, and by which
+# number the session is named to whoever opened it.
+_OPENING = b"\0\3\0\0"
+_POOLED = {b"", b"user", b"database", b"client_encoding", b"application_name"}
+_SESSION = re.compile(rb"(K\0\0\0\x0c).{4}", re.DOTALL)
 
 
 class Wire:
@@ -40,6 +46,10 @@ class Wire:
 
     def mend(self) -> None:
         self._whole.set()
+
+    def passed(self, piece: bytes) -> bytes:
+        """What arrives of what was sent."""
+        return piece
 
     def stop(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -73,7 +83,7 @@ class Wire:
         with contextlib.suppress(OSError):
             while piece := source.recv(_PIECE):
                 self._whole.wait()
-                drain.sendall(piece)
+                drain.sendall(self.passed(piece))
             self._whole.wait()
             drain.shutdown(socket.SHUT_RDWR)
 
@@ -83,10 +93,26 @@ class Wire:
         thread.start()
 
 
+class Pooler(Wire):
+    """A wire with the manners of a pooler, as PgBouncer's.
+
+    It opens no connection that asks for settings it does not know, and names sessions by numbers
+    of its own.
+    """
+
+    def passed(self, piece: bytes) -> bytes:
+        if piece[4:8] == _OPENING:
+            for name in piece[8:].split(b"\0")[::2]:
+                if name not in _POOLED:
+                    # The server refuses what nobody knows.
+                    piece = piece.replace(name, b"x" * len(name))
+        return _SESSION.sub(b"\\1\0\0\0\7", piece)
+
+
 @contextlib.contextmanager
-def wire(server: Path) -> Iterator[Wire]:
+def wire(server: Path, kind: type[Wire] = Wire) -> Iterator[Wire]:
     """A wire to the server whose socket lies in this directory."""
-    held = Wire(server)
+    held = kind(server)
     try:
         yield held
     finally:

@@ -89,7 +89,7 @@ def test_whoever_came_first_is_served_first() -> None:
 
 def test_waiting_for_a_connection_has_an_end() -> None:
     async def check() -> None:
-        async with _opened(connections=1, wait_s=0.05) as database:
+        async with _opened(connections=1, wait_s=0.5) as database:
             async with database.transaction():
                 with pytest.raises(Unavailable, match="too busy"):
                     await database.fetch("SELECT 1")

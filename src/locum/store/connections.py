@@ -16,6 +16,7 @@ from locum.store.database import AlreadyExists, Row
 
 _STATEMENTS_KEPT = 256
 _CLOSE_S = 10
+_LOOK_S = 5
 _ROLL_BACK_S = 5
 # The server ends a statement itself; the client's own limit is for servers that fell silent.
 _SILENCE_S = 5
@@ -159,25 +160,33 @@ class Connections:
         return None
 
     async def _connect(self) -> "Connection":
-        milliseconds = str(int(self._statement_s * 1000))
         try:
             raw = await asyncpg.connect(
                 self._url,
                 command_timeout=self._statement_s + _SILENCE_S,
-                server_settings={
-                    "application_name": "locum",
-                    "statement_timeout": milliseconds,
-                    # A process that froze inside a transaction must not keep others waiting.
-                    "idle_in_transaction_session_timeout": milliseconds,
-                },
+                server_settings={"application_name": "locum"},
             )
         except asyncpg.TooManyConnectionsError as error:
             raise _NoRoom("The database takes no more connections. Try again.") from error
         except _FOREIGN as error:
             raise translated(error) from error
         connection = Connection(raw)
+        try:
+            await self._limit(connection)
+        except BaseException:
+            connection.abandon()
+            raise
         self._open.add(connection)
         return connection
+
+    async def _limit(self, connection: "Connection") -> None:
+        """Said once the connection is open: poolers refuse one that says it as it is opened."""
+        milliseconds = int(self._statement_s * 1000)
+        await connection.run(
+            f"SET statement_timeout = {milliseconds};"
+            # A process that froze inside a transaction must not keep others waiting.
+            f" SET idle_in_transaction_session_timeout = {milliseconds}"
+        )
 
 
 class Connection:
@@ -251,6 +260,31 @@ class Connection:
             # Nobody knows what state it is in, or its statements are of another schema.
             self.abandon()
         return translated(error, lost=self._raw.is_closed())
+
+
+async def keeps_sessions(url: str) -> bool:
+    """Whether connections that are open at the same time have sessions of their own.
+
+    Behind a pooler they need not: what is prepared is forgotten then, and notices reach nobody.
+    """
+    opened: list[Any] = []
+    try:
+        for _ in range(2):
+            connection = await asyncpg.connect(url, timeout=_LOOK_S, command_timeout=_LOOK_S)
+            opened.append(connection)
+        first, second = [await _process(connection) for connection in opened]
+    except (*_FOREIGN, TimeoutError):
+        return True  # Others find out what is wrong, and say it better.
+    finally:
+        for connection in opened:
+            connection.terminate()
+    return first != second
+
+
+async def _process(connection: Any) -> int:
+    async with connection.transaction():
+        process: int = await connection.fetchval("SELECT pg_backend_pid()")
+    return process
 
 
 def translated(error: Exception, *, lost: bool = False) -> Exception:

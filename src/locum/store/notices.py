@@ -6,6 +6,7 @@ notice is lost when the connection is; whoever relies on one looks by himself no
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import asyncpg
@@ -84,13 +85,15 @@ class Notices:
                 command_timeout=_STATEMENT_S,
                 server_settings={"application_name": "locum-notices"},
             )
-            await connection.add_listener(_CHANNEL, self._hear)
+            # A pooler names the session otherwise than the notices do that come from it.
+            own = await connection.fetchval("SELECT pg_backend_pid()")
+            await connection.add_listener(_CHANNEL, partial(self._hear, own))
         # Whoever waits to send finds out at once.
         connection.add_termination_listener(lambda _: self._posted.set())
         return connection
 
-    def _hear(self, connection: Any, process: int, _: str, payload: str) -> None:
-        if process != connection.get_server_pid():
+    def _hear(self, own: int, _: object, process: int, __: str, payload: str) -> None:
+        if process != own:
             for line in payload.split("\n"):
                 self._heard(line)
 

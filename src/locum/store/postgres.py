@@ -9,10 +9,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal
 
-from locum.store.connections import Connection, Connections
+from locum.settings import SettingsError
+from locum.store.connections import Connection, Connections, keeps_sessions
 from locum.store.database import Row, storable
 
 _MIGRATION_TIMEOUT_S = 3600
+_NO_SESSIONS = (
+    "A pooler stands before PostgreSQL that keeps no sessions. Let it keep them (PgBouncer does"
+    " with pool_mode = session), or name PostgreSQL itself in database_url."
+)
 
 
 class PostgresDatabase:
@@ -21,6 +26,7 @@ class PostgresDatabase:
     def __init__(
         self, url: str, *, connections: int = 10, wait_s: float = 10, statement_s: float = 30
     ) -> None:
+        self._url = url
         self.connections = Connections(
             url, size=connections, wait_s=wait_s, statement_s=statement_s
         )
@@ -42,6 +48,11 @@ class PostgresDatabase:
         rows = await self.fetch("SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8")
         seconds: float = rows[0][0]
         return seconds
+
+    async def require_sessions(self) -> None:
+        """Refuse a pooler that gives a connection no session of its own."""
+        if not await keeps_sessions(self._url):
+            raise SettingsError(_NO_SESSIONS)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["_PostgresTransaction"]:

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from locum import __version__
 from locum.app import open_blobs, open_database
 from locum.clock import SystemClock
+from locum.moving.backups import DATABASE
 from locum.moving.conversations import LEFT_OUT as RESPONSES_LACK
 from locum.moving.conversations import ConversationExporter
 from locum.moving.dumps import Wishes, import_dump
@@ -30,6 +31,7 @@ from locum.settings import Settings, make_private
 from locum.store.blobs import Blobs
 from locum.store.migrations import MigrationError, migrate, pending
 from locum.store.tables import Store
+from locum.store.whole_rows import WholeRows
 
 __all__ = [
     "Bar",
@@ -107,6 +109,9 @@ class Bar:
 
 async def import_into(settings: Settings, wishes: ImportWishes, *, tick: Bar) -> Told:
     """Import; with SQLite no server may run meanwhile, for one process has the file to itself."""
+    if wishes.report is not None:
+        # An import may take hours, and what it tells is not to be lost at its end.
+        wishes.report.open("ab").close()
     async with _opened(settings, changes=not wishes.dry) as (store, blobs):
         pulled = [] if wishes.url is None else [await _pulled(settings, wishes, wishes.url, tick)]
         told = await import_dump(
@@ -180,7 +185,7 @@ async def export_from(
         wanted = replace(wanted, project_id=settings.project)
     if wishes.as_responses:
         return await _export_responses(settings, wishes.folder, wanted, out, tick)
-    async with _opened(settings, changes=False) as (store, blobs):
+    async with _to_export(settings, wanted) as (store, blobs):
         if wishes.folder is None:
             exporter = Exporter(store, blobs, StreamSink(out), tick=tick)
             await exporter.run(wanted)
@@ -207,7 +212,7 @@ async def _export_responses(
             out.write(msgspec.json.encode(value) + b"\n")
 
     try:
-        async with _opened(settings, changes=False) as (store, _):
+        async with _to_export(settings, wanted) as (store, _):
             exporter = ConversationExporter(store, write, now=SystemClock().now(), tick=tick)
             await exporter.run(wanted)
     finally:
@@ -255,6 +260,20 @@ def _finish(unfinished: Path, folder: Path) -> None:
     if folder.exists():
         folder.rmdir()
     unfinished.rename(folder)
+
+
+@asynccontextmanager
+async def _to_export(settings: Settings, wanted: Export) -> AsyncIterator[tuple[Store, Blobs]]:
+    """What is here. Where a folder or a project is mistyped, an export would hold nothing."""
+    database = settings.data / DATABASE
+    if settings.database_url is None and not database.exists():
+        raise SourceError(f"There is no {database}. Name the folder with --data.")
+    async with _opened(settings, changes=False) as (store, blobs):
+        if wanted.project_id is not None and wanted.thread_id is None:
+            known = [*await store.keys.projects(), *await WholeRows(store.db).projects()]
+            if wanted.project_id not in {project_id for project_id, _ in known}:
+                raise SourceError(f"There is no project '{wanted.project_id}' here.")
+        yield store, blobs
 
 
 @asynccontextmanager

@@ -130,6 +130,8 @@ def test_what_stayed_behind_makes_the_command_say_one(
         (["export", "full"], "is not empty"),
         (["export", "out", "--thread", "thread_none"], "No thread found"),
         (["export", "out", "--to", "responses", "--thread", "thread_none"], "No thread found"),
+        (["export", "out", "--project", "proj_none"], "There is no project 'proj_none' here"),
+        (["export", "-", "--to", "responses", "--project", "proj_none"], "There is no project"),
         (["backup", "b"], "There is no"),
         (["restore", "b"], "There is no b"),
     ],
@@ -139,9 +141,37 @@ def test_what_cannot_be_done_is_said(
 ) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
+    if arguments[0] == "export":
+        assert main(["migrate", "--data", "data"]) == 0
     assert main([*arguments, "--data", "data"]) == 1
     assert says in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_where_a_report_cannot_be_written_nothing_is_imported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["import", str(sample(tmp_path, threads=1)), "--data", "data"]
+    assert main([*words, "--report", "none/told.json"]) == 1
+    assert "none/told.json" in capsys.readouterr().err
+    assert main([*words, "--report", "told.json"]) == 0
+    assert _told()["threads"] == {"created": 1}
+
+
+@pytest.mark.parametrize("more", [[], ["--to", "responses"]])
+def test_no_export_is_made_of_a_folder_that_is_not_there(
+    capsys: pytest.CaptureFixture[str], more: list[str]
+) -> None:
+    assert main(["export", "out", *more, "--data", "mistyped"]) == 1
+    assert "mistyped/locum.db. Name the folder with --data." in capsys.readouterr().err
+    assert not Path("out").exists()
+    assert not Path("mistyped").exists()
+
+
+def test_a_project_that_owns_nothing_yet_is_exported(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["keys", "create", "--project", "proj_new", "--data", "data"]) == 0
+    assert main(["export", "out", "--project", "proj_new", "--data", "data"]) == 0
+    assert "proj_new" in capsys.readouterr().err
 
 
 def test_responses_are_written_to_a_folder_and_to_a_stream(

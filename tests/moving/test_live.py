@@ -174,6 +174,53 @@ def test_an_unwell_server_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(
+    ("broken", "status"), [("messages", 500), ("runs", 404), ("runs/run_abcdef/steps", 400)]
+)
+def test_a_thread_that_its_server_fails_at_does_not_keep_others_from_being_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str, status: int
+) -> None:
+    monkeypatch.setattr(live_room, "_FIRST_WAIT_S", 0.001)
+    ids = ("thread_abcdef", "thread_ghijkl")
+
+    async def handle(request: web.Request) -> web.Response:
+        path = request.path.removeprefix("/v1/")
+        if path == f"threads/thread_abcdef/{broken}":
+            return web.json_response({"error": {"message": "No."}}, status=status)
+        found = [{"id": "run_abcdef"}] if path.endswith("abcdef/runs") else []
+        return web.json_response({"id": path[8:], "object": "thread", "data": found})
+
+    async def work(live: Live) -> None:
+        await Puller(live, tmp_path / "p", tick=quiet).run(ids)
+
+    _against(handle, work)
+    told = {path.name: path.read_text("utf-8") for path in (tmp_path / "p" / "threads").iterdir()}
+    assert [name[9:-6] for name in sorted(told)] == list(ids)
+    first, *_, last = map(json.loads, told["00000000-thread_abcdef.jsonl"].splitlines())
+    assert first["id"] == "thread_abcdef"
+    where = f"/threads/thread_abcdef/{broken}: {status}, No."
+    assert last["said"] == f"not imported as a whole: {where}"
+
+
+def test_a_file_that_its_server_fails_at_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_room, "_FIRST_WAIT_S", 0.001)
+
+    async def handle(request: web.Request) -> web.Response:
+        if request.path.endswith("/content"):
+            return web.json_response({"error": {"message": "No."}}, status=500)
+        found = [{"id": "file-abcdef"}] if request.path == "/v1/files" else []
+        return web.json_response({"data": found})
+
+    async def work(live: Live) -> None:
+        await Puller(live, tmp_path / "p", tick=quiet).run(["thread_abcdef"])
+
+    _against(handle, work)
+    _, note = map(json.loads, (tmp_path / "p" / "files.jsonl").read_text("utf-8").splitlines())
+    assert note["said"] == "its bytes are not given out: /files/file-abcdef/content: 500, No."
+
+
+@pytest.mark.parametrize(
     ("text", "says"), [("<html>", "not JSON"), ("[1]", "no object"), ("[" * 100_000, "not JSON")]
 )
 def test_an_answer_that_is_none_is_an_error(text: str, says: str) -> None:

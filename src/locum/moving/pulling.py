@@ -22,6 +22,8 @@ _THREAD: Final = re.compile(r"(?<![A-Za-z0-9_])thread_[A-Za-z0-9]{6,64}(?![A-Za-
 _CONTENT: Final = {"include[]": "step_details.tool_calls[*].file_search.results[*].content"}
 _REFUSED: Final = frozenset({400, 401, 403, 404, 405, 422})
 _DENIED: Final = frozenset({401, 403})
+# Some servers have one thing that they fail at whenever it is asked for, and all others.
+_BROKEN: Final = _REFUSED | {500}
 Json = dict[str, Any]
 
 
@@ -74,7 +76,7 @@ class Puller:
                     held = self._live.listed(f"/vector_stores/{store_id}/files")
                     found += [{"vector_store_id": store_id} | one async for one in held]
                 except LiveError as error:
-                    if error.status not in _REFUSED:
+                    if error.status not in _BROKEN:
                         raise
                     found.append(_note(VECTOR_STORES, store_id, f"its files: {error}"))
             self._write(target, found)
@@ -100,7 +102,7 @@ class Puller:
         try:
             await _save(target, self._live.pieces(f"/files/{file_id}/content"))
         except LiveError as error:
-            if error.status not in _REFUSED:
+            if error.status not in _BROKEN:
                 raise
             return await self._text_of(one, target, str(error))
         return [one]
@@ -154,17 +156,19 @@ class Puller:
 
     async def _thread(self, thread_id: str) -> list[Json]:
         path = f"/threads/{thread_id}"
+        found: list[Json] = []
         try:
-            found = [await self._live.get(path)]
+            found.append(await self._live.get(path))
+            found += [one async for one in self._live.listed(f"{path}/messages")]
+            runs = [one async for one in self._live.listed(f"{path}/runs")]
+            found += runs
+            for run in runs:
+                found += await self._steps(f"{path}/runs/{run.get('id')}/steps")
         except LiveError as error:
-            if error.status not in _REFUSED - _DENIED:
+            if error.status not in _BROKEN - _DENIED:
                 raise
-            return [_note(THREADS, thread_id, f"not imported: {error}")]
-        found += [one async for one in self._live.listed(f"{path}/messages")]
-        runs = [one async for one in self._live.listed(f"{path}/runs")]
-        found += runs
-        for run in runs:
-            found += await self._steps(f"{path}/runs/{run.get('id')}/steps")
+            said = "not imported as a whole" if found else "not imported"
+            found.append(_note(THREADS, thread_id, f"{said}: {error}"))
         return found
 
     async def _steps(self, path: str) -> list[Json]:

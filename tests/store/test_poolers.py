@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,28 @@ def test_the_doctor_tells_of_a_pooler_that_keeps_no_sessions(
         assert "keeps no sessions" in found["database"].said
 
     asyncio.run(check())
+
+
+class _OfOthers:
+    """A session in which others have prepared theirs."""
+
+    def transaction(self) -> Any:
+        return nullcontext()
+
+    async def fetchval(self, _: str) -> int:
+        raise asyncpg.DuplicatePreparedStatementError("already exists")
+
+    def terminate(self) -> None:
+        """Nothing is held."""
+
+
+def test_a_session_in_which_others_have_prepared_is_nobodys_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    database = PostgresDatabase("postgresql://locum@127.0.0.1:1/none")
+    refused = pytest.raises(SettingsError, match="keeps no sessions")
+    with _sessions_shared(monkeypatch, _OfOthers()), refused:
+        asyncio.run(database.require_sessions())
 
 
 def test_whether_a_database_that_cannot_be_reached_keeps_sessions_is_left_to_others() -> None:

@@ -41,6 +41,11 @@ _PASSING = (
     asyncpg.IdleInTransactionSessionTimeoutError,
     OSError,
 )
+# A statement that another has prepared, or that was prepared in a session of another.
+_OF_OTHERS = (
+    asyncpg.DuplicatePreparedStatementError,
+    asyncpg.InvalidSQLStatementNameError,
+)
 # After a failover a connection may be one to what only reads by now, and stays so.
 _UNSOUND = (
     OSError,
@@ -273,6 +278,8 @@ async def keeps_sessions(url: str) -> bool:
             connection = await asyncpg.connect(url, timeout=_LOOK_S, command_timeout=_LOOK_S)
             opened.append(connection)
         first, second = [await _process(connection) for connection in opened]
+    except _OF_OTHERS:
+        return False
     except (*_FOREIGN, TimeoutError):
         return True  # Others find out what is wrong, and say it better.
     finally:

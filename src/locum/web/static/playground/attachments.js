@@ -18,12 +18,16 @@ export class Attachments {
     this.element = h("div.row.attach", null, input, h("label.button", { for: "attach" }, icon("attach"), "Files"), this.tool, this.list);
   }
 
-  /** What to send with the message; the list is empty after. */
-  take() {
-    const taken = this.files.map(({ id, tool }) => ({ file_id: id, tools: [{ type: tool }] }));
-    this.files = [];
-    this.list.replaceChildren();
-    return taken;
+  /** What to send with the message. */
+  given() {
+    return this.files.map(({ id, tool }) => ({ file_id: id, tools: [{ type: tool }] }));
+  }
+
+  /** What has been sent is given no second time. @param {any[]} sent */
+  drop(sent) {
+    const ids = new Set(sent.map((one) => one.file_id));
+    for (const { id, chip } of this.files) if (ids.has(id)) chip.remove();
+    this.files = this.files.filter(({ id }) => !ids.has(id));
   }
 
   /** @param {HTMLInputElement} input */
@@ -37,7 +41,7 @@ export class Attachments {
       this.list.append(chip);
       try {
         const made = await connection.json("/files", { method: "POST", form });
-        this.files.push({ id: made.id, tool: this.tool.value });
+        this.files.push({ id: made.id, tool: this.tool.value, chip });
         chip.textContent = file.name;
       } catch (error) {
         chip.remove();

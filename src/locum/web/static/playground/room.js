@@ -16,6 +16,10 @@ import { answerForm } from "./answers.js";
 import { Attachments } from "./attachments.js";
 
 const CHOSEN = "locum.assistant";
+/** What was typed and not yet said: the room is drawn anew with another key, and when the page is loaded again. */
+const DRAFT = "locum.draft";
+/** Whoever is no farther from the end of the conversation reads on as it grows. */
+const NEAR_PX = 80;
 
 /** @param {HTMLElement} place @param {import("../core/router.js").Place} at @param {AbortSignal} signal */
 export async function show(place, at, signal) {
@@ -61,6 +65,8 @@ class Playground {
     this.runId = path[1];
     this.signal = signal;
     this.state = /** @type {RunState | null} */ (null);
+    /** Whether something was said whose run could not be made. */
+    this.unanswered = false;
     this.following = new AbortController();
     signal.addEventListener("abort", () => this.following.abort());
     this.pictures = new Pictures(signal);
@@ -80,6 +86,8 @@ class Playground {
       rows: 2,
       "aria-label": "Message",
       placeholder: "Say something. Enter sends, Shift and Enter begins a line.",
+      value: sessionStorage.getItem(DRAFT) ?? "",
+      oninput: () => sessionStorage.setItem(DRAFT, this.text.value),
       onkeydown: (/** @type {KeyboardEvent} */ event) => {
         if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
           event.preventDefault();
@@ -110,6 +118,8 @@ class Playground {
   #frame() {
     const link = h("a.button", { href: to(["timeline"]), hidden: true }, icon("timeline"), "Timeline");
     this.link = link;
+    this.form = this.#form();
+    this.chat = h("section.chat", { "aria-label": "Conversation" }, this.conversation.element, this.action, this.form);
     fill(
       this.place,
       h(
@@ -124,7 +134,7 @@ class Playground {
       h(
         "div.play",
         null,
-        h("section.chat", { "aria-label": "Conversation" }, this.conversation.element, this.action, this.#form()),
+        this.chat,
         h("section.card.ledger.doing", { "aria-label": "What the run does" }, h("h2.offscreen", null, "Steps"), h("div.pad", null, this.status), this.steps),
       ),
     );
@@ -148,32 +158,43 @@ class Playground {
 
   async #send() {
     const text = this.text.value.trim();
-    if (!text || this.sendButton.disabled) return;
+    if ((!text && !this.unanswered) || this.sendButton.disabled) return;
     if (this.attachments.coming) {
       notice("A file is not uploaded yet. Send when it is.");
       return;
     }
     this.sendButton.disabled = true;
     try {
-      if (!this.threadId) {
-        const thread = await connection.json("/threads", { method: "POST", body: {} });
-        this.threadId = thread.id;
-        this.conversation.clear();
-        say(to(["playground", thread.id]));
-      }
-      const path = `/threads/${encodeURIComponent(/** @type {string} */ (this.threadId))}`;
-      const attachments = this.attachments.take();
-      const body = { role: "user", content: text, ...(attachments.length ? { attachments } : {}) };
-      this.conversation.put(await connection.json(`${path}/messages`, { method: "POST", body }));
-      this.text.value = "";
-      this.#down();
-      const run = await connection.json(`${path}/runs`, { method: "POST", body: { assistant_id: this.assistant.value } });
+      if (text) await this.#say(text);
+      const path = `/threads/${encodeURIComponent(/** @type {string} */ (this.threadId))}/runs`;
+      const run = await connection.json(path, { method: "POST", body: { assistant_id: this.assistant.value } });
+      this.unanswered = false;
       await this.#watch(run);
     } catch (error) {
-      notice(/** @type {Error} */ (error).message, { kind: "bad", ms: 7000 });
+      const more = this.unanswered ? " Send again for an answer to what was said." : "";
+      notice(/** @type {Error} */ (error).message + more, { kind: "bad", ms: 7000 });
     } finally {
       this.sendButton.disabled = false;
     }
+  }
+
+  /** @param {string} text */
+  async #say(text) {
+    if (!this.threadId) {
+      const thread = await connection.json("/threads", { method: "POST", body: {} });
+      this.threadId = thread.id;
+      this.conversation.clear();
+      say(to(["playground", thread.id]));
+    }
+    const path = `/threads/${encodeURIComponent(/** @type {string} */ (this.threadId))}/messages`;
+    const attachments = this.attachments.given();
+    const body = { role: "user", content: text, ...(attachments.length ? { attachments } : {}) };
+    this.conversation.put(await connection.json(path, { method: "POST", body }));
+    this.attachments.drop(attachments);
+    this.unanswered = true;
+    this.text.value = "";
+    sessionStorage.removeItem(DRAFT);
+    this.#down();
   }
 
   /** Follow a run to its end, or to where it waits for us. @param {any} run */
@@ -198,8 +219,9 @@ class Playground {
       onFrame: (frame) => {
         const change = state.apply(frame);
         if (change?.kind === "message") {
+          const isNear = this.#below() < NEAR_PX;
           this.conversation.put(state.messages.get(change.id));
-          this.#down();
+          if (isNear) this.#down();
         }
         if (change?.kind === "step") this.#drawSteps();
         if (change?.kind === "run") this.#drawRun();
@@ -237,6 +259,7 @@ class Playground {
     const run = this.state?.run;
     const isGoing = Boolean(run && !isOver(run.status));
     this.stopButton.hidden = !isGoing;
+    this.stopButton.disabled = run?.status === "cancelling";
     this.sendButton.hidden = isGoing;
     if (!run) {
       fill(this.status, h("p.faint", null, "The steps of the run show here as they happen."));
@@ -258,10 +281,12 @@ class Playground {
     const run = this.state?.run;
     if (!run) return;
     const path = `/threads/${encodeURIComponent(run.thread_id)}/runs/${encodeURIComponent(run.id)}`;
+    this.stopButton.disabled = true;
     try {
       const cancelled = await connection.json(`${path}/cancel`, { method: "POST" });
       if (run.status === "requires_action") await this.#watch(cancelled);
     } catch (error) {
+      this.stopButton.disabled = false;
       notice(/** @type {Error} */ (error).message, { kind: "bad" });
     }
   }
@@ -275,7 +300,14 @@ class Playground {
     return found ? { result: found, words: [] } : null;
   }
 
+  /** How much of the conversation is below the screen; the form that keeps to its edge says where that is. */
+  #below() {
+    if (!this.chat || !this.form) return 0;
+    return this.chat.getBoundingClientRect().bottom + parseFloat(getComputedStyle(this.form).bottom) - innerHeight;
+  }
+
+  /** To the end of the conversation, never up to it. */
   #down() {
-    this.text.scrollIntoView({ block: "nearest" });
+    scrollBy(0, Math.max(this.#below(), 0));
   }
 }

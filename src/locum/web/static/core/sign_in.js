@@ -53,7 +53,7 @@ export function signIn() {
           box.close();
         },
       },
-      connection.admitted === false && h("p.problem", null, "The server does not know this key."),
+      connection.admitted === false && h("p.problem", null, connection.key ? "The server does not know this key." : "The server wants a key."),
       h("label", { for: "key" }, "API key"),
       key,
       h("p.help", null, "It stays in this browser, goes to this server only, and is never part of a link."),
@@ -73,6 +73,8 @@ export function signIn() {
       ),
     ),
   );
+  // Else the keyboard would be with the button that closes.
+  key.focus();
   config()
     .then(({ upstreams }) => {
       for (const { name } of upstreams) bases.append(h("option", { value: `/gateway/${name}` }));

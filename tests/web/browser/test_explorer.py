@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -12,6 +13,21 @@ from tests.web.browser.visits import Report, Visit
 from locum.api.routes import ROUTES
 
 pytestmark = pytest.mark.browser
+
+# A stream that is cut after what came first, as when a server goes away.
+_BROKEN = """
+const ask = window.fetch;
+window.fetch = async (url, options) => {
+    const answer = await ask(url, options);
+    if (!url.endsWith("/events")) return answer;
+    const reader = answer.body.getReader();
+    const body = new ReadableStream({
+        async start(to) { to.enqueue((await reader.read()).value); },
+        pull(to) { to.error(new TypeError("network error")); reader.cancel(); },
+    }, { highWaterMark: 0 });
+    return new Response(body, { headers: answer.headers });
+};
+"""
 
 
 def test_every_operation_has_a_form_and_code(visit: Visit) -> None:
@@ -129,6 +145,32 @@ def test_a_body_that_is_no_json_does_not_become_a_form(visit: Visit) -> None:
     expect(page.locator('[data-field="name"] input')).to_have_value("Kept")
 
 
+# What a form has no field for, or takes for nothing; all of it means something to a server.
+_NO_FORM = [{"tools": []}, {"metadata": {}}, {"name": None}, {"name": ""}, {"later": 1}]
+
+
+@pytest.mark.parametrize("more", _NO_FORM, ids=json.dumps)
+def test_a_body_that_no_form_can_hold_stays_json(visit: Visit, more: dict[str, Any]) -> None:
+    """A link to it, and the page loaded again, would ask for something else."""
+    body = {"model": "scripted", "description": "Kept", **more}
+    page = visit.open("explorer/create_assistant")
+    page.get_by_role("tab", name="JSON").click()
+    area = page.get_by_label("Body as JSON")
+    area.fill(json.dumps(body))
+    page.get_by_role("tab", name="Form").click()
+    (name,) = more
+    expect(page.locator(".body-editor > .problem")).to_contain_text(f"'{name}'")
+    expect(page.locator(".body-editor > .problem")).to_contain_text("it would be lost")
+    assert json.loads(area.input_value()) == body
+    page.reload()
+    expect(page.get_by_role("tab", name="JSON")).to_have_attribute("aria-selected", "true")
+    assert json.loads(area.input_value()) == body
+    expect(page.locator("[data-snippet]")).to_contain_text(name)
+    area.fill('{"model": "scripted", "description": "Kept"}')
+    page.get_by_role("tab", name="Form").click()
+    expect(page.get_by_label("description")).to_have_value("Kept")
+
+
 def test_a_field_that_is_no_value_is_not_left_out_of_a_request(visit: Visit) -> None:
     page = visit.open("explorer/create_assistant")
     page.get_by_label("model").fill("scripted")
@@ -186,9 +228,24 @@ def test_events_show_as_they_arrive_and_can_be_stopped(visit: Visit, talk: Talk)
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
     page.get_by_role("button", name="Stop").click()
     expect(page.get_by_role("button", name="Stop")).to_have_count(0)
+    # It is stopped to be read.
+    expect(page.locator(".events li").nth(8)).to_contain_text("thread.message.delta")
+    expect(page.locator(".events li").last).to_have_text("Stopped.")
     # Whoever stops listening stops nothing but the stream.
     (run,) = talk.http.get(f"/v1/threads/{thread_id}/runs").json["data"]
     assert run["status"] == "in_progress"
+    talk.cancel(run)
+
+
+def test_events_that_came_stay_when_their_stream_breaks_off(visit: Visit, talk: Talk) -> None:
+    run = talk.begin("!pace 0.05\n!words 9000")
+    page = visit.page
+    page.add_init_script(_BROKEN)
+    visit.open(f"explorer/follow_run?thread_id={run['thread_id']}&run_id={run['id']}")
+    page.get_by_role("button", name="Send").click()
+    expect(page.locator(".events li").last).to_contain_text("The stream broke off")
+    expect(page.locator(".events li").first).to_contain_text("thread.run.created")
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0)
     talk.cancel(run)
 
 

@@ -35,8 +35,10 @@ def test_what_is_newest_is_in_sight(
         # Far longer than the screen, and its end is what was said last.
         expect(page.locator(".answers, .compose")).to_be_in_viewport(ratio=1)
         bottom, top = page.evaluate(
-            """() => [document.querySelector(".message:last-child"), document.querySelector(".compose")]
-                .map((one, at) => one.getBoundingClientRect()[at ? "top" : "bottom"])"""
+            """() => [
+                document.querySelector(".message:last-child").getBoundingClientRect().bottom,
+                document.querySelector(".compose").getBoundingClientRect().top,
+            ]"""
         )
         assert 0 < bottom <= top
 

@@ -119,15 +119,23 @@ export class Answer {
     fill(tools, stop);
     const began = performance.now();
     let count = 0;
-    for await (const frame of frames(/** @type {any} */ (answer.body))) {
-      if (signal.aborted) break;
-      count += 1;
-      const ms = Math.round(performance.now() - began);
-      fill(facts, `${count} events · ${ms} ms`);
-      if (count <= MOST_EVENTS) list.append(eventItem(frame, ms, link));
+    let end = "";
+    try {
+      for await (const frame of frames(/** @type {any} */ (answer.body))) {
+        if (signal.aborted) break;
+        count += 1;
+        const ms = Math.round(performance.now() - began);
+        fill(facts, `${count} events · ${ms} ms`);
+        if (count <= MOST_EVENTS) list.append(eventItem(frame, ms, link));
+      }
+    } catch (error) {
+      // What came stays to be read, whatever ended it.
+      end = `The stream broke off: ${/** @type {Error} */ (error).message}`;
     }
     stop.remove();
     if (count > MOST_EVENTS) list.append(h("li.faint", null, `${count - MOST_EVENTS} more events are not shown.`));
+    if (signal.aborted) end = "Stopped.";
+    if (end) list.append(h("li.faint", null, end));
   }
 }
 

@@ -8,6 +8,7 @@ import { Answer } from "./answer.js";
 import { CodePanel } from "./code.js";
 import { fault } from "./fault.js";
 import { gather, named } from "./fields.js";
+import { lostOf } from "./lost.js";
 import { requestOf } from "./request.js";
 
 const VERSION = "locum.beta";
@@ -221,6 +222,7 @@ class BodyEditor {
   /** @param {any} value */
   set(value) {
     this.field.set(value);
+    if (this.isJson && lostOf(value, this.field.get()) !== null) this.#showJson(value);
   }
 
   /** @param {boolean} raw */
@@ -232,16 +234,32 @@ class BodyEditor {
       broken.focus();
       return;
     }
-    if (raw) {
-      this.value = this.field.get();
-      this.area.value = JSON.stringify(this.value ?? {}, null, 2);
-    } else this.field.set(this.value);
+    if (raw) this.#showJson(this.field.get());
+    else this.#showForm();
+    this.area.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+
+  /** @param {any} value */
+  #showJson(value) {
+    this.value = value;
+    this.area.value = JSON.stringify(value ?? {}, null, 2);
+    this.#show(true);
+  }
+
+  #showForm() {
+    this.field.set(this.value);
+    const lost = lostOf(this.value, this.field.get());
+    if (lost === null) this.#show(false);
+    else fill(this.problem, `The form cannot say '${lost}' as it is: it would be lost.`);
+  }
+
+  /** @param {boolean} raw */
+  #show(raw) {
     this.raw = raw;
     this.area.hidden = !raw;
     this.field.element.hidden = raw;
     fill(this.problem);
     this.tabs.forEach((tab, at) => tab.setAttribute("aria-selected", String(Boolean(at) === raw)));
-    this.area.dispatchEvent(new Event("change", { bubbles: true }));
   }
 
   #read() {

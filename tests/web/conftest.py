@@ -35,10 +35,10 @@ def write_code(server: Server, scripts: Path, tmp_path_factory: pytest.TempPathF
     document.write_bytes(server.http(None).get("/openapi.json").body)
 
     def write(base: str, wanted: list[dict[str, Any]] | None = None) -> Any:
-        asked = [] if wanted is None else [json.dumps(wanted)]
-        command = ["node", str(_HERE / "snippets.mjs"), str(scripts), str(document), base, *asked]
+        asked = "" if wanted is None else json.dumps(wanted)
+        command = ["node", str(_HERE / "snippets.mjs"), str(scripts), str(document), base]
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=_WITHIN_S
+            command, input=asked, capture_output=True, text=True, check=False, timeout=_WITHIN_S
         )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

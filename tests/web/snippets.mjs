@@ -3,7 +3,8 @@
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
-const [root, openapi, base, asked] = process.argv.slice(2);
+const [root, openapi, base] = process.argv.slice(2);
+const asked = readFileSync(0, "utf8");
 const load = (name) => import(pathToFileURL(`${root}/${name}`));
 const { Api } = await load("explorer/document.js");
 const { shapeOf } = await load("explorer/shape.js");

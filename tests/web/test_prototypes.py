@@ -12,8 +12,8 @@ _WATCHED = """
 const { callOf } = await import(`file://${process.argv[1]}/snippets/sdk.js`);
 const { merge } = await import(`file://${process.argv[1]}/timeline/run_state.js`);
 const given = (body) => ({ path: {}, query: {}, body: JSON.parse(body) });
-const asked = (body) =>
-    callOf({ operation: { id: "create_file" }, headers: [], given: given(body) });
+const operation = { id: "create_file", path: "/files" };
+const asked = (body) => callOf({ operation, headers: [], given: given(body) });
 const told = (delta) => { const into = {}; merge(into, JSON.parse(delta)); return into; };
 CASE
 if ({}.method !== undefined) throw new Error("every request would now be of another method");

@@ -337,6 +337,60 @@ def test_a_snippet_says_what_was_typed(
 
 
 @pytest.mark.parametrize("language", _EXECUTED)
+def test_a_snippet_says_what_is_long(talk: Talk, execute: Execute, language: str) -> None:
+    """Longer than Linux takes as an argument, and than Java takes as a constant."""
+    if not _can_run(language):
+        return
+    said = "ünï☃😀" * 10_000
+    thread_id = talk.thread()
+    path = {"thread_id": thread_id}
+    body = {"role": "user", "content": said}
+    execute(language, {"operation": "create_message", "path": path, "body": body})
+    (message,) = talk.messages(thread_id)
+    assert message["content"][0]["text"]["value"] == said
+
+
+@pytest.mark.parametrize("language", ["python_sdk", "node_sdk"])
+def test_an_official_client_says_what_it_has_no_argument_for(
+    talk: Talk, execute: Execute, language: str
+) -> None:
+    if not _can_run(language):
+        return
+    wanted = {
+        "operation": "create_thread_and_run",
+        "query": {"include[]": ["step_details.tool_calls[*].file_search.results[*].content"]},
+        "body": {
+            "assistant_id": talk.assistant(),
+            "reasoning_effort": "low",
+            "thread": {"messages": [{"role": "user", "content": "!say Hello."}]},
+        },
+    }
+    assert json.loads(execute(language, wanted))["object"] == "thread.run"
+
+
+def test_python_lists_files_before_another(execute: Execute, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Lisbon is sunny.")
+    create = {"operation": "create_file", "body": {"file": "a.txt", "purpose": "assistants"}}
+    older, newer = [json.loads(execute("python_sdk", create))["id"] for _ in range(2)]
+    listed = execute("python_sdk", {"operation": "list_files", "query": {"before": older}})
+    assert newer in listed
+    assert older not in listed
+
+
+def test_what_is_not_given_yet_is_named_in_the_code(write_code: Write) -> None:
+    """As the address names it, so that whoever copies the code sees what to put there."""
+    told = write_code(_BASE, [{"operation": "list_steps"}])
+    assert 'steps.list("{run_id}", thread_id="{thread_id}")' in _of(told, "python_sdk")
+    assert 'steps.list("{run_id}", {thread_id: "{thread_id}"})' in _of(told, "node_sdk")
+    assert "/threads/{thread_id}/runs/{run_id}/steps" in _of(told, "shell")
+
+
+def test_the_shell_asks_for_what_the_form_asks_for_while_it_is_empty(write_code: Write) -> None:
+    """Without a word about it, curl would list the files."""
+    assert "-X POST" in _of(write_code(_BASE, [{"operation": "create_file"}]), "shell")
+
+
+@pytest.mark.parametrize("language", _EXECUTED)
 def test_a_snippet_reads_what_the_form_reads(talk: Talk, execute: Execute, language: str) -> None:
     if not _can_run(language):
         return

@@ -12,7 +12,7 @@ export function generate(request) {
     "/* cc main.c -lcurl */",
     "#include <curl/curl.h>\n#include <stdio.h>\n#include <stdlib.h>\n",
     "int main(void) {",
-    "    char authorization[512];",
+    "    char authorization[8192];",
     `    const char *key = getenv("${KEY}");`,
     '    snprintf(authorization, sizeof authorization, "Authorization: Bearer %s", key ? key : "");',
     "    curl_global_init(CURL_GLOBAL_DEFAULT);",

@@ -3,12 +3,15 @@
 import { BOUNDARY, headOf, jsonOf, KEY, partsOf, text } from "./parts.js";
 import { ascii16 } from "./strings.js";
 
+/** Java takes 65,535 bytes as one constant, and six for a character beyond the first plane. */
+const MOST = /.{1,10000}/gsu;
+
 /** @param {import("./parts.js").Request} request */
 export function generate(request) {
   const json = jsonOf(request);
   const parts = partsOf(request);
   const publisher = json !== null
-    ? `HttpRequest.BodyPublishers.ofString(${ascii16(json)})`
+    ? `HttpRequest.BodyPublishers.ofString(${literal(json)})`
     : parts
       ? "HttpRequest.BodyPublishers.ofByteArray(body.toByteArray())"
       : "HttpRequest.BodyPublishers.noBody()";
@@ -35,6 +38,12 @@ export function generate(request) {
     "    }",
     "}",
   );
+}
+
+/** Joined when it runs: what is added with `+` is one constant again. @param {string} value */
+function literal(value) {
+  const pieces = (value.match(MOST) ?? [""]).map(ascii16);
+  return pieces.length > 1 ? `String.join("", ${pieces.join(", ")})` : pieces[0];
 }
 
 /** @param {{ name: string, value?: string, file?: string }} part */

@@ -16,14 +16,18 @@ export function generate(request) {
   );
 }
 
-/** @param {import("./parts.js").Request} request @param {{ call: string, positional: any[], rest: Record<string, any> }} found */
-function known(request, { call, positional, rest }) {
+/** @param {import("./parts.js").Request} request @param {import("./sdk.js").Call} found */
+function known(request, { call, positional, rest, beside }) {
   const name = call
     .split(".")
     .map((part) => part.replace(/_(\w)/g, (_, letter) => letter.toUpperCase()))
     .join(".");
   const given = positional.map((value) => javascript(value));
-  if (Object.keys(rest).length) given.push(written(rest));
+  // This client passes on whatever it is given: as the query where there is no body, else as the body.
+  const isBeside = request.body !== null && Object.keys(beside.query).length > 0;
+  const all = { ...rest, ...beside.body, ...(isBeside ? {} : beside.query) };
+  if (isBeside || Object.keys(all).length) given.push(written(all));
+  if (isBeside) given.push(javascript({ query: beside.query }));
   return ending(request, `client.${name}(${given.join(", ")})`);
 }
 

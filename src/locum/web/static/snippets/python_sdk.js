@@ -23,11 +23,13 @@ export function generate(request) {
   );
 }
 
-/** @param {import("./parts.js").Request} request @param {{ call: string, positional: any[], rest: Record<string, any> }} found */
-function known(request, { call, positional, rest }) {
+/** @param {import("./parts.js").Request} request @param {import("./sdk.js").Call} found */
+function known(request, { call, positional, rest, beside }) {
+  const extras = [["extra_query", beside.query], ["extra_body", beside.body]].filter(([, one]) => Object.keys(one).length);
   const given = [
     ...positional.map((value) => python(value)),
     ...Object.entries(rest).map(([name, value]) => `${name}=${value instanceof File ? `open(${quoted(value.name)}, "rb")` : python(value, "    ")}`),
+    ...extras.map(([name, one]) => `${name}=${python(one, "    ")}`),
   ];
   const line = given.join(", ");
   const wide = line.length > 48 || line.includes("\n");

@@ -59,21 +59,52 @@ export const CALLS = {
   delete_model: ["models.delete", ["model"]],
 };
 
-/** @param {import("./parts.js").Request} request @returns {{ call: string, positional: any[], rest: Record<string, any> } | null} */
+/**
+ * What the call of an operation has no argument for, so that it must be told beside the others.
+ * @type {Record<string, string[]>}
+ */
+const BESIDE = {
+  create_thread_and_run: ["include", "reasoning_effort"],
+  list_files: ["before"],
+};
+
+/**
+ * @typedef {{ call: string, positional: any[], rest: Record<string, any>,
+ *   beside: { query: Record<string, any>, body: Record<string, any> } }} Call
+ */
+
+/** @param {import("./parts.js").Request} request @returns {Call | null} */
 export function callOf(request) {
   const known = CALLS[request.operation.id];
   // The clients always speak the second version.
   const speaksV1 = request.beta === "v1" && request.headers.some(([name]) => name === "OpenAI-Beta");
   if (!known || speaksV1) return null;
   const [call, names] = known;
-  const { path, query, body } = request.given;
+  const { query, body } = request.given;
+  const path = pathOf(request);
   if (body !== undefined && (body === null || typeof body !== "object" || Array.isArray(body))) return null;
   const others = Object.entries(path).filter(([name]) => !names.includes(name));
   const asked = Object.fromEntries(Object.entries(query ?? {}).map(([name, value]) => [name.replace(/\[\]$/, ""), value]));
-  const rest = { ...Object.fromEntries(others), ...asked, ...unfolded(body ?? {}) };
+  const [inQuery, queryBeside] = split(request, asked);
+  const [inBody, bodyBeside] = split(request, unfolded(body ?? {}));
+  const rest = { ...Object.fromEntries(others), ...inQuery, ...inBody };
   // What is no plain name cannot be an argument.
   if (!Object.keys(rest).every((name) => /^[a-z][a-z0-9_]*$/.test(name))) return null;
-  return { call, positional: names.map((name) => path[name] ?? ""), rest };
+  return { call, positional: names.map((name) => path[name]), rest, beside: { query: queryBeside, body: bodyBeside } };
+}
+
+/** What is not given yet stands as it does in the address. @param {import("./parts.js").Request} request */
+function pathOf({ operation, given }) {
+  const names = [...operation.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+  return Object.fromEntries(names.map((name) => [name, given.path[name] ?? `{${name}}`]));
+}
+
+/** What are arguments, and what is told beside them. @param {import("./parts.js").Request} request @param {Record<string, any>} given */
+function split(request, given) {
+  const names = BESIDE[request.operation.id] ?? [];
+  const isBeside = (/** @type {string} */ name) => names.includes(name);
+  const all = Object.entries(given);
+  return [all.filter(([name]) => !isBeside(name)), all.filter(([name]) => isBeside(name))].map((some) => Object.fromEntries(some));
 }
 
 /** Forms say `expires_after[seconds]` where clients take an object. @param {Record<string, any>} body */

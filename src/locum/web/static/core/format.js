@@ -24,9 +24,11 @@ export function dateTime(seconds) {
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return "—";
   if (seconds < 1) return "< 1 s";
-  if (seconds < 60) return `${Math.round(seconds)} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${String(Math.round(seconds % 60)).padStart(2, "0")} s`;
+  // Of the whole seconds, or there would be sixty of them beside the minutes.
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min ${String(whole % 60).padStart(2, "0")} s`;
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 

@@ -196,6 +196,29 @@ def test_a_server_that_is_gone_is_said_so_and_comes_back(visit: Visit) -> None:
     expect(page.locator(".list, .state:not(.offline)").first).to_be_visible()
 
 
+def test_a_room_that_cannot_be_fetched_is_no_fault_of_the_page(visit: Visit) -> None:
+    page = visit.open("timeline")
+    page.route("**/explorer/room.js", lambda route: route.abort())
+    page.locator("#rail").get_by_text("Explorer").click()
+    expect(page.get_by_role("alert")).to_contain_text("The server does not answer")
+    page.unroute("**/explorer/room.js")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator(".menu")).to_be_visible()
+
+
+def test_a_status_stays_in_its_place_on_a_narrow_screen(visit: Visit, talk: Talk) -> None:
+    run = talk.run("!call get_weather {}", tools=[function("get_weather")])
+    visit.page.set_viewport_size({"width": 370, "height": 700})
+    page = visit.open(f"timeline/{run['thread_id']}/{run['id']}")
+    expect(page.locator(".facts .badge")).to_have_text("requires action")
+    badge, place = page.evaluate(
+        """() => [".facts .badge", ".facts dd"].map(
+            (one) => document.querySelector(one).getBoundingClientRect().right,
+        )"""
+    )
+    assert badge <= place + 1
+
+
 def test_what_has_not_come_yet_is_a_sketch_of_it(visit: Visit) -> None:
     """A slow server is no empty page."""
     page = visit.page

@@ -1,6 +1,6 @@
 /** The frame of the page: rooms, the way between them, who is signed in, light and dark. */
 
-import { connection, config } from "./core/connection.js";
+import { connection, config, Offline } from "./core/connection.js";
 import { fill, h, icon } from "./core/dom.js";
 import { failure, loading } from "./core/parts.js";
 import { here, to } from "./core/router.js";
@@ -32,13 +32,18 @@ async function show() {
   if (shown !== name) fill(main, loading(ROOMS[name].title));
   shown = name;
   try {
-    const room = await ROOMS[name].open();
+    const room = await ROOMS[name].open().catch(unfetched);
     if (signal.aborted) return;
     main.dataset.room = name;
     room.show(main, at, signal);
   } catch (error) {
     if (!signal.aborted) fill(main, failure(error, show));
   }
+}
+
+/** A room is fetched when it is first gone to; what keeps it from coming is no fault in it. @param {unknown} error */
+function unfetched(error) {
+  throw error instanceof TypeError ? new Offline() : error;
 }
 
 /** @param {string} current */

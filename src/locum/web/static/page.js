@@ -41,7 +41,7 @@ async function show() {
   }
 }
 
-/** A room is fetched when it is first gone to; what keeps it from coming is no fault in it. @param {unknown} error */
+/** A room is fetched when it is first gone to; what keeps it from coming is no fault in it. @param {unknown} error @returns {never} */
 function unfetched(error) {
   throw error instanceof TypeError ? new Offline() : error;
 }

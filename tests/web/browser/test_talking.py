@@ -116,6 +116,17 @@ def test_what_is_typed_outlives_a_key_that_expires(
         expect(page.get_by_label("Message", exact=True)).to_have_value("")
 
 
+def test_what_is_typed_stays_with_its_conversation(visit: Visit, talk: Talk) -> None:
+    talk.assistant()
+    thread_id, other_id = talk.thread("First"), talk.thread("Second")
+    page = visit.open(f"playground/{thread_id}")
+    page.get_by_label("Message", exact=True).fill("A long thought")
+    page = visit.open(f"playground/{other_id}")
+    expect(page.get_by_label("Message", exact=True)).to_have_value("")
+    page = visit.open(f"playground/{thread_id}")
+    expect(page.get_by_label("Message", exact=True)).to_have_value("A long thought")
+
+
 def test_two_clicks_answer_once(visit: Visit, talk: Talk) -> None:
     run = talk.run("!call get_weather {}\n!then\n!say Done.", tools=[function("get_weather")])
     visit.keep_notices()

@@ -86,8 +86,8 @@ class Playground {
       rows: 2,
       "aria-label": "Message",
       placeholder: "Say something. Enter sends, Shift and Enter begins a line.",
-      value: sessionStorage.getItem(DRAFT) ?? "",
-      oninput: () => sessionStorage.setItem(DRAFT, this.text.value),
+      value: sessionStorage.getItem(this.#draft()) ?? "",
+      oninput: () => sessionStorage.setItem(this.#draft(), this.text.value),
       onkeydown: (/** @type {KeyboardEvent} */ event) => {
         if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
           event.preventDefault();
@@ -178,8 +178,14 @@ class Playground {
     }
   }
 
+  /** Under what name what was typed is kept: it is said in one conversation. */
+  #draft() {
+    return this.threadId ? `${DRAFT}.${this.threadId}` : DRAFT;
+  }
+
   /** @param {string} text */
   async #say(text) {
+    const draft = this.#draft();
     if (!this.threadId) {
       const thread = await connection.json("/threads", { method: "POST", body: {} });
       this.threadId = thread.id;
@@ -193,7 +199,7 @@ class Playground {
     this.attachments.drop(attachments);
     this.unanswered = true;
     this.text.value = "";
-    sessionStorage.removeItem(DRAFT);
+    sessionStorage.removeItem(draft);
     this.#down();
   }
 

@@ -173,6 +173,59 @@ def test_an_unwell_server_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> Non
     _against(handle, work)
 
 
+async def _told(handle: Callable[[Any, Any], Awaitable[None]], work: Any) -> None:
+    """Something done with a server that says byte by byte what the test says."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        await handle(reader, writer)
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with Live(f"http://127.0.0.1:{port}/v1", key="k") as live:
+            await work(live)
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_room, "_FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(live_room, "_ANSWER_S", 1.0)
+    answers = [b"{ ", b'{"ok": true}']
+
+    async def handle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"content-length: 12\r\n\r\n" + answers.pop(0))
+
+    async def work(live: Live) -> None:
+        assert await live.get("/x") == {"ok": True}
+
+    asyncio.run(asyncio.wait_for(_told(handle, work), 30))
+
+
+def test_an_answer_that_is_no_http_any_more_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live_room, "_ANSWER_S", 1.0)
+
+    async def run() -> None:
+        heard = asyncio.Event()
+
+        async def handle(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"transfer-encoding: chunked\r\n\r\n2\r\n{ \r\n")
+            await heard.wait()
+            writer.write(b"no size\r\n")
+
+        async def work(live: Live) -> None:
+            async for _ in live.pieces("/x"):
+                heard.set()
+
+        with pytest.raises(LiveError, match="broke off"):
+            await _told(handle, work)
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+
+
 @pytest.mark.parametrize(
     ("broken", "status"), [("messages", 500), ("runs", 404), ("runs/run_abcdef/steps", 400)]
 )

@@ -34,6 +34,10 @@ class LiveError(Exception):
         self.status = status
 
 
+class BrokenOff(LiveError):
+    """The answer has begun, and does not come to its end."""
+
+
 class Live:
     """`async with Live(…)`: lists, objects and bytes of one server."""
 
@@ -59,13 +63,14 @@ class Live:
         await self._session.close()
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> dict[str, Any]:
-        async with self._answer(path, query or {}) as answer:
-            text = await answer.content.read(_DOCUMENT_BYTES)
-            # `read` gives what has come so far; the rest comes after.
-            while piece := await answer.content.read(_PIECE_BYTES):
-                text += piece
-                if len(text) > _DOCUMENT_BYTES:
-                    raise LiveError(f"{path}: the answer is too large.")
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                text = await self._whole(path, query or {})
+                break
+            except BrokenOff:
+                if attempt == _ATTEMPTS:
+                    raise
+                await asyncio.sleep(_FIRST_WAIT_S * 2**attempt)
         try:
             value = msgspec.json.decode(text)
         except (msgspec.DecodeError, RecursionError) as error:
@@ -95,8 +100,17 @@ class Live:
 
     async def pieces(self, path: str) -> AsyncIterator[bytes]:
         async with self._answer(path, {}) as answer:
-            async for piece in answer.content.iter_chunked(_PIECE_BYTES):
+            while piece := await _piece(answer):
                 yield piece
+
+    async def _whole(self, path: str, query: Mapping[str, str]) -> bytes:
+        text = bytearray()
+        async with self._answer(path, query) as answer:
+            while piece := await _piece(answer):
+                text += piece
+                if len(text) > _DOCUMENT_BYTES:
+                    raise LiveError(f"{path}: the answer is too large.")
+        return bytes(text)
 
     @asynccontextmanager
     async def _answer(
@@ -123,10 +137,19 @@ class Live:
                     raise await _refused(path, answer)
                 yield answer
             except (aiohttp.ClientError, TimeoutError) as error:
-                raise LiveError(f"{path}: the answer broke off.") from error
+                raise BrokenOff(f"{path}: the answer broke off.") from error
             finally:
                 answer.release()
             return
+
+
+async def _piece(answer: aiohttp.ClientResponse) -> bytes:
+    """What comes next, or nothing at the end.
+
+    A time-out of our own: of a body that is no HTTP any more the client tells nothing, ever.
+    """
+    async with asyncio.timeout(_ANSWER_S):
+        return await answer.content.read(_PIECE_BYTES)
 
 
 async def _refused(path: str, answer: aiohttp.ClientResponse) -> LiveError:

@@ -38,6 +38,7 @@ from locum.llm.choose import choose_backend
 from locum.llm.metered import Metered
 from locum.llm.protocol import Backend
 from locum.metrics import Metrics
+from locum.moving.backups import DATABASE, RESTORING
 from locum.service.backlog import Backlog
 from locum.service.embedding import choose_embedder
 from locum.service.health import Health
@@ -404,7 +405,11 @@ async def _nothing() -> MutableMapping[str, Any]:
 
 def open_database(settings: Settings) -> Database:
     if settings.database_url is None:
-        return SqliteDatabase(settings.data / "locum.db", durable=settings.durable)
+        path = settings.data / DATABASE
+        if not path.exists() and (left := next(settings.data.glob(f"{RESTORING}*"), None)):
+            # What was here lies beside it: an empty database would look like all of it lost.
+            raise SettingsError(f"A restore was interrupted here. Do it again, or remove {left}.")
+        return SqliteDatabase(path, durable=settings.durable)
     return PostgresDatabase(settings.database_url)
 
 

@@ -11,6 +11,7 @@ from locum import __version__
 from locum.clock import SystemClock
 from locum.moving.backups import (
     DATABASE,
+    RESTORING,
     BackupError,
     Manifest,
     back_up,
@@ -28,6 +29,7 @@ from locum.store.sqlite import SqliteDatabase
 __all__ = ["BackupError", "backup", "restore"]
 
 _BLOBS: Final = "blobs"
+_UNPACKED: Final = ".unpacked-"
 _PACKED: Final = (".tar", ".tar.gz", ".tgz")
 _ON_POSTGRES: Final = (
     "The data is in PostgreSQL, which has tools of its own for this: see docs/how-to/back-up.md."
@@ -68,14 +70,14 @@ async def restore(settings: Settings, source: Path, *, force: bool, tick: Tick) 
     if settings.database_url is not None:
         raise BackupError(_ON_POSTGRES)
     data = settings.data
-    with alone(data), _unpacked(source, data) as folder:
+    with alone(data), _after_others(data), _unpacked(source, data) as folder:
         manifest = verified(folder, tick=tick)
         if manifest.blobs_at != settings.blobs_url:
             raise BackupError(
                 f"The files of this backup are at {manifest.blobs_at or 'its own side'}, but"
                 f" blobs_url is {settings.blobs_url or 'not set'}. Set it as it was."
             )
-        ready = Path(tempfile.mkdtemp(prefix=".restoring-", dir=data))
+        ready = Path(tempfile.mkdtemp(prefix=RESTORING, dir=data))
         try:
             copied(folder, manifest, ready)
             await _check_migrations(ready / DATABASE)
@@ -90,13 +92,22 @@ async def restore(settings: Settings, source: Path, *, force: bool, tick: Tick) 
 
 
 @contextmanager
+def _after_others(data: Path) -> Iterator[None]:
+    """What an interrupted restore has left goes when another one is whole."""
+    left = [*data.glob(f"{RESTORING}*"), *data.glob(f"{_UNPACKED}*")]
+    yield
+    for folder in left:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
 def _unpacked(source: Path, data: Path) -> Iterator[Path]:
     if source.is_dir():
         yield source
         return
     if not source.exists():
         raise BackupError(f"There is no {source}.")
-    with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=data) as folder:
+    with tempfile.TemporaryDirectory(prefix=_UNPACKED, dir=data) as folder:
         unpacked(source, Path(folder))
         yield Path(folder)
 

@@ -14,10 +14,11 @@ from tests.kit.moving import quiet
 from tests.kit.server import Server, running
 
 from locum import backing_up
+from locum.app import open_database
 from locum.moving import backups
 from locum.moving.backups import BackupError
 from locum.serving import alone
-from locum.settings import Settings
+from locum.settings import Settings, SettingsError
 from locum.store import snapshots
 
 
@@ -193,6 +194,23 @@ def test_a_restore_sets_aside_what_is_there_only_when_it_is_told_to(
     assert told[-1] == f"What was there before lies in {kept}."
     assert snapshots.damage(kept / "locum.db") is None
     assert not list((tmp_path / "data").glob(".restoring-*"))
+
+
+def test_nothing_is_served_where_a_restore_was_interrupted_until_it_is_done(
+    server: Server, tmp_path: Path
+) -> None:
+    _file(server, b"kept")
+    backing_up.backup(server.settings, tmp_path / "b", tick=quiet)
+    data = tmp_path / "data"
+    # As a process leaves it that is killed when it has set aside what was there.
+    ready = data / ".restoring-x"
+    ready.mkdir(parents=True)
+    (ready / "locum.db").write_bytes(b"")
+    with pytest.raises(SettingsError, match="interrupted"):
+        open_database(Settings(data=data))
+    _restored(tmp_path / "b", data)
+    assert not ready.exists()
+    asyncio.run(open_database(Settings(data=data)).close())
 
 
 def test_a_running_server_is_not_restored_over(server: Server, tmp_path: Path) -> None:

@@ -243,3 +243,17 @@ def test_a_terminal_sees_a_bar_and_a_file_sees_nothing() -> None:
         bar("importing", 10, 10)
     assert file.getvalue() == ""
     assert terminal.getvalue().endswith(f"importing {'█' * 30} 10/10\n")
+
+
+def test_an_export_and_a_backup_are_told_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["import", str(sample(tmp_path, threads=1)), "--data", "data"]) == 0
+    assert main(["export", "exported", "--data", "data"]) == 0
+    assert main(["backup", "kept", "--data", "data"]) == 0
+    capsys.readouterr()
+    assert main(["restore", "exported", "--data", "new"]) == 1
+    assert "`locum import`" in capsys.readouterr().err
+    assert main(["import", "kept", "--data", "new"]) == 1
+    told = capsys.readouterr()
+    assert "`locum restore`" in told.out + told.err

@@ -17,10 +17,12 @@ from typing import BinaryIO, Final
 import msgspec
 from msgspec import Struct
 
-from locum.moving.gathering import Tick
+from locum.moving.gathering import BACKUP, EXPORT, Tick
 from locum.store import snapshots
 
 DATABASE: Final = "locum.db"
+# How the folder begins in which a restore makes ready what is to take the place of what is there.
+RESTORING: Final = ".restoring-"
 _MANIFEST: Final = "manifest.json"
 _VERSION: Final = 1
 _PIECE_BYTES: Final = 1024 * 1024
@@ -38,10 +40,16 @@ class Sum(Struct, frozen=True):
     sha256: str
 
 
+class _Head(Struct, frozen=True):
+    """What tells apart the folders that Locum writes."""
+
+    object: str = ""
+
+
 class Manifest(Struct, frozen=True, kw_only=True):
     """What a backup says of itself."""
 
-    object: str = "locum.backup"
+    object: str = BACKUP
     version: int = _VERSION
     locum: str
     made_at: int
@@ -144,12 +152,14 @@ def verified(folder: Path, *, tick: Tick) -> Manifest:
     """What the backup says of itself, once everything in it has been seen to be so."""
     try:
         text = (folder / _MANIFEST).read_bytes()
+        if msgspec.json.decode(text, type=_Head).object == EXPORT:
+            raise BackupError(f"{folder} is an export, which `locum import` takes in.")
         manifest = msgspec.json.decode(text, type=Manifest)
     except FileNotFoundError as error:
         raise BackupError(f"{folder} has no {_MANIFEST}: it is no whole backup.") from error
     except msgspec.DecodeError as error:
         raise BackupError(f"The {_MANIFEST} of {folder} cannot be read: {error}.") from error
-    if manifest.object != "locum.backup" or manifest.version > _VERSION:
+    if manifest.object != BACKUP or manifest.version > _VERSION:
         raise BackupError(f"{folder} is no backup that this version of Locum knows.")
     for number, (name, told) in enumerate(manifest.files.items(), start=1):
         if not _may_hold(name):

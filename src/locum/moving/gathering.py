@@ -17,6 +17,7 @@ from locum.store.staging import Record, Staging
 
 # What an export of Locum has besides objects.
 EXPORT: Final = "locum.export"
+BACKUP: Final = "locum.backup"
 PROJECT: Final = "locum.project"
 NOTE: Final = "locum.note"
 CONTENT: Final = "locum.file_content"
@@ -138,6 +139,10 @@ class Gatherer:
         if isinstance(value, dict):
             told = value.get("object")
             if told == EXPORT:
+                return
+            if told == BACKUP:
+                said = "not imported: a backup, which `locum restore` puts back"
+                self._staging.note("source", found.where, said)
                 return
             if told == PROJECT:
                 self._begin_project(value, entry)

@@ -101,6 +101,15 @@ def sandbox_of(
 def our_processes() -> set[int]:
     """Every live process below this one: what a sandbox has started and not yet ended.
 
-    Looked at twice, as where they are killed.
+    Looked at twice, as where they are killed. A database that other tests have started here has
+    processes that come and go when it likes.
     """
-    return descendants(os.getpid()) | descendants(os.getpid())
+    found = descendants(os.getpid()) | descendants(os.getpid())
+    return {pid for pid in found if _name(pid) != "postgres"}
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

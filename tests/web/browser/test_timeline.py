@@ -237,6 +237,15 @@ def test_two_runs_stand_side_by_side(visit: Visit, talk: Talk) -> None:
     expect(page.locator(".pair .steps")).to_have_count(2)
 
 
+def test_runs_to_compare_with_that_cannot_be_had_are_told_of(visit: Visit, talk: Talk) -> None:
+    run = talk.run("!say One.")
+    page = visit.open(f"timeline/{run['thread_id']}/{run['id']}")
+    expect(page.locator(".step")).to_have_count(1)
+    page.route("**/v1/**", lambda route: route.abort())
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator(".notice")).to_contain_text("does not answer")
+
+
 def test_arrow_keys_go_from_step_to_step(visit: Visit, talk: Talk) -> None:
     run = talk.run("!call f {}\n!then\n!say Done.", tools=[function("f")])
     talk.submit(run, ["x"])

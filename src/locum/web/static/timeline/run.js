@@ -312,8 +312,14 @@ class RunView {
   async #compare() {
     const { run } = this.state;
     const path = `/threads/${encodeURIComponent(run.thread_id)}/runs`;
-    const { data } = await connection.json(path, { query: [["limit", "50"]], signal: this.signal });
-    const others = data.filter((/** @type {any} */ other) => other.id !== run.id);
+    let others;
+    try {
+      const { data } = await connection.json(path, { query: [["limit", "50"]], signal: this.signal });
+      others = data.filter((/** @type {any} */ other) => other.id !== run.id);
+    } catch (error) {
+      if (!this.signal.aborted) notice(/** @type {Error} */ (error).message, { kind: "bad" });
+      return;
+    }
     const field = h("input", { type: "text", id: "other", placeholder: "thread_…/run_…", spellcheck: "false" });
     const open = (/** @type {string} */ thread, /** @type {string} */ other) => {
       box.close();

@@ -327,9 +327,9 @@ async def _export(given: argparse.Namespace, settings: Settings) -> int:
         out=sys.stdout.buffer,
         tick=moves.Bar(sys.stderr),
     )
-    for line in told:
+    for line in told.lines:
         print(line, file=sys.stderr)
-    return DONE
+    return DONE if told.is_whole else NOT_WELL
 
 
 async def _backup(given: argparse.Namespace, settings: Settings) -> int:

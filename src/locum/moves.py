@@ -81,6 +81,8 @@ class ImportWishes(Struct, frozen=True, kw_only=True):
 
 
 class Told(Struct, frozen=True):
+    """What to say of a move, and whether all came along that was meant to."""
+
     lines: Sequence[str]
     is_whole: bool
 
@@ -178,7 +180,7 @@ class ExportWishes(Struct, frozen=True, kw_only=True):
 
 async def export_from(
     settings: Settings, wishes: ExportWishes, *, out: IO[bytes], tick: Bar
-) -> list[str]:
+) -> Told:
     """Export, also while a server is running. A folder appears when it is whole."""
     wanted = wishes.wanted
     if wanted.thread_id is not None and wanted.project_id is None:
@@ -195,12 +197,13 @@ async def export_from(
         f"{project_id}: {', '.join(f'{count} {kind}' for kind, count in counts.items())}"
         for project_id, counts in exporter.counts.items()
     ]
-    return [*told, *(f"! {missing}" for missing in exporter.missing)]
+    told += [f"! {missing}" for missing in exporter.missing]
+    return Told(told, is_whole=not exporter.missing)
 
 
 async def _export_responses(
     settings: Settings, folder: Path | None, wanted: Export, out: IO[bytes], tick: Bar
-) -> list[str]:
+) -> Told:
     """As conversations and responses. In one stream, a line says which it is."""
     unfinished = None if folder is None else _begun(folder)
     lines = None if unfinished is None else LinesFolder(unfinished)
@@ -221,7 +224,8 @@ async def _export_responses(
     if folder is not None and unfinished is not None:
         _finish(unfinished, folder)
     told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in exporter.counts.items())
-    return [told, *(f"! left out: {what}" for what in RESPONSES_LACK)]
+    lacking = (f"! left out: {what}" for what in RESPONSES_LACK)
+    return Told([told, *lacking], is_whole=True)
 
 
 async def _export_folder(

@@ -53,7 +53,7 @@ def test_the_command_tells_of_what_is_gone(
     monkeypatch.chdir(tmp_path)
     assert main(["import", str(_dump(tmp_path / "dump")), "--data", "data"]) == 0
     _lose_bytes(tmp_path / "data" / "blobs")
-    main(["export", "out", "--data", "data"])
+    assert main(["export", "out", "--data", "data"]) == 1
     assert "! file-abcdef: its content is gone" in capfd.readouterr().err
     left_out = json.loads((tmp_path / "out" / "manifest.json").read_text("utf-8"))["left_out"]
     assert "file-abcdef: its content is gone" in left_out

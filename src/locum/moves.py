@@ -275,7 +275,9 @@ async def _to_export(settings: Settings, wanted: Export) -> AsyncIterator[tuple[
     async with _opened(settings, changes=False) as (store, blobs):
         if wanted.project_id is not None and wanted.thread_id is None:
             known = [*await store.keys.projects(), *await WholeRows(store.db).projects()]
-            if wanted.project_id not in {project_id for project_id, _ in known}:
+            # Whoever shows no key is in a project of everybody's, which holds nothing at first.
+            names = {Settings().project} | {project_id for project_id, _ in known}
+            if wanted.project_id not in names:
                 raise SourceError(f"There is no project '{wanted.project_id}' here.")
         yield store, blobs
 

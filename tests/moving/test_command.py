@@ -245,6 +245,14 @@ def test_a_terminal_sees_a_bar_and_a_file_sees_nothing() -> None:
     assert terminal.getvalue().endswith(f"importing {'█' * 30} 10/10\n")
 
 
+def test_the_project_of_everybody_is_exported_before_anything_is_in_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["migrate", "--data", "data"]) == 0
+    assert main(["export", "-", "--project", "proj_default", "--data", "data"]) == 0
+    assert "There is no project" not in capsys.readouterr().err
+
+
 def test_an_export_and_a_backup_are_told_apart(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

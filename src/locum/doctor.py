@@ -20,6 +20,7 @@ from locum.errors import LocumError
 from locum.llm.choose import choose_backend
 from locum.llm.embeddings import OpenAIEmbeddings
 from locum.llm.protocol import ModelError
+from locum.moving.backups import DATABASE
 from locum.service.reranking import choose_reranker
 from locum.settings import Settings, SettingsError, make_private
 from locum.store.blobs import BlobMissing
@@ -89,7 +90,7 @@ def _disk(folder: Path) -> Finding:
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:
-    what = "PostgreSQL" if settings.database_url else f"SQLite in {settings.data / 'locum.db'}"
+    what = "PostgreSQL" if settings.database_url else f"SQLite in {settings.data / DATABASE}"
     try:
         database = open_database(settings)
         try:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from locum.app import Parts, open_clock, open_database
 from locum.columns import table
+from locum.moving.backups import DATABASE
 from locum.service import fleet
 from locum.service.fleet import Fleet
 from locum.settings import Settings
@@ -14,7 +15,7 @@ _STATES = ("queued", "in_progress", "requires_action", "cancelling")
 
 
 async def look(settings: Settings) -> Fleet:
-    if settings.database_url is None and not (settings.data / "locum.db").exists():
+    if settings.database_url is None and not (settings.data / DATABASE).exists():
         return Fleet([], {}, {})
     database = open_database(settings)
     try:

@@ -1,14 +1,15 @@
-"""What the tests of the page share: its scripts where Node can load them."""
+"""What the tests of the page share: its scripts where Node can load them, and an upstream."""
 
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.kit.server import Server
+from tests.web.upstream import Upstream, upstream
 
 from locum.web.page import STATIC
 
@@ -44,3 +45,15 @@ def write_code(server: Server, scripts: Path, tmp_path_factory: pytest.TempPathF
         return json.loads(done.stdout)
 
     return write
+
+
+@pytest.fixture(scope="module")
+def listening() -> Iterator[Upstream]:
+    with upstream() as told:
+        yield told
+
+
+@pytest.fixture
+def behind(listening: Upstream) -> Upstream:
+    """The upstream as if nobody had asked it anything."""
+    return listening.afresh()

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from tests.kit.http import Http
 from tests.kit.server import Server, running
-from tests.web.upstream import SECRET, Asked, Reply, Upstream, upstream
+from tests.web.upstream import SECRET, Asked, Reply, Upstream
 
 from locum.app import Parts
 from locum.settings import SettingsError, UpstreamSettings
@@ -16,18 +16,6 @@ from locum.web.upstreams import Upstream as Configured
 
 _PROOF = {"x-locum-page": "1"}
 _SIGNATURE = "c2lnbmF0dXJl/+w=="
-
-
-@pytest.fixture(scope="module")
-def listening() -> Iterator[Upstream]:
-    with upstream() as told:
-        yield told
-
-
-@pytest.fixture
-def behind(listening: Upstream) -> Upstream:
-    """The upstream as if nobody had asked it anything."""
-    return listening.afresh()
 
 
 @pytest.fixture(scope="module")

@@ -8,24 +8,12 @@ from http.client import IncompleteRead
 import pytest
 from tests.kit.http import Http
 from tests.kit.server import Server, running
-from tests.web.upstream import SECRET, Asked, Reply, Upstream, upstream
+from tests.web.upstream import SECRET, Asked, Reply, Upstream
 
 from locum.app import Parts
 from locum.settings import UpstreamSettings
 
 _WAIT_S = 10
-
-
-@pytest.fixture(scope="module")
-def listening() -> Iterator[Upstream]:
-    with upstream() as told:
-        yield told
-
-
-@pytest.fixture
-def behind(listening: Upstream) -> Upstream:
-    """The upstream as if nobody had asked it anything."""
-    return listening.afresh()
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,8 @@ from locum.moving.gathering import BACKUP, EXPORT, Tick
 from locum.store import snapshots
 
 DATABASE: Final = "locum.db"
-# How the folder begins in which a restore makes ready what is to take the place of what is there.
+# How the name of a folder begins in which a restore makes ready what takes the place of what is
+# there.
 RESTORING: Final = ".restoring-"
 _MANIFEST: Final = "manifest.json"
 _VERSION: Final = 1
